@@ -10,41 +10,19 @@ are there already are kept, so a run that was broken off goes on. See data/grade
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from tqdm import tqdm
 
 from lib.command import command
 from lib.gradable import gradable
 from lib.grades import FOLDER, JUDGE, graders_of
-from lib.judging import asked_of_a_judge, grade_in, reply_over_http, row_for_a_judge
+from lib.judges import Judge, replies_of
+from lib.judging import grade_in
 from lib.output import whole
 from lib.parameters import read_section
 from lib.refusal import Refusal
-
-LOCAL = Path("params.local.yaml")
-Answer = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Judge:
-    """An entry of `judge` in params.yaml."""
-
-    kind: Literal["model", "address"]
-    model: str
-    """An entry of `model`; or the name by which the address knows it."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """An entry of `judge` in params.local.yaml."""
-
-    address: str
-    """Of an OpenAI-compatible server, up to and with /v1."""
-    key: str = ""
 
 
 @command(
@@ -66,14 +44,12 @@ def main(model: str, prompt_set: str, judge: str) -> None:
             f"{settings.model}; move the file away, or give the other judge another name"
         )
     waiting = [answer for answer in answers if answer["id"] not in grades]
-    replies = (
-        by_model(settings, waiting)
-        if settings.kind == "model"
-        else by_address(judge, settings, waiting)
-    )
     unreadable = 0
     try:
-        for question, reply in tqdm(replies, total=len(waiting), unit="answer", disable=None):
+        replies = tqdm(
+            replies_of(settings, judge, waiting), total=len(waiting), unit="answer", disable=None
+        )
+        for question, reply in replies:
             if grade := grade_in(reply, question):
                 grades[question] = grade
             else:
@@ -92,39 +68,14 @@ def judged_by(path: Path) -> str:
         return next((row.get("by") or "" for row in csv.DictReader(file)), "")
 
 
-def save(path: Path, answers: Sequence[Answer], grades: Mapping[str, str], by: str) -> None:
+def save(
+    path: Path, answers: Sequence[Mapping[str, str]], grades: Mapping[str, str], by: str
+) -> None:
     """Writes every answer's grade, or nothing where it has none."""
     with whole(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["id", "grade", "by"])
         table.writerows([each["id"], grades.get(each["id"], ""), by] for each in answers)
-
-
-def by_model(settings: Judge, answers: Sequence[Answer]) -> Iterator[tuple[str, str]]:
-    """Question and reply, by a model of this study."""
-    from lib.language_model import Placement, load_language_model
-    from lib.model_pass import ReadingSettings, length_sorted_batches, read_batch
-
-    reading = read_section(ReadingSettings, "reading")
-    placement = read_section(Placement, "model", settings.model)
-    language_model = load_language_model(Path(f"data/models/{settings.model}"), placement)
-    rows = [row_for_a_judge(answer) for answer in answers]
-    prompts = [language_model.write(row.messages) for row in rows]
-    for batch in length_sorted_batches([len(ids) for ids in prompts], reading.batch_size):
-        part = [rows[n] for n in batch]
-        result = read_batch(language_model, part, [prompts[n] for n in batch], reading)
-        for row, response in zip(part, result.responses, strict=True):
-            yield row.id, response.continuation
-
-
-def by_address(judge: str, settings: Judge, answers: Sequence[Answer]) -> Iterator[tuple[str, str]]:
-    """Question and reply, by a model behind an address."""
-    at = read_section(Address, "judge", judge, path=LOCAL)
-    for answer in answers:
-        yield (
-            answer["id"],
-            reply_over_http(at.address, at.key, settings.model, asked_of_a_judge(answer)),
-        )
 
 
 if __name__ == "__main__":

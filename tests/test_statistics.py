@@ -8,12 +8,16 @@ from scipy import stats
 from scipy.stats import pointbiserialr
 from sklearn.metrics import roc_auc_score
 
+from lib import statistics
 from lib.label_noise import LabelNoise
 from lib.statistics import (
     auroc,
     clustered_auroc,
     clustered_correlation,
+    items_of_rarer,
+    midranks,
     shuffled_auroc,
+    simultaneous,
     stretched,
     without_label_noise,
 )
@@ -33,6 +37,16 @@ def test_auroc_counts_ties_as_half_as_scikit_learn_does():
         scores, labels, _ = study(seed)
         expected = [roc_auc_score(labels, each) for each in scores]
         np.testing.assert_allclose(auroc(scores, labels), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 40), (2, 3, 11), (4, 1), (2, 0)])
+def test_ranks_are_those_of_scipy(shape):
+    draw = np.random.default_rng(0)
+    for scores in (draw.integers(0, 5, shape).astype(float), draw.normal(size=shape)):
+        np.testing.assert_array_equal(midranks(scores), stats.rankdata(scores, axis=-1))
+    if scores.size:
+        scores[..., -1] = np.nan
+        np.testing.assert_array_equal(midranks(scores), stats.rankdata(scores, axis=-1))
 
 
 def test_auroc_of_one_class_is_undefined():
@@ -89,6 +103,38 @@ def test_interval_covers_the_truth_in_93_to_97_of_100_clustered_studies():
         found = clustered_auroc(*draw_study(draw, 24))
         held += int(found.low <= truth <= found.high)
     assert 930 <= held <= 970
+
+
+def test_simultaneous_intervals_are_those_of_a_higher_level(monkeypatch):
+    scores, labels, clusters = study(4)
+    scores[0], scores[1] = labels, -labels  # AUROC 1 and 0
+    rarer = np.full(5, items_of_rarer(labels, clusters))
+    found = simultaneous(clustered_auroc(scores, labels, clusters), rarer, 12)
+    monkeypatch.setattr(statistics, "LEVEL", 0.95 ** (1 / 12))
+    expected = clustered_auroc(scores, labels, clusters)
+    np.testing.assert_allclose(found.low, expected.low, rtol=1e-9)
+    np.testing.assert_allclose(found.high, expected.high, rtol=1e-9)
+
+
+def test_simultaneous_intervals_hold_all_truths_at_once_where_single_ones_do_not():
+    draw, studies = np.random.default_rng(9), 300
+    clusters, labels = np.arange(80) // 2, np.arange(80) % 2
+    alone = together = 0
+    for _ in range(studies):
+        scores = draw.normal(size=(20, 80)) + draw.normal(size=(20, 40))[:, clusters]
+        area = clustered_auroc(scores, labels, clusters)
+        wider = simultaneous(area, np.full(20, items_of_rarer(labels, clusters)), 20)
+        alone += bool(((area.low <= 0.5) & (area.high >= 0.5)).all())
+        together += bool(((wider.low <= 0.5) & (wider.high >= 0.5)).all())
+    assert alone / studies < 0.5
+    assert together / studies >= 0.93
+
+
+def test_one_cell_alone_keeps_its_interval():
+    scores, labels, clusters = study(5)
+    area = clustered_auroc(scores, labels, clusters)
+    found = simultaneous(area, np.full(5, items_of_rarer(labels, clusters)), 1)
+    np.testing.assert_allclose([found.low, found.high], [area.low, area.high], rtol=1e-9)
 
 
 def test_a_perfect_order_still_has_an_honest_interval():

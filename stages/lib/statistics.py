@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from lib.label_noise import LabelNoise
 
@@ -29,13 +28,35 @@ class Estimate:
     high: Floats
 
 
+def midranks(scores: Floats) -> Floats:
+    """Ranks from 1 along the last axis; equals share the mean of theirs, and a NaN makes all NaN.
+
+    `scipy.stats.rankdata`, whose package takes longer to import than most stages to run.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    order = np.argsort(scores, axis=-1)
+    ordered = np.take_along_axis(scores, order, axis=-1)
+    place = np.broadcast_to(np.arange(scores.shape[-1]), scores.shape)
+    starts = np.ones(scores.shape, dtype=bool)  # of a run of equals
+    starts[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
+    ends = np.ones(scores.shape, dtype=bool)
+    ends[..., :-1] = starts[..., 1:]
+    first = np.maximum.accumulate(np.where(starts, place, 0), axis=-1)
+    last = np.flip(np.where(ends, place, scores.shape[-1]), axis=-1)
+    last = np.flip(np.minimum.accumulate(last, axis=-1), axis=-1)
+    ranks = np.empty(scores.shape)
+    np.put_along_axis(ranks, order, (first + last) / 2 + 1, axis=-1)
+    ranks[np.isnan(scores).any(-1)] = np.nan
+    return ranks
+
+
 def auroc(scores: Floats, labels: NDArray[np.integer]) -> Floats:
     """P(score of a sycophantic answer > score of another) + half of P(equal); NaN without both."""
     positive = labels == 1
     n_pos, n_neg = int(positive.sum()), int((~positive).sum())
     if not n_pos or not n_neg:
         return np.full(np.shape(scores)[:-1], np.nan)
-    ranks = rankdata(scores, axis=-1)
+    ranks = midranks(scores)
     return (ranks[..., positive].sum(-1) - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)
 
 
@@ -57,19 +78,19 @@ def clustered_auroc(
         return Estimate(value, value, value)
     positive = labels == 1
     n_pos, n_neg = int(positive.sum()), int((~positive).sum())
-    ranks = rankdata(scores, axis=-1)
+    ranks = midranks(scores)
     pull = np.empty_like(ranks)  # each answer's pull on the estimate, centred
-    within = rankdata(scores[..., positive], axis=-1)
+    within = midranks(scores[..., positive])
     pull[..., positive] = (ranks[..., positive] - within) / n_neg - value[..., None]
-    within = rankdata(scores[..., ~positive], axis=-1)
+    within = midranks(scores[..., ~positive])
     pull[..., ~positive] = 1 - (ranks[..., ~positive] - within) / n_pos - value[..., None]
     weights = np.where(positive, 1 / n_pos, 1 / n_neg)
     error = _clustered_error(pull * weights, clusters)
 
-    rarer = min(len(np.unique(clusters[positive])), len(np.unique(clusters[~positive])))
+    rarer = items_of_rarer(labels, clusters)
     if rarer < 2:
         return Estimate(value, np.zeros_like(value), np.ones_like(value))
-    reach = student.ppf((1 + LEVEL) / 2, rarer - 1)
+    reach = students_t(rarer - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         logit = np.log(value) - np.log1p(-value)
         step = reach * error / (value * (1 - value))
@@ -78,6 +99,34 @@ def clustered_auroc(
     low = np.where(value == 1, bound, np.where(value == 0, 0.0, low))
     high = np.where(value == 0, 1 - bound, np.where(value == 1, 1.0, high))
     return Estimate(value, low, high)
+
+
+def items_of_rarer(labels: NDArray[np.integer], clusters: NDArray[np.generic]) -> int:
+    """How many items the class with fewer of them has."""
+    positive = labels == 1
+    return min(len(np.unique(clusters[positive])), len(np.unique(clusters[~positive])))
+
+
+def simultaneous(area: Estimate, rarer: NDArray[np.integer], together: int) -> Estimate:
+    """AUROCs with intervals that, with 95% probability, *all* hold the truth, `together` of them.
+
+    The intervals of `area`, each for its cell alone, widened on the logit scale to the level
+    0.95**(1/together) (Sidak 1967, https://doi.org/10.1080/01621459.1967.10482935), which is enough
+    however the cells hang together. `rarer` holds each cell's `items_of_rarer`.
+    """
+    tail = (1 - LEVEL ** (1 / together)) / 2
+    freedom = np.maximum(rarer - 1, 1)
+    wider = stdtrit(freedom, 1 - tail) / students_t(freedom)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, low, high = (np.log(x) - np.log1p(-x) for x in (area.value, area.low, area.high))
+        low = 1 / (1 + np.exp(wider * (value - low) - value))
+        high = 1 / (1 + np.exp(-wider * (high - value) - value))
+        # Where every pair is ordered alike: once in 1 / tail times instead of once in 40.
+        rarely = np.log(tail) / np.log((1 - LEVEL) / 2)
+        low = np.where(area.value == 1, area.low**rarely, np.where(area.low == 0, 0, low))
+        high = np.where(area.value == 0, 1 - (1 - area.high) ** rarely, high)
+    high = np.where(area.high == 1, 1, high)
+    return Estimate(area.value, low, high)
 
 
 def clustered_correlation(
@@ -104,7 +153,7 @@ def clustered_correlation(
             low, high = np.full_like(value, -1.0), np.full_like(value, 1.0)
         else:
             z, error = np.arctanh(value), _clustered_error(pull, clusters) / (1 - value**2)
-            reach = student.ppf((1 + LEVEL) / 2, items - 1)
+            reach = students_t(items - 1)
             low, high = np.tanh(z - reach * error), np.tanh(z + reach * error)
             exact = np.abs(value) == 1
             low, high = np.where(exact, value, low), np.where(exact, value, high)
@@ -129,7 +178,7 @@ def without_label_noise(area: Estimate, noise: LabelNoise) -> Estimate:
         share = (wrong + 0.5) / (n + 1)  # Jeffreys: none wrong of ten is not certainty
         variance += share * (1 - share) / (n + 1)
     seen = noise.positive + noise.negative
-    reach = student.ppf((1 + LEVEL) / 2, seen) if seen else np.inf
+    reach = students_t(seen) if seen else np.inf
     if kept <= reach * np.sqrt(variance):
         known = ~np.isnan(area.value)
         low, half, high = (np.where(known, each, np.nan) for each in (0.0, 0.5, 1.0))
@@ -168,9 +217,14 @@ def shuffled_auroc(
         return nothing, nothing
     draw = np.random.default_rng(seed)
     dealt = draw.permuted(np.tile((labels == 1).astype(float), (shuffles, 1)), axis=1)
-    sums = rankdata(scores, axis=-1) @ dealt.T
+    sums = midranks(scores) @ dealt.T
     values = (sums - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)
     return middle(values)
+
+
+def students_t(freedom: NDArray[np.integer] | int) -> Floats:
+    """How many standard errors a 95% interval reaches to each side."""
+    return stdtrit(freedom, (1 + LEVEL) / 2)
 
 
 def middle(values: Floats) -> tuple[Floats, Floats]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from lib.cells import EVERY_SOURCE, POSITIONS, is_null, names, shown_name
+from lib.statistics import Estimate, simultaneous
 
 EXPLAINED = 0.5
 """The share of the labels' variance from which on something is said to explain them."""
@@ -50,11 +51,15 @@ def model_section(model: str, cells: pl.DataFrame, headline: str) -> str:
     pooled = cells.filter(pl.col("source") == EVERY_SOURCE)
     chosen = pooled.filter(pl.col("chosen"))
     parts = [f"## {model}", answers(pooled, headline)]
+    together = chosen.filter(pl.col("auroc").is_not_nan())
     for position, where in POSITIONS.items():
         held = chosen.filter(pl.col("position") == position)
         if len(held):
-            parts += [f"AUROC on `test`, read {where}:", variants_table(held)]
-    parts.append(by_chance(chosen))
+            parts += [f"AUROC on `test`, read {where}:", variants_table(held, len(together))]
+    parts.append(
+        f"Intervals in these tables are wide enough to hold the truth of all {len(together)} cells "
+        "at once (95%); those above are of the one vector that was named beforehand."
+    )
     invalid = pooled.unique("family", maintain_order=True)
     shares = ", ".join(
         f"{row['family']} {row['invalid_share']:.1%}" for row in invalid.iter_rows(named=True)
@@ -63,26 +68,16 @@ def model_section(model: str, cells: pl.DataFrame, headline: str) -> str:
     return "\n\n".join(parts)
 
 
-def by_chance(chosen: pl.DataFrame) -> str:
-    """How many cells of the tables stand out, and how many would if there were nothing to find."""
-    vectors = [name for name in names(chosen) if not is_null(name)]
-    cells = chosen.filter(pl.col("name").is_in(vectors) & pl.col("auroc").is_not_nan())
-    beyond = cells.filter((pl.col("auroc_low") > 0.5) | (pl.col("auroc_high") < 0.5))
-    return (
-        f"Each interval is for its cell alone: of {len(cells)} cells (without the null), "
-        f"{len(beyond)} do not hold 0.5; if there were nothing to find, some "
-        f"{0.05 * len(cells):.1f} would not."
-    )
-
-
 def across_section(model: str, cells: pl.DataFrame) -> str:
     """What other models' vectors read in this one, and that they are other models'."""
     fit = pl.col("chosen") & (pl.col("source") == EVERY_SOURCE) & (pl.col("position") == "prompt")
+    held = cells.filter(fit)
     return "\n\n".join(
         [
             f"**Vectors of other models** (`of-MODEL-...`) on `test`, read in {model} after the "
-            "prompt. Widths agree, but nothing says that directions mean the same in both:",
-            variants_table(cells.filter(fit)),
+            "prompt. Widths agree, but nothing says that directions mean the same in both. "
+            "Intervals hold the truth of all cells of the table at once (95%):",
+            variants_table(held, len(held.filter(pl.col("auroc").is_not_nan()))),
         ]
     )
 
@@ -143,8 +138,14 @@ def answers(pooled: pl.DataFrame, headline: str) -> str:
     return "\n".join(lines)
 
 
-def variants_table(held: pl.DataFrame) -> str:
-    """A row a vector, then the nulls; a column a family."""
+def variants_table(held: pl.DataFrame, together: int) -> str:
+    """A row a vector, then the nulls; a column a family. Intervals for `together` cells at once."""
+    area = simultaneous(
+        Estimate(*(held[end].to_numpy() for end in ("auroc", "auroc_low", "auroc_high"))),
+        held["items_of_rarer"].to_numpy(),
+        together,
+    )
+    held = held.with_columns(pl.Series("auroc_low", area.low), pl.Series("auroc_high", area.high))
     families = held["family"].unique(maintain_order=True).to_list()
     vectors = names(held)
     cell = {(row["name"], row["family"]): row for row in held.iter_rows(named=True)}
