@@ -35,7 +35,7 @@ QUESTIONS, TOKENS = 3400, 250
 STEPS = 16 + 2 + 1 + 12
 """Small passes after the prompt: the continuation, two forced answers, the continuation's states,
 other wordings of two answers."""
-POSITIONS = 4
+POSITIONS = 5
 EFFICIENCY = 0.4
 
 

@@ -35,11 +35,11 @@ def main(prompt_set: str) -> None:
     contradictions: list[str] = []
     for organism in read_names("organisms"):
         planted = read_planted(Path(f"data/models/{organism}"))
-        path = Path(f"reports/predictivity/{organism}/{prompt_set}-{VARIANTS[0]}.json")
+        path = Path(f"reports/predictivity/{organism}/{prompt_set}/{VARIANTS[0]}.json")
         metrics = json.loads(path.read_text())
         cosines = [
             cosine(
-                read_vectors(Path(f"vectors/{organism}/{prompt_set}-{variant}.safetensors"))[0],
+                read_vectors(Path(f"vectors/{organism}/{prompt_set}/{variant}.safetensors"))[0],
                 planted,
             )
             for variant in VARIANTS

@@ -2,8 +2,9 @@
 
     python stages/pictures.py one_cause
 
-Reads reports/layers/MODEL, and the test answers scored with the `headline` vector of params.yaml;
-writes reports/plots/MODEL_layers.png, MODEL_variants.png and MODEL_cosine.png.
+Reads reports/cells/MODEL and reports/scores/MODEL; shows the vectors made from the set of the
+`headline` vector of params.yaml; writes reports/plots/MODEL_layers.png, MODEL_variants.png and
+MODEL_cosine.png.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from pathlib import Path
 
 import polars as pl
 
-from lib.cells import read_cells
+from lib.cell_files import POSITIONS, SCORES, names, read_cells
 from lib.command import command
 from lib.output import whole
-from lib.parameters import read_name, read_names
+from lib.parameters import read_name
 from lib.plots import auroc_by_layer, label_against_cosine, save, variants_side_by_side
 from lib.refusal import Refusal
 
@@ -26,11 +27,16 @@ from lib.refusal import Refusal
 )
 def main(model: str) -> None:
     headline = read_name("headline")
-    path = Path(f"reports/predictivity/{model}/{headline}.scores.parquet")
-    if not path.exists():
-        raise Refusal(f"{path}: not found; run `dvc repro predictivity` or `dvc pull`")
-    cells = read_cells(model, read_names("extractions"), read_names("variants"))
-    scores = pl.read_parquet(path)
+    prompt_set, _, variant = headline.partition("/")
+    cells = read_cells(model, [prompt_set])
+    scores = pl.read_parquet(SCORES / model / f"{prompt_set}.parquet").filter(
+        pl.col("name") == variant, pl.col("position").is_in(list(POSITIONS))
+    )
+    if not len(scores):
+        raise Refusal(
+            f"params.yaml: headline: no vector {headline} of {model}; expected SET/VARIANT, one of "
+            f"{', '.join(names(cells))}"
+        )
     pictures = {
         "layers": auroc_by_layer(cells, f"{model}: where it can be read"),
         "variants": variants_side_by_side(cells, f"{model}: by how the vector was made"),

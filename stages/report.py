@@ -2,7 +2,7 @@
 
     python stages/report.py
 
-Reads reports/layers, reports/labels and, where `controls` of params.yaml names a set,
+Reads reports/cells, reports/labels and, where `controls` of params.yaml names a set,
 reports/controls.json; writes reports/summary.md.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lib.cells import of_another, read_cells, read_named_cells
+from lib.cell_files import of_another, read_cells
 from lib.command import command
 from lib.output import whole
 from lib.parameters import read_name, read_names, read_pairs
@@ -26,22 +26,16 @@ TABLES = ("explained", "ways")
 @command(__doc__)
 def main() -> None:
     headline, evaluation = read_name("headline"), read_name("evaluation")
-    extractions, variants = read_names("extractions"), read_names("variants")
+    prompt_set = headline.partition("/")[0]
     pairs = read_pairs("across")
     sections = ["# Do steering vectors predict sycophancy?"]
     if read_names("controls", empty=True):
         sections.append(controls_section(json.loads(Path("reports/controls.json").read_text())))
     for model in read_names("models"):
-        cells = read_cells(model, extractions, variants)
-        sections.append(model_section(model, cells, headline))
+        sections.append(model_section(model, read_cells(model, [prompt_set]), headline))
         if foreign := [pair["of"] for pair in pairs if pair["in"] == model]:
-            names = [
-                of_another(owner, f"{extraction}-{variant}")
-                for owner in foreign
-                for extraction in extractions
-                for variant in variants
-            ]
-            sections.append(across_section(model, read_named_cells(model, names)))
+            sets = [of_another(owner, prompt_set) for owner in foreign]
+            sections.append(across_section(model, read_cells(model, sets)))
         sections.append(labels_section(*(read_labels_table(model, evaluation, t) for t in TABLES)))
     with whole(Path("reports/summary.md")) as draft:
         draft.write_text("\n\n".join(sections) + "\n", encoding="utf-8")

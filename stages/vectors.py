@@ -1,101 +1,102 @@
-"""Makes one steering vector a layer from a model's activations on a prompt set.
+"""Makes steering vectors, one a layer, from a model's activations on a prompt set in many ways.
 
-    python stages/vectors.py one_cause opinion_pairs mean_difference
+    python stages/vectors.py one_cause opinion_pairs
 
 Reads data/activations/MODEL/SET, data/labels/MODEL/SET.parquet, data/prompts/SET.parquet and
-`variant.VARIANT` of params.yaml; writes vectors/MODEL/SET-VARIANT.safetensors.
+`variants` of params.yaml; writes vectors/MODEL/SET, a safetensors file a recipe, and in
+recipes.json the recipes that the answers do not allow, with the reason. What was made before from
+the same states is taken from .work.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
+from tqdm import tqdm
 
-from lib.activation_shards import read_origin, read_states
+from lib import contrast, extraction, material, recipes
 from lib.command import command
-from lib.extraction import METHODS, Contrast, steering_vector
-from lib.label_files import read_labels
-from lib.output import whole
-from lib.parameters import read_section
+from lib.contrast import Inapplicable
+from lib.extraction import NULLS, steering_vector
+from lib.material import Material, read_material
+from lib.output import whole, write_json
+from lib.recipes import Recipe, read_recipes
 from lib.refusal import Refusal
-from lib.vector_files import write_vectors
+from lib.remembered import code, digest, place
+from lib.vector_files import RECIPES, write_vectors
 
-
-@dataclass(frozen=True)
-class Variant:
-    """An entry of `variant` in params.yaml: a way of making a vector."""
-
-    method: str
-    """A name in `METHODS`."""
-    position: Literal["answer", "prompt"]
-    """`answer`: contrast pairs, at the last token of a forced answer. `prompt`: at the end of the
-    prompt, those the model answered sycophantically against the others."""
-    seed: int = 0
+MODULES = contrast, extraction, material, recipes
+"""Where it stands how a vector is made."""
 
 
 @command(
     __doc__,
     model="an entry of model in params.yaml",
-    prompt_set="an entry of prompt_set: what to make the vector from",
-    variant="an entry of variant in params.yaml",
+    prompt_set="an entry of prompt_set: what to make the vectors from",
 )
-def main(model: str, prompt_set: str, variant: str) -> None:
-    recipe = read_section(Variant, "variant", variant)
-    if recipe.method not in METHODS:
-        raise Refusal(
-            f"params.yaml: variant.{variant}.method: {recipe.method!r} is no method; "
-            f"expected one of {', '.join(METHODS)}"
-        )
+def main(model: str, prompt_set: str) -> None:
+    wanted = read_recipes()
     activations = Path(f"data/activations/{model}/{prompt_set}")
+    labels = Path(f"data/labels/{model}/{prompt_set}.parquet")
     prompts = Path(f"data/prompts/{prompt_set}.parquet")
-    origin = read_origin(activations)
-    ids = read_states(activations, 0, "prompt").ids
-    labels = read_labels(Path(f"data/labels/{model}/{prompt_set}.parquet"), ids)["label"].to_numpy()
+    given = read_material(activations, labels, prompts)
 
-    vectors, counts = [], (0, 0)
-    for layer in range(origin.layers):
-        draw = np.random.default_rng([recipe.seed, layer])
-        contrast = contrast_at(activations, layer, recipe.position, labels, draw)
-        vectors.append(steering_vector(METHODS[recipe.method], contrast))
-        counts = len(contrast.sycophantic), len(contrast.other)
-    about = {
-        "variant": asdict(recipe),
-        "prompt_set": prompt_set,
-        "prompt_set_sha256": hashlib.sha256(prompts.read_bytes()).hexdigest(),
-        "model": origin.model,
-        "revision": origin.revision,
-        "n_sycophantic": counts[0],
-        "n_other": counts[1],
+    here = digest([activations, labels, prompts, *code(*MODULES)])
+    pieces = {
+        name: place("vectors", digest([here, repr(recipe)]), ".safetensors")
+        for name, recipe in wanted.items()
     }
-    target = Path(f"vectors/{model}/{prompt_set}-{variant}.safetensors")
+    missing = {name: wanted[name] for name, piece in pieces.items() if not piece.exists()}
+    new, left_out = made(given, missing)
+    if len(left_out) == len(wanted):
+        raise Refusal(f"{activations}: no recipe can be followed: {next(iter(left_out.values()))}")
+    for name, vectors in new.items():
+        groups = given.rows(wanted[name])
+        about = {
+            "variant": asdict(wanted[name]),
+            "null": wanted[name].method in NULLS,
+            "prompt_set": prompt_set,
+            "prompt_set_sha256": hashlib.sha256(prompts.read_bytes()).hexdigest(),
+            "model": given.origin.model,
+            "revision": given.origin.revision,
+            "n_sycophantic": len(groups[0]),
+            "n_other": len(groups[1]),
+        }
+        with whole(pieces[name]) as draft:
+            write_vectors(draft, vectors, about)
+    target = Path(f"vectors/{model}/{prompt_set}")
+    kept = [name for name in wanted if name not in left_out]
     with whole(target) as draft:
-        write_vectors(draft, np.stack(vectors), about)
-    print(
-        f"{target}: {origin.layers} layers, "
-        f"each from {counts[0]} sycophantic and {counts[1]} other states"
-    )
+        draft.mkdir()
+        for name in kept:
+            (draft / f"{name}.safetensors").write_bytes(pieces[name].read_bytes())
+        write_json(draft / RECIPES, {"made": kept, "left_out": left_out})
+    print(f"{target}: {len(kept)} recipes of {given.origin.layers} layers, {len(new)} new")
+    for name, reason in left_out.items():
+        print(f"  {name} left out: {reason}")
 
 
-def contrast_at(
-    activations: Path, layer: int, position: str, labels: np.ndarray, draw: np.random.Generator
-) -> Contrast:
-    """The two groups of states that a vector at `layer` is made from."""
-    if position == "answer":
-        matching = read_states(activations, layer, "matching")
-        other = read_states(activations, layer, "not_matching")
-        return Contrast(matching.values.astype(float), other.values.astype(float), True, draw)
-    states = read_states(activations, layer, "prompt").values.astype(float)
-    groups = states[labels == 1], states[labels == 0]
-    if min(len(group) for group in groups) < 2:
-        raise Refusal(
-            f"{activations}: {len(groups[0])} sycophantic and {len(groups[1])} other answers; "
-            "expected at least 2 of each for a vector from naturally labelled prompts"
-        )
-    return Contrast(groups[0], groups[1], False, draw)
+def made(
+    given: Material, wanted: Mapping[str, Recipe]
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Vectors (layers, d_model) of each recipe; and why others cannot be made of these answers."""
+    found: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
+    left_out: dict[str, str] = {}
+    layers = range(given.origin.layers) if wanted else ()
+    for layer in tqdm(layers, unit="layer", disable=None, desc="vectors"):
+        for name in found.keys() - left_out.keys():
+            recipe = wanted[name]
+            try:
+                at = given.contrast(recipe, layer)
+                found[name].append(steering_vector(recipe.method, at, recipe.normalisation))
+            except Inapplicable as reason:
+                left_out[name] = str(reason)
+    vectors = {name: np.stack(found[name]) for name in wanted if name not in left_out}
+    return vectors, {name: left_out[name] for name in wanted if name in left_out}
 
 
 if __name__ == "__main__":

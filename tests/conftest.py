@@ -28,12 +28,12 @@ checkpoints: []
 models: [tiny]
 prompt_sets: [pairs, held_out]
 extractions: [pairs]
-variants: [mean_difference, random]
+variants: [{method: [mean_difference, random], position: answer}]
 controls: []
 across: []
 judge: {}
 evaluation: held_out
-headline: pairs-mean_difference
+headline: pairs/mean_difference
 split: {extract: 0.4, select: 0.3, test: 0.3, seed: 0}
 source: {survey: {format: anthropic, file: data/public/survey.jsonl}}
 prompt_set:
@@ -44,9 +44,8 @@ model:
   tiny: {dtype: float32, device: cpu}
 reading: {batch_size: 8, padding_side: left, max_new_tokens: 4, stop: answer}
 labels: {told_by: logprob}
-variant:
-  mean_difference: {method: mean_difference, position: answer}
-  random: {method: random, position: answer}
+scoring: {memory_mb: 64}
+selection: {studies: 20, deals: 99}
 """
 GIT = {
     f"GIT_{who}_{what}": value
@@ -60,10 +59,11 @@ STUDY = [
     ["activations", "tiny", "held_out"],
     ["labels", "tiny", "pairs"],
     ["labels", "tiny", "held_out"],
-    ["vectors", "tiny", "pairs", "mean_difference"],
-    ["vectors", "tiny", "pairs", "random"],
-    ["predictivity", "tiny", "pairs", "mean_difference", "tiny"],
-    ["predictivity", "tiny", "pairs", "random", "tiny"],
+    ["vectors", "tiny", "pairs"],
+    ["predictivity", "tiny", "pairs", "tiny"],
+    ["chance", "tiny", "pairs"],
+    ["atlas"],
+    ["selection"],
     ["pictures", "tiny"],
     ["report"],
 ]

@@ -53,12 +53,18 @@ def test_states_and_answers_equal_a_plain_pass(name, side):
         after = {
             "prompt": [],
             "continuation": said,
+            "continuation_mean": said,
             "matching": forced[row.matching],
             "not_matching": forced[row.not_matching[0]],
         }
         for p, position in enumerate(POSITIONS):
-            theirs = hidden_states(language_model, prompts[n] + after[position])[:, -1]
+            theirs = hidden_states(language_model, prompts[n] + after[position])
             ours = result.states[p, :, n]
+            if position == "continuation_mean":
+                mean = theirs[1:-1, len(prompts[n]) :].mean(1)
+                np.testing.assert_allclose(ours[:-1], mean, rtol=1e-4, atol=1e-4)
+                continue
+            theirs = theirs[:, -1]
             np.testing.assert_allclose(ours[:-1], theirs[1:-1], rtol=1e-4, atol=1e-4)
             # Hugging Face applies the final norm to its last hidden state; ours is before it.
             with torch.inference_mode():

@@ -34,19 +34,23 @@ def test_after_a_pull_nothing_runs(clone):
 def test_another_variant_needs_no_pass_of_the_model_and_shows_in_the_metrics(clone):
     git(clone, "switch", "--quiet", "--create", "my-branch")
     params = clone / "params.yaml"
-    old = "mean_difference: {method: mean_difference"
-    params.write_text(params.read_text().replace(old, "mean_difference: {method: pca"))
+    params.write_text(params.read_text().replace("[mean_difference, random]", "[pca, random]"))
+    params.write_text(params.read_text().replace("pairs/mean_difference", "pairs/pca"))
     done = run(clone, "dvc", "repro", "--pull", "--allow-missing")
     assert done.returncode == 0, done.stderr
     assert ran(done.stdout) == {
-        "vectors@tiny-pairs-mean_difference",
-        "predictivity@tiny-pairs-mean_difference",
+        "vectors@tiny-pairs",
+        "predictivity@tiny-pairs",
+        "chance@tiny-pairs",
+        "atlas",
+        "selection",
         "pictures@tiny",
         "report",
     }
-    git(clone, "commit", "--quiet", "--all", "--message=pca")
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--message=pca")
     shown = run(clone, "dvc", "metrics", "diff", "main", "my-branch", "--md").stdout
-    assert "pairs-mean_difference.json" in shown
-    assert "pairs-random.json" not in shown
+    assert "pairs/pca.json" in shown
+    assert "pairs/random.json" not in shown
     table = run(clone, "dvc", "metrics", "show", "--md").stdout
     assert "misconception_auroc" in table.splitlines()[0]

@@ -188,7 +188,7 @@ def test_a_set_for_contrast_pairs_needs_no_grades(study):
     assert labels_of(study)["label"].null_count() == 12
     done = run_stage(study, "labels", "tiny", "held_out")
     assert "no answer of tiny to held_out can be told by 'hand'" in done.stderr
-    done = run_stage(study, "vectors", "tiny", "pairs", "mean_difference")
+    done = run_stage(study, "vectors", "tiny", "pairs")
     assert done.returncode == 0, done.stderr
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,6 +102,9 @@ def test_another_extraction_set_reruns_no_pass_over_the_evaluation_set(copy):
         "labels",
         "vectors",
         "predictivity",
+        "chance",
+        "atlas",
+        "selection",
         "controls",
         "pictures",
         "report",
@@ -113,31 +117,19 @@ def test_another_extraction_set_reruns_no_pass_over_the_evaluation_set(copy):
     }
 
 
-def test_another_variant_reruns_that_variant_and_what_follows(copy):
-    def other_position(params):
-        params["variant"]["pca"]["position"] = "prompt"
-
-    assert reruns_after_params(copy, other_position) == {
-        "vectors@one_cause-opinion_pairs-pca",
-        "vectors@two_causes-opinion_pairs-pca",
-        "predictivity@one_cause-opinion_pairs-pca",
-        "predictivity@two_causes-opinion_pairs-pca",
-        "pictures@one_cause",
-        "pictures@two_causes",
-        "report",
-    }
-
-
-def test_one_more_variant_reruns_only_the_new_one(copy):
+def test_one_more_way_of_making_vectors_reruns_no_model(copy):
     def one_more(params):
-        params["variants"].append("pca_prompt")
-        params["variant"]["pca_prompt"] = {"method": "pca", "position": "prompt"}
+        params["variants"].append({"method": "pca", "position": "prompt"})
 
-    rerun = reruns_after_params(copy, one_more)
-    assert rerun - {"report", "pictures@one_cause", "pictures@two_causes"} == {
-        f"{stage}@{model}-opinion_pairs-pca_prompt"
-        for stage in ("vectors", "predictivity")
-        for model in ("one_cause", "two_causes")
+    assert kinds(reruns_after_params(copy, one_more)) == {
+        "vectors",
+        "predictivity",
+        "chance",
+        "atlas",
+        "selection",
+        "controls",
+        "pictures",
+        "report",
     }
 
 
@@ -158,7 +150,8 @@ def test_a_preset_is_a_whole_study(copy, preset):
     default = YAML(typ="safe").load(ROOT / "params.yaml")
     params = YAML(typ="safe").load(preset)
     assert set(params) == set(default)
-    assert set(params["variants"]) <= set(params["variant"])
+    extraction, _, _ = params["headline"].partition("/")
+    assert extraction in params["extractions"]
     assert set(params["models"]) <= set(params["model"])
     for wanted in params["prompt_set"].values():
         assert set(wanted["sources"]) <= set(params["source"])
@@ -168,11 +161,11 @@ def test_a_plot_helper_reruns_no_stage_that_runs_a_model(copy):
     assert kinds(reruns_after_edit(copy, "stages/lib/plots.py")) == {"pictures"}
 
 
-def test_only_stages_that_run_a_model_import_torch():
+def test_only_stages_that_run_a_model_import_torch_at_their_start():
     heavy = {
         stage
         for stage in STAGES
         for path in imports(ROOT / STAGES[stage]["cmd"].split()[1])
-        if "import torch" in (text := (ROOT / path).read_text()) or "from torch" in text
+        if re.search(r"^(import|from) torch", (ROOT / path).read_text(), re.MULTILINE)
     }
     assert heavy == {"organism", "checkpoint", "activations"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
+from lib.calibration import fit
 from lib.predictivity_table import (
+    READ_AT,
     choose_layers,
     generalisation,
     predictivity,
@@ -46,8 +48,14 @@ def states_of(responses: pl.DataFrame, layers: int = 3, width: int = 6) -> np.nd
 
 
 def table_of(responses: pl.DataFrame, vectors: np.ndarray, states: np.ndarray) -> pl.DataFrame:
-    places = {"prompt": 0, "continuation": 1}
-    return predictivity(vectors, lambda layer, p: states[layer, places[p]], responses, seed=0)
+    places = {"prompt": 0, "continuation": 1, "continuation_mean": 1}
+    given = {"v": vectors}
+    return predictivity(given, lambda layer, p: states[layer, places[p]], responses, seed=0)
+
+
+def layers_of(table: pl.DataFrame, families: list[str]) -> dict[str, int]:
+    chosen = choose_layers(table, families)
+    return dict(zip(chosen["position"], chosen["layer"], strict=True))
 
 
 def test_projection_and_cosine_are_what_they_are_called():
@@ -72,7 +80,7 @@ def test_each_cell_equals_a_slow_computation():
     states = states_of(responses)
     vectors = np.random.default_rng(2).normal(size=(3, 6))
     table = table_of(responses, vectors, states)
-    assert len(table) == 3 * 2 * 4 * 2
+    assert len(table) == 3 * 3 * 3 * 4 * 2
     for row in table.iter_rows(named=True):
         member = (
             (responses["family"] == row["family"])
@@ -81,7 +89,7 @@ def test_each_cell_equals_a_slow_computation():
         ).to_numpy()
         held = responses.filter(member)
         at = states[row["layer"], 0 if row["position"] == "prompt" else 1][member]
-        score = at @ vectors[row["layer"]]
+        score = at @ vectors[row["extraction_layer"]]
         if row["readout"] == "cosine":
             score = score / np.linalg.norm(at, axis=1)
         labels = held["label"].to_numpy()
@@ -97,6 +105,44 @@ def test_each_cell_equals_a_slow_computation():
         assert row["length_auroc"] == pytest.approx(roc_auc_score(labels, held["prompt_tokens"]))
         assert row["margin_auroc"] == pytest.approx(roc_auc_score(labels, held["margin"]))
         assert row["random_low"] < 0.5 < row["random_high"]
+
+
+def test_the_memory_that_is_allowed_makes_no_difference():
+    responses = answers(4000)
+    states, draw = states_of(responses), np.random.default_rng(2)
+    vectors = {name: draw.normal(size=(3, 6)) for name in "abcd"}
+    small, large = (
+        predictivity(vectors, lambda layer, _: states[layer, 0], responses, 0, memory_mb=memory)
+        for memory in (1, 512)
+    )
+    keys = ["name", "extraction_layer", "layer", "position", "family", "split", "readout"]
+    assert small.sort(keys).equals(large.sort(keys))
+
+
+def test_probabilities_are_fitted_on_select_and_tried_on_test():
+    responses = answers()
+    states = states_of(responses)
+    vectors = np.tile(np.eye(6)[0], (3, 1))
+    table = table_of(responses, vectors, states)
+    assert table.filter(pl.col("split") == "select")["brier"].is_nan().all()
+    row = table.filter(
+        pl.col("layer") == 1,
+        pl.col("extraction_layer") == 1,
+        pl.col("position") == "prompt",
+        pl.col("family") == "opinion",
+        pl.col("split") == "test",
+        pl.col("readout") == "projection",
+    ).row(0, named=True)
+    known = responses.with_row_index().filter(
+        (pl.col("family") == "opinion") & pl.col("label").is_not_null()
+    )
+    parts = {}
+    for split in ("select", "test"):
+        held = known.filter(pl.col("split") == split)
+        parts[split] = states[1, 0][held["index"].to_numpy(), 0], held["label"].to_numpy()
+    likely = fit(*parts["select"]).probabilities(parts["test"][0])
+    assert row["brier"] == pytest.approx(brier_score_loss(parts["test"][1], likely), abs=1e-12)
+    assert row["auprc"] == pytest.approx(average_precision_score(*parts["test"][::-1]), abs=1e-12)
 
 
 def test_a_label_that_the_letter_explains_is_shown_to_be_so():
@@ -131,14 +177,14 @@ def test_the_layer_is_chosen_on_select_and_never_sees_test():
     states[2, :, test, 0] += 50 * known[test][:, None]  # a layer that is perfect on test alone
     vectors = np.tile(np.eye(6)[0], (3, 1))
     table = table_of(responses, vectors, states)
-    assert choose_layers(table, ["opinion"]) == {"prompt": 1, "continuation": 1}
+    assert layers_of(table, ["opinion"]) == dict.fromkeys(READ_AT, 1)
 
 
 def test_an_undefined_auroc_is_never_chosen():
     responses = answers().with_columns(pl.lit(1).cast(pl.Int8).alias("label"))
     table = table_of(responses, np.ones((3, 6)), states_of(responses))
     assert table["auroc"].is_nan().all()
-    assert choose_layers(table, ["opinion"]) == {}
+    assert layers_of(table, ["opinion"]) == {}
 
 
 def asked(**columns) -> pl.DataFrame:

@@ -48,16 +48,18 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         "reports/labels/tiny/held_out.explained.csv",
         "reports/labels/tiny/held_out.json",
         "reports/labels/tiny/held_out.ways.csv",
-        "vectors/tiny/pairs-mean_difference.safetensors",
-        "vectors/tiny/pairs-random.safetensors",
-        "reports/layers/tiny/pairs-mean_difference.csv",
-        "reports/layers/tiny/pairs-random.csv",
-        "reports/predictivity/tiny/pairs-mean_difference.json",
-        "reports/predictivity/tiny/pairs-mean_difference.parquet",
-        "reports/predictivity/tiny/pairs-mean_difference.scores.parquet",
-        "reports/predictivity/tiny/pairs-random.json",
-        "reports/predictivity/tiny/pairs-random.parquet",
-        "reports/predictivity/tiny/pairs-random.scores.parquet",
+        "vectors/tiny/pairs/mean_difference.safetensors",
+        "vectors/tiny/pairs/random.safetensors",
+        "vectors/tiny/pairs/recipes.json",
+        "reports/atlas.parquet",
+        "reports/cells/tiny/pairs.parquet",
+        "reports/chance/tiny/pairs.parquet",
+        "reports/comparisons.csv",
+        "reports/flips/tiny/pairs.parquet",
+        "reports/selection.json",
+        "reports/scores/tiny/pairs.parquet",
+        "reports/predictivity/tiny/pairs/mean_difference.json",
+        "reports/predictivity/tiny/pairs/random.json",
         "reports/plots/tiny_layers.png",
         "reports/plots/tiny_variants.png",
         "reports/plots/tiny_cosine.png",
@@ -68,12 +70,11 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
 
 def test_a_vector_of_another_model_is_read_under_its_owners_name(study):
     shutil.copytree(study / "vectors/tiny", study / "vectors/twin")
-    done = run_stage(study, "predictivity", "tiny", "pairs", "mean_difference", "twin")
+    done = run_stage(study, "predictivity", "tiny", "pairs", "twin")
     assert done.returncode == 0, done.stderr
-    done = run_stage(study, "predictivity", "tiny", "pairs", "random", "twin")
     folder = study / "reports/predictivity/tiny"
     own, foreign = (
-        json.loads((folder / f"{name}pairs-mean_difference.json").read_text())
+        json.loads((folder / f"{name}pairs/mean_difference.json").read_text())
         for name in ("", "of-twin-")
     )
     assert own == foreign  # the same numbers, for it is the same vector
@@ -81,11 +82,11 @@ def test_a_vector_of_another_model_is_read_under_its_owners_name(study):
     assert run_stage(study, "report").returncode == 0
     summary = (study / "reports/summary.md").read_text()
     assert "**Vectors of other models**" in summary
-    assert "| of-twin-mean_difference |" in summary
+    assert "| of-twin-pairs/mean_difference |" in summary
 
 
 def test_the_vector_of_the_study_is_the_mean_difference_of_its_shards(finished_study):
-    vectors, about = read_vectors(finished_study / "vectors/tiny/pairs-mean_difference.safetensors")
+    vectors, about = read_vectors(finished_study / "vectors/tiny/pairs/mean_difference.safetensors")
     activations = finished_study / "data/activations/tiny/pairs"
     for layer, vector in enumerate(vectors):
         matching = read_states(activations, layer, "matching").values.astype(float)
@@ -97,10 +98,11 @@ def test_the_vector_of_the_study_is_the_mean_difference_of_its_shards(finished_s
 
 def test_metrics_are_flat_numbers_from_the_test_split_at_the_chosen_layer(finished_study):
     folder = finished_study / "reports/predictivity/tiny"
-    metrics = json.loads((folder / "pairs-mean_difference.json").read_text())
+    metrics = json.loads((folder / "pairs/mean_difference.json").read_text())
     assert all(isinstance(value, int | float) for value in metrics.values())
-    cells = pl.read_parquet(folder / "pairs-mean_difference.parquet").filter(
+    cells = pl.read_parquet(finished_study / "reports/cells/tiny/pairs.parquet").filter(
         pl.col("chosen")
+        & (pl.col("name") == "mean_difference")
         & (pl.col("split") == "test")
         & (pl.col("readout") == "projection")
         & (pl.col("position") == "prompt")
@@ -121,6 +123,7 @@ def test_two_runs_give_the_same_bytes(study):
     parts = ("data/prompts", "data/activations", "vectors", "reports")
     files = [path for part in parts for path in (study / part).rglob("*") if path.is_file()]
     kept = {path: path.read_bytes() for path in files}
+    shutil.rmtree(study / ".work")
     for words in STUDY:
         done = run_stage(study, *words)
         assert done.returncode == 0, done.stderr
@@ -162,7 +165,7 @@ def without(key: str) -> str:
 
 
 def narrow_vector(study: Path) -> None:
-    path = study / "vectors/tiny/pairs-mean_difference.safetensors"
+    path = study / "vectors/tiny/pairs/mean_difference.safetensors"
     write_vectors(path, np.ones((3, 5), np.float32), {})
 
 
@@ -197,24 +200,24 @@ def edit(old: str, new: str) -> Callable[[Path], None]:
     return lambda study: replace_in(study / "params.yaml", old, new)
 
 
-VECTORS = "vectors tiny pairs mean_difference"
-MADE_VECTORS = "vectors/tiny/pairs-mean_difference.safetensors"
+VECTORS = "vectors tiny pairs"
+MADE_VECTORS = "vectors/tiny/pairs"
 LABELS = "data/labels/tiny/pairs.parquet"
-PREDICTIVITY = "predictivity tiny pairs mean_difference tiny"
-METRICS = "reports/predictivity/tiny/pairs-mean_difference.json"
+PREDICTIVITY = "predictivity tiny pairs tiny"
+METRICS = "reports/predictivity/tiny/pairs"
 PUBLIC = "data/prompts/public.parquet"
 BAD = {
     "an unknown key": (
-        edit("position: answer}\n  random", "position: answer, positon: x}\n  random"),
+        edit("position: answer}]", "position: answer, positon: x}]"),
         VECTORS,
         MADE_VECTORS,
-        "variant.mean_difference.positon: unknown key; expected method, position, seed",
+        "params.yaml: variants[0].positon: unknown key; expected method, position, pairs, seed",
     ),
     "an unknown method": (
-        edit("method: mean_difference", "method: median"),
+        edit("[mean_difference, random]", "median"),
         VECTORS,
         MADE_VECTORS,
-        "variant.mean_difference.method: 'median' is no method; expected one of mean_difference",
+        "variants[0].method: 'median' is no method; expected one of mean_difference",
     ),
     "a setting that is none": (
         edit("padding_side: left", "padding_side: top"),
@@ -234,11 +237,41 @@ BAD = {
         "data/prompts/pairs.parquet",
         "split.test: expected more than 0, found 0",
     ),
-    "an unknown variant": (
-        edit("  mean_difference: {method", "  average: {method"),
+    "a recipe given twice": (
+        edit("[mean_difference, random]", "[random, random]"),
         VECTORS,
         MADE_VECTORS,
-        "no variant.mean_difference; expected a section of that name",
+        "variants[0]: random a second time; expected each recipe once",
+    ),
+    "contrast pairs where there are none": (
+        edit("[mean_difference, random], position: answer", "ccs, position: prompt"),
+        VECTORS,
+        MADE_VECTORS,
+        "variants[0].position: ccs needs contrast pairs; expected answer",
+    ),
+    "one pair": (
+        edit("position: answer}]", "position: answer, pairs: 1}]"),
+        VECTORS,
+        MADE_VECTORS,
+        "variants[0].pairs: expected at least 2, found 1",
+    ),
+    "a number of pairs that is none": (
+        edit("position: answer}]", "position: answer, pairs: many}]"),
+        VECTORS,
+        MADE_VECTORS,
+        "variants[0].pairs: expected a whole number or one of all, found 'many'",
+    ),
+    "more pairs than there are": (
+        edit("position: answer}]", "position: answer, pairs: 13}]"),
+        VECTORS,
+        MADE_VECTORS,
+        "no recipe can be followed: 12 pairs, or answers of one kind; expected 13",
+    ),
+    "memory that is none": (
+        edit("memory_mb: 64", "memory_mb: 0"),
+        PREDICTIVITY,
+        METRICS,
+        "params.yaml: scoring.memory_mb: expected at least 1, found 0",
     ),
     "a truncated line": (
         publish(json.dumps(ANTHROPIC), json.dumps(ANTHROPIC)[:60]),
@@ -373,9 +406,9 @@ BAD = {
     ),
     "another model's vectors that are not there": (
         edit("across: []", "across: [{of: giant, in: tiny}]"),
-        "predictivity tiny pairs mean_difference giant",
-        "reports/predictivity/tiny/of-giant-pairs-mean_difference.json",
-        "vectors/giant/pairs-mean_difference.safetensors: not found",
+        "predictivity tiny pairs giant",
+        "reports/predictivity/tiny/of-giant-pairs",
+        "vectors/giant/pairs: no vectors; run `dvc repro vectors`",
     ),
     "a grade that is none": (
         grades("id,grade", "{id},maybe"),
@@ -401,11 +434,17 @@ BAD = {
         LABELS,
         "tiny-pairs.ann.csv, line 1: no column 'grade'",
     ),
-    "a report of a variant that was not measured": (
-        edit("variants: [mean_difference, random]", "variants: [mean_difference, random, pca]"),
+    "a report of a set that was not measured": (
+        edit("headline: pairs/", "headline: others/"),
         "report",
         "reports/summary.md",
-        "reports/layers/tiny/pairs-pca.csv: not found",
+        "reports/cells/tiny/others.parquet: not found",
+    ),
+    "a headline that was not made": (
+        edit("headline: pairs/mean_difference", "headline: pairs/pca"),
+        "pictures tiny",
+        "reports/plots/tiny_cosine.png",
+        "headline: no vector pairs/pca of tiny; expected SET/VARIANT, one of pairs/mean_difference",
     ),
     "a moving revision": (
         edit("checkpoint: {}", "checkpoint: {z: {kind: hub, name: a/b, revision: main}}"),

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from sklearn.decomposition import TruncatedSVD
+from sklearn.decomposition import PCA, TruncatedSVD
 
-from lib.extraction import METHODS, Contrast, steering_vector
+from lib.contrast import Contrast, Group, Inapplicable, normalised
+from lib.extraction import METHODS, NULLS, PAIRS_ONLY, steering_vector
 from lib.refusal import Refusal
 from lib.vector_files import read_vectors, write_vectors
+
+
+def group(states: np.ndarray, letters: str = "AB") -> Group:
+    """States of answers to a question each, which say letters in turn."""
+    n = len(states)
+    said = np.array([letters[k % len(letters)] for k in range(n)]) if letters else np.full(n, "")
+    return Group(states, np.array([f"item {k}" for k in range(n)]), said)
 
 
 def contrast(seed: int = 0, paired: bool = True, n: int = 60, width: int = 12) -> Contrast:
@@ -16,7 +26,12 @@ def contrast(seed: int = 0, paired: bool = True, n: int = 60, width: int = 12) -
     draw = np.random.default_rng(seed)
     prompts, cause = draw.normal(size=(n, width)) * 2, draw.normal(size=width)
     other = prompts + draw.normal(size=(n, width)) * 0.2
-    return Contrast(prompts + cause, other, paired, np.random.default_rng(seed))
+    one, two = group(prompts + cause), group(other, "BA")
+    return Contrast(one, two, paired, np.random.default_rng(seed))
+
+
+def between(one: np.ndarray, two: np.ndarray, paired: bool = False) -> Contrast:
+    return Contrast(group(one), group(two, "BA"), paired, np.random.default_rng(0))
 
 
 def cosine(one, other) -> float:
@@ -25,14 +40,14 @@ def cosine(one, other) -> float:
 
 def test_mean_difference_is_the_difference_of_means():
     given = contrast()
-    expected = given.sycophantic.mean(0) - given.other.mean(0)
-    found = steering_vector(METHODS["mean_difference"], given)
+    expected = given.sycophantic.states.mean(0) - given.other.states.mean(0)
+    found = steering_vector("mean_difference", given)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_pca_of_differences_is_uncentred_so_it_keeps_the_mean_difference():
     given = contrast()
-    differences = given.sycophantic - given.other
+    differences = given.sycophantic.states - given.other.states
     expected = TruncatedSVD(1, algorithm="arpack", random_state=0).fit(differences).components_[0]  # type: ignore[index]
     found = METHODS["pca"](given)
     assert abs(cosine(found, expected)) == pytest.approx(1, abs=1e-9)
@@ -41,19 +56,23 @@ def test_pca_of_differences_is_uncentred_so_it_keeps_the_mean_difference():
     assert abs(cosine(centred, differences.mean(0))) < 0.9
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "random"])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in NULLS])
 def test_the_sign_is_fixed_by_the_pairs(name):
     given = contrast()
-    turned = Contrast(given.other, given.sycophantic, True, np.random.default_rng(0))
-    found = steering_vector(METHODS[name], given)
+    turned = replace(
+        contrast(), sycophantic=given.other, other=given.sycophantic, draw=np.random.default_rng(0)
+    )
+    found = steering_vector(name, given)
     assert cosine(found, given.mean_difference) > 0
-    assert cosine(found, steering_vector(METHODS[name], turned)) == pytest.approx(-1, abs=1e-3)
+    assert cosine(found, steering_vector(name, turned)) == pytest.approx(-1, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", list(METHODS))
-@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize(
+    ("name", "paired"),
+    [(name, True) for name in METHODS] + [(name, False) for name in METHODS.keys() - PAIRS_ONLY],
+)
 def test_every_vector_has_the_length_of_the_mean_difference_and_is_repeatable(name, paired):
-    one, two = (steering_vector(METHODS[name], contrast(3, paired)) for _ in range(2))
+    one, two = (steering_vector(name, contrast(3, paired)) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     length = np.linalg.norm(contrast(3, paired).mean_difference)
     assert np.linalg.norm(one) == pytest.approx(length, rel=1e-5)
@@ -65,9 +84,105 @@ def test_the_probe_finds_a_direction_that_the_variance_hides():
     labels = np.repeat([1, 0], 300)
     states = draw.normal(size=(600, 5)) * [30, 1, 1, 1, 1]
     states[:, 1] += 1.5 * labels
-    given = Contrast(states[:300], states[300:], False, draw)
+    given = between(states[:300], states[300:])
     found = METHODS["probe"](given)
     assert cosine(found, np.eye(5)[1]) > 0.95
+
+
+def test_one_odd_pair_does_not_turn_the_median():
+    given = contrast()
+    states = given.sycophantic.states.copy()
+    states[0] += 1e4
+    odd = replace(given, sycophantic=replace(given.sycophantic, states=states))
+    assert cosine(METHODS["median_difference"](odd), given.mean_difference) > 0.95
+    assert cosine(METHODS["mean_difference"](odd), given.mean_difference) < 0.7
+
+
+def test_in_context_vectors_are_those_of_their_authors_code():
+    layers = [contrast(seed) for seed in (1, 2, 3)]
+    side_by_side = np.concatenate([each.differences for each in layers], axis=1)
+    fitted = PCA(1).fit(side_by_side)
+    component = np.asarray(fitted.components_)[0]
+    component *= np.sign(component @ fitted.mean_)
+    expected = (component + fitted.mean_).reshape(3, -1)
+    products = sum(each.differences @ each.differences.T for each in layers)
+    for given, part in zip(layers, expected, strict=True):
+        found = METHODS["in_context_vector"](replace(given, all_layers=lambda: products))
+        np.testing.assert_allclose(found, part, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["lda", "leace"])
+def test_a_whitened_direction_ignores_what_varies_for_other_reasons(name):
+    draw = np.random.default_rng(0)
+    noise = draw.normal(size=(4000, 5)) @ np.diag([9.0, 1, 1, 1, 1])
+    noise[:, 1] += 0.9 * noise[:, 0]
+    given = between(noise[:2000] + np.array([3.0, 1, 0, 0, 0]), noise[2000:])
+    within = [group.states - group.states.mean(0) for group in (given.sycophantic, given.other)]
+    covariance = np.cov(np.concatenate(within).T)
+    expected = np.linalg.solve(covariance, given.mean_difference)
+    assert cosine(METHODS[name](given), expected) > 0.99
+    assert cosine(given.mean_difference, expected) < 0.9
+
+
+def test_no_linear_trace_is_left_along_what_leace_reads():
+    draw = np.random.default_rng(1)
+    states = draw.normal(size=(8000, 8)) @ draw.normal(size=(8, 8))
+    given = between(states[:4000] + draw.normal(size=8), states[4000:])
+    reads = METHODS["leace"](given)
+    pooled, labels, _, _ = given.pooled()
+    covariance = np.cov(pooled.T)
+    along = covariance @ reads / (reads @ covariance @ reads)
+    erased = pooled - (pooled @ reads)[:, None] * along
+    gap = erased[labels == 1].mean(0) - erased[labels == 0].mean(0)
+    assert np.linalg.norm(gap) < 0.05 * np.linalg.norm(given.mean_difference)
+
+
+def test_consistent_search_finds_the_truth_behind_a_louder_letter():
+    draw, n, width = np.random.default_rng(2), 400, 10
+    letter, truth = np.eye(width)[0] * 8, np.eye(width)[1] * 2
+    says_a = draw.random(n) < 0.5
+    prompts = draw.normal(size=(n, width))
+    one, two = (np.where(says_a[:, None] == flag, letter, -letter) for flag in (True, False))
+    noise = draw.normal(size=(2, n, width)) * 0.3
+    letters = np.where(says_a, "A", "B"), np.where(says_a, "B", "A")
+    items = np.array([f"item {k}" for k in range(n)])
+    given = Contrast(
+        Group(prompts + one + truth + noise[0], items, letters[0]),
+        Group(prompts + two - truth + noise[1], items, letters[1]),
+        paired=True,
+        draw=np.random.default_rng(0),
+    )
+    found = METHODS["ccs"](given)
+    assert cosine(found, truth) > 0.8
+    assert abs(cosine(METHODS["letter"](given), letter)) > 0.95
+    assert abs(cosine(METHODS["letter"](given), truth)) < 0.2
+
+
+def test_the_letter_needs_two_letters():
+    states = contrast().sycophantic.states
+    given = Contrast(group(states, "A"), group(states, ""), True, np.random.default_rng(0))
+    with pytest.raises(Inapplicable, match="no answers that say two different letters"):
+        steering_vector("letter", given)
+
+
+def test_shuffled_pairs_keep_nothing_but_noise():
+    given = contrast(n=2000)
+    size = np.linalg.norm(METHODS["shuffled"](given)) / np.linalg.norm(given.mean_difference)
+    assert size < 0.1
+
+
+@pytest.mark.parametrize("how", ["none", "unit", "standard"])
+def test_a_direction_found_after_normalisation_reads_the_same_in_the_states(how):
+    given = contrast()
+    changed, back = normalised(given, how)
+    direction = METHODS["mean_difference"](changed)
+    states, there = given.pooled()[0], changed.pooled()[0]
+    if how == "unit":
+        there = there * np.linalg.norm(states, axis=1, keepdims=True)
+        np.testing.assert_allclose(np.linalg.norm(changed.pooled()[0], axis=1), 1)
+    if how == "standard":
+        np.testing.assert_allclose(changed.pooled()[0].std(0), 1)
+    np.testing.assert_allclose(states @ (direction * back), there @ direction)
 
 
 def test_vectors_survive_the_disk_and_are_the_same_bytes_twice(tmp_path):

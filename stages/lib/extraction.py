@@ -8,50 +8,49 @@ the length of the mean difference, so that adding one vector, or a random one, m
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """States of a model at one layer: what a vector is made from."""
-
-    sycophantic: Floats
-    """(n, d_model)"""
-    other: Floats
-    """(m, d_model); row k is the same prompt as row k of `sycophantic` where `paired`."""
-    paired: bool
-    draw: np.random.Generator
-    """Seeded; all the chance there is in a method."""
-
-    @property
-    def differences(self) -> Floats:
-        """(pairs, d_model): sycophantic minus other. Unpaired states are paired at random."""
-        if self.paired:
-            return self.sycophantic - self.other
-        count = min(len(self.sycophantic), len(self.other))
-        first = self.draw.permutation(len(self.sycophantic))[:count]
-        second = self.draw.permutation(len(self.other))[:count]
-        return self.sycophantic[first] - self.other[second]
-
-    @property
-    def mean_difference(self) -> Floats:
-        """(d_model,)"""
-        return self.sycophantic.mean(0) - self.other.mean(0)
-
+from lib.contrast import Contrast, Floats, Inapplicable, Normalisation, normalised
 
 Method = Callable[[Contrast], Floats]
+METHODS: dict[str, Method] = {}
+"""Every method by its name in params.yaml."""
+NULLS: set[str] = set()
+"""Those that know nothing of sycophancy: what the others are held against."""
+PAIRS_ONLY: set[str] = set()
+"""Those that cannot do without contrast pairs."""
 
 
+def method(*, null: bool = False, pairs_only: bool = False) -> Callable[[Method], Method]:
+    """Registers a method under its name."""
+
+    def register(function: Method) -> Method:
+        METHODS[function.__name__] = function
+        NULLS.update({function.__name__} if null else ())
+        PAIRS_ONLY.update({function.__name__} if pairs_only else ())
+        return function
+
+    return register
+
+
+@method()
 def mean_difference(contrast: Contrast) -> Floats:
     """Difference of the means (ActAdd, https://arxiv.org/abs/2308.10248; CAA, 2312.06681)."""
     return contrast.mean_difference
 
 
+@method()
+def median_difference(contrast: Contrast) -> Floats:
+    """Median of the differences, coordinate by coordinate: one odd pair does not turn it."""
+    if contrast.paired:
+        return np.median(contrast.differences, axis=0)
+    return np.median(contrast.sycophantic.states, axis=0) - np.median(contrast.other.states, axis=0)
+
+
+@method()
 def pca(contrast: Contrast) -> Floats:
     """First principal direction of the differences (LAT of https://arxiv.org/abs/2310.01405).
 
@@ -62,40 +61,151 @@ def pca(contrast: Contrast) -> Floats:
     return direction if (differences @ direction).sum() >= 0 else -direction
 
 
+@method(pairs_only=True)
+def in_context_vector(contrast: Contrast) -> Floats:
+    """In-context vectors (Liu et al. 2023, https://arxiv.org/abs/2311.06668), as their code has it.
+
+    The first principal component of the pairs' differences, all layers side by side, plus their
+    mean; of this, the part at one layer. The component's sign is that of the pairs.
+    """
+    differences = contrast.differences
+    products = contrast.all_layers() if contrast.all_layers else differences @ differences.T
+    n = len(products)
+    centring = np.eye(n) - 1 / n
+    sizes, directions = np.linalg.eigh(centring @ products @ centring)
+    along = centring @ directions[:, -1]  # (n,): where each pair lies on the component, scaled
+    share = differences.T @ along / np.sqrt(max(sizes[-1], np.finfo(float).tiny))
+    towards = (products @ along).sum()  # of the component and the mean, over all layers
+    return (share if towards >= 0 else -share) + differences.mean(0)
+
+
+@method()
 def probe(contrast: Contrast) -> Floats:
     """Weights of a logistic regression on standardised states, in the states' own coordinates.
 
-    L2 with C = 0.01: there are about as many states as dimensions, and less would fit noise.
+    The strength of its L2 penalty is chosen by cross-validation over items (Alain and Bengio 2016,
+    https://arxiv.org/abs/1610.01644, for probes in general).
     """
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.model_selection import GroupKFold
 
-    states = np.concatenate([contrast.sycophantic, contrast.other])
-    labels = np.repeat([1, 0], [len(contrast.sycophantic), len(contrast.other)])
+    states, labels, items, _ = contrast.pooled()
     spread = states.std(0)
     spread[spread == 0] = 1.0
-    fitted = LogisticRegression(C=0.01, max_iter=1000, class_weight="balanced").fit(
-        (states - states.mean(0)) / spread, labels
-    )
+    folds = GroupKFold(min(5, len(np.unique(items))))
+    how: dict[str, Any] = {
+        "Cs": np.logspace(-4, 0, 5),
+        "l1_ratios": (0.0,),
+        "cv": [*folds.split(states, labels, items)],
+        "scoring": "neg_log_loss",
+        "max_iter": 1000,
+        "use_legacy_attributes": False,
+    }
+    fitted = LogisticRegressionCV(**how).fit((states - states.mean(0)) / spread, labels)
     return fitted.coef_[0] / spread
 
 
+@method()
+def lda(contrast: Contrast) -> Floats:
+    """Mean difference whitened by the covariance within groups: Fisher's discriminant, and the
+    mass-mean probe of Marks and Tegmark (2023, https://arxiv.org/abs/2310.06824).
+
+    The covariance is shrunk as Ledoit and Wolf do (2004).
+    """
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    states, labels, _, _ = contrast.pooled()
+    fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(states, labels)
+    return fitted.coef_[0]
+
+
+@method()
+def leace(contrast: Contrast) -> Floats:
+    """What LEACE reads in order to erase (Belrose et al. 2023, https://arxiv.org/abs/2306.03819):
+    no linear classifier tells the groups apart once this read-out is taken out of the states.
+    """
+    import torch
+    from concept_erasure import LeaceFitter
+
+    states, labels, _, _ = contrast.pooled()
+    fitter = LeaceFitter.fit(torch.from_numpy(states), torch.from_numpy(labels).double())
+    direction = fitter.eraser.proj_right.numpy()[0]
+    return direction if direction @ contrast.mean_difference >= 0 else -direction
+
+
+@method(pairs_only=True)
+def ccs(contrast: Contrast) -> Floats:
+    """Contrast-consistent search (Burns et al. 2022, https://arxiv.org/abs/2212.03827).
+
+    Finds, without being told which answer is sycophantic, a probe whose probabilities for a
+    question's two answers add up to one and are not both one half. As there, each answer (the first
+    option, the other) is normalised by itself, so that which option it is gives nothing away; ten
+    starts, the best is kept. Its sign alone is that of the pairs.
+    """
+    from scipy.optimize import minimize
+
+    one, two = contrast.sycophantic.states, contrast.other.states
+    letters = contrast.sycophantic.letters
+    by_chance = contrast.draw.random(len(one)) < 0.5  # which is first, where no letters are shown
+    swapped = np.where(letters == "", by_chance, letters > contrast.other.letters)
+    first = np.where(swapped[:, None], two, one)
+    second = np.where(swapped[:, None], one, two)
+    spread = np.concatenate([first - first.mean(0), second - second.mean(0)]).std(0)
+    spread[spread == 0] = 1.0
+    first, second = (first - first.mean(0)) / spread, (second - second.mean(0)) / spread
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        p = 1 / (1 + np.exp(-np.clip(first @ weights[:-1] + weights[-1], -30, 30)))
+        q = 1 / (1 + np.exp(-np.clip(second @ weights[:-1] + weights[-1], -30, 30)))
+        odd, least = p + q - 1, np.minimum(p, q)
+        by_p = (2 * odd + 2 * least * (p <= q)) * p * (1 - p)
+        by_q = (2 * odd + 2 * least * (q < p)) * q * (1 - q)
+        slope = np.append(by_p @ first + by_q @ second, (by_p + by_q).sum())
+        return float((odd**2 + least**2).mean()), slope / len(p)
+
+    starts = contrast.draw.normal(size=(10, one.shape[1] + 1)) / np.sqrt(one.shape[1])
+    fits = [minimize(loss, start, jac=True, method="L-BFGS-B") for start in starts]
+    direction = min(fits, key=lambda fit: fit.fun).x[:-1] / spread
+    return direction if direction @ contrast.mean_difference >= 0 else -direction
+
+
+@method(null=True)
 def random(contrast: Contrast) -> Floats:
-    """A direction drawn at random: the null that every other method is held against."""
-    return contrast.draw.standard_normal(contrast.sycophantic.shape[1])
+    """A direction drawn at random."""
+    return contrast.draw.standard_normal(contrast.sycophantic.states.shape[1])
 
 
-METHODS: dict[str, Method] = {
-    "mean_difference": mean_difference,
-    "pca": pca,
-    "probe": probe,
-    "random": random,
-}
-"""Every method by its name in params.yaml."""
+@method(null=True)
+def shuffled(contrast: Contrast) -> Floats:
+    """The mean difference after the two answers of each pair, or all labels, are dealt anew."""
+    if contrast.paired:
+        signs = contrast.draw.choice([-1.0, 1.0], len(contrast.sycophantic))
+        return (contrast.differences * signs[:, None]).mean(0)
+    states, labels, _, _ = contrast.pooled()
+    dealt = contrast.draw.permutation(labels)
+    return states[dealt == 1].mean(0) - states[dealt == 0].mean(0)
 
 
-def steering_vector(method: Method, contrast: Contrast) -> NDArray[np.float32]:
-    """The direction of `method` (d_model,) at the length of the mean difference."""
-    direction = method(contrast)
+@method(null=True)
+def letter(contrast: Contrast) -> Floats:
+    """Answers that say the first letter against answers that say another, sycophantic or not."""
+    states, _, _, letters = contrast.pooled()
+    first = letters == min((each for each in letters if each), default="")
+    others = (letters != "") & ~first
+    if not (first.any() and others.any()):
+        raise Inapplicable("no answers that say two different letters")
+    return states[first].mean(0) - states[others].mean(0)
+
+
+def steering_vector(
+    name: str, contrast: Contrast, how: Normalisation = "none"
+) -> NDArray[np.float32]:
+    """The direction of the method `name` (d_model,) at the length of the mean difference.
+
+    Raises Inapplicable where the method finds nothing to work with in these answers.
+    """
+    changed, back = normalised(contrast, how)
+    direction = METHODS[name](changed) * back
     length = np.linalg.norm(direction)
     if length == 0:
         return np.zeros_like(direction, dtype=np.float32)

@@ -22,11 +22,12 @@ from lib.answers import find_answer, without_continuations, wordings
 from lib.language_model import LanguageModel
 from lib.question import Row
 from lib.refusal import Refusal
-from lib.residual_stream import reading
+from lib.residual_stream import States, reading
 
-POSITIONS = ("prompt", "continuation", "matching", "not_matching")
-"""Where the residual stream is read: the last token of the prompt, of the model's own answer, and
-of the sycophantic and the (first) other answer forced after the prompt."""
+POSITIONS = ("prompt", "continuation", "continuation_mean", "matching", "not_matching")
+"""Where the residual stream is read: the last token of the prompt and of the model's own answer, on
+average over that answer's tokens, and the last token of the sycophantic and of the (first) other
+answer forced after the prompt."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def read_batch(
         raise Refusal(f"question {empty[0]}: an answer without a token; expected some text")
     forced, logprobs = answer_each(language_model, prefilled, written)
     said = _generate(language_model, prefilled, rows, settings)
-    continued, _ = answer(language_model, prefilled, said)
+    continued, _ = answer(language_model, prefilled, said, averaged=True)
     place_of = [{letter: n for n, (letter, _) in enumerate(row.choices)} for row in rows]
     matching = [place_of[n][row.matching] for n, row in enumerate(rows)]
     other = [place_of[n][row.not_matching[0]] for n, row in enumerate(rows)]
@@ -115,7 +116,8 @@ def read_batch(
     states = torch.stack(
         [
             prefilled.states,
-            continued,
+            continued.values,
+            continued.means,
             forced[torch.tensor(matching), :, every].transpose(0, 1),
             forced[torch.tensor(other), :, every].transpose(0, 1),
         ]
@@ -175,8 +177,8 @@ def answer_each(
     """
     states, logprobs = [], []
     for ids in _one_after_another(answers):
-        at_the_end, found = answer(language_model, prefilled, ids)
-        states.append(at_the_end)
+        read, found = answer(language_model, prefilled, ids)
+        states.append(read.values)
         logprobs.append(found)
     return torch.stack(states), _by_row(logprobs, answers)
 
@@ -288,18 +290,21 @@ def continued(
 
 
 def answer(
-    language_model: LanguageModel, prefilled: Prefilled, answers: Sequence[Sequence[int]]
-) -> tuple[Tensor, Tensor]:
-    """States at the last token of each answer (layers, rows, d_model), log-probabilities."""
+    language_model: LanguageModel,
+    prefilled: Prefilled,
+    answers: Sequence[Sequence[int]],
+    averaged: bool = False,
+) -> tuple[States, Tensor]:
+    """States at the last token of each answer, and `averaged` over it; log-probabilities."""
     model = language_model.model
     ids, mask = _padded(answers, "right", model.device)
     with (
-        reading(model, mask.sum(-1) - 1) as states,
+        reading(model, mask.sum(-1) - 1, mask if averaged else None) as states,
         continued(language_model, prefilled, ids, mask) as output,
     ):
         logits = torch.cat([prefilled.logits[:, None], output.logits[:, :-1].float()], dim=1)
     each = logits.log_softmax(-1).gather(-1, ids[..., None]).squeeze(-1)
-    return states.values, (each * mask).sum(-1)
+    return states, (each * mask).sum(-1)
 
 
 def _generate(

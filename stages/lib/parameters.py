@@ -7,8 +7,10 @@ DVC itself checks nothing, and reads YAML 1.2 (where `1e-3` is a number), so thi
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -17,6 +19,7 @@ from lib.refusal import Refusal
 
 PARAMS = Path("params.yaml")
 Section = TypeVar("Section")
+UNIONS = UnionType, Union
 
 
 def read_section(kind: type[Section], *keys: str, path: Path = PARAMS) -> Section:
@@ -30,24 +33,29 @@ def read_section(kind: type[Section], *keys: str, path: Path = PARAMS) -> Sectio
         if not isinstance(value, dict) or key not in value:
             raise Refusal(f"{path}: no {place}; expected a section of that name")
         value = value[key]
-    return _accept(kind, value, f"{path}: {'.'.join(keys)}")
+    return accepted(kind, value, f"{path}: {'.'.join(keys)}")
 
 
 def read_names(key: str, path: Path = PARAMS, empty: bool = False) -> list[str]:
     """A list of names at the top level, such as `models`; one name at least, unless `empty`."""
     found = _read(path).get(key)
-    return [] if empty and found == [] else _accept(list[str], found, f"{path}: {key}")
+    return [] if empty and found == [] else accepted(list[str], found, f"{path}: {key}")
 
 
 def read_pairs(key: str, path: Path = PARAMS) -> list[dict[str, str]]:
     """A list of names by other names at the top level, such as `across`; it may be empty."""
     found = _read(path).get(key)
-    return [] if not found else _accept(list[dict[str, str]], found, f"{path}: {key}")
+    return [] if not found else accepted(list[dict[str, str]], found, f"{path}: {key}")
 
 
 def read_name(key: str, path: Path = PARAMS) -> str:
     """A single name at the top level, such as `evaluation`."""
-    return _accept(str, _read(path).get(key), f"{path}: {key}")
+    return accepted(str, _read(path).get(key), f"{path}: {key}")
+
+
+def read_value(key: str, path: Path = PARAMS) -> Any:
+    """Whatever stands under a name at the top level."""
+    return _read(path).get(key)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -62,8 +70,13 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _accept(kind: Any, value: Any, place: str) -> Any:
+def accepted(kind: Any, value: Any, place: str) -> Any:
     """`value` as `kind`, or a Refusal that names `place`."""
+    if get_origin(kind) in UNIONS:
+        for each in get_args(kind):
+            with suppress(Refusal):
+                return accepted(each, value, place)
+        raise Refusal(f"{place}: expected {_said(kind)}, found {value!r}")
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
             raise Refusal(f"{place}: expected keys with values, found {value!r}")
@@ -73,18 +86,18 @@ def _accept(kind: Any, value: Any, place: str) -> Any:
         needed = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
         if missing := [key for key in needed if key not in value]:
             raise Refusal(f"{place}.{missing[0]}: missing; expected {_said(hints[missing[0]])}")
-        accepted = {k: _accept(hints[k], v, f"{place}.{k}") for k, v in value.items()}
-        return kind(**accepted)  # type: ignore[operator]
+        fields = {k: accepted(hints[k], v, f"{place}.{k}") for k, v in value.items()}
+        return kind(**fields)  # type: ignore[operator]
     outer, inner = get_origin(kind), get_args(kind)
     if outer is Literal:
         if value in inner:
             return value
     elif outer is list:
         if isinstance(value, list) and value:
-            return [_accept(inner[0], each, f"{place}[{n}]") for n, each in enumerate(value)]
+            return [accepted(inner[0], each, f"{place}[{n}]") for n, each in enumerate(value)]
     elif outer is dict:
         if isinstance(value, dict) and value:
-            return {str(k): _accept(inner[1], v, f"{place}.{k}") for k, v in value.items()}
+            return {str(k): accepted(inner[1], v, f"{place}.{k}") for k, v in value.items()}
     elif kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
@@ -95,6 +108,8 @@ def _accept(kind: Any, value: Any, place: str) -> Any:
 def _said(kind: Any) -> str:
     """A type in words."""
     outer, inner = get_origin(kind), get_args(kind)
+    if outer in UNIONS:
+        return " or ".join(_said(each) for each in inner)
     if outer is Literal:
         return "one of " + ", ".join(str(each) for each in inner)
     if outer is list:

@@ -14,11 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib.cells import EVERY_SOURCE, POSITIONS, is_null, names, shown_name
+from lib.cell_files import POSITIONS, names, nulls, pooled, shown_name
 from lib.statistics import clustered_auroc, shuffled_auroc
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h")
 NULL = "#BBBBBB"
 
 mpl.rcParams.update({"svg.hashsalt": "0", "axes.spines.top": False, "axes.spines.right": False})
@@ -34,7 +34,7 @@ def auroc_by_layer(cells: pl.DataFrame, title: str) -> Figure:
 
     Bands are 95% intervals clustered by item; the grey one holds 95% of random directions.
     """
-    cells = cells.filter(pl.col("source") == EVERY_SOURCE)
+    cells = pooled(cells)
     families = cells["family"].unique(maintain_order=True).to_list()
     figure = Figure(figsize=(3.4 * len(families) + 2.4, 6), layout="constrained")
     axes = figure.subplots(len(POSITIONS), len(families), sharex=True, sharey=True, squeeze=False)
@@ -44,7 +44,7 @@ def auroc_by_layer(cells: pl.DataFrame, title: str) -> Figure:
             axis = axes[row][column]
             held = cells.filter((pl.col("position") == position) & (pl.col("family") == family))
             _random_band(axis, held)
-            variants = [name for name in names(held) if not is_null(name)]
+            variants = [name for name in names(held) if name not in nulls(held)]
             for n, variant in enumerate(variants):
                 line = held.filter(pl.col("name") == variant).sort("layer")
                 x = line["layer"].to_numpy()
@@ -76,7 +76,7 @@ def auroc_by_layer(cells: pl.DataFrame, title: str) -> Figure:
 
 def variants_side_by_side(cells: pl.DataFrame, title: str) -> Figure:
     """AUROC on `test` at the layer chosen on `select`, a panel a family, a row a variant."""
-    cells = cells.filter((pl.col("source") == EVERY_SOURCE) & pl.col("chosen"))
+    cells = pooled(cells).filter("chosen")
     families = cells["family"].unique(maintain_order=True).to_list()
     variants = names(cells)
     figure = Figure(

@@ -1,4 +1,4 @@
-"""How well projections on a vector predict sycophantic answers: the table, cell by cell.
+"""How well projections on vectors predict sycophantic answers: the table, cell by cell.
 
 A cell is one family (or one source within it) of one split, read at one layer and position. Beside
 every AUROC stand the nulls: random directions, shuffled labels, the letter of the sycophantic
@@ -7,32 +7,24 @@ option, the length of the prompt, and the model's own margin between the answers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from lib.cells import EVERY_SOURCE, POSITIONS
+from lib.evaluation import EVERY_SOURCE, cells, counts, measures, random_range
 from lib.label_noise import LabelNoise
 from lib.refusal import Refusal
-from lib.statistics import (
-    auroc,
-    clustered_auroc,
-    clustered_correlation,
-    items_of_rarer,
-    middle,
-    shuffled_auroc,
-    stretched,
-    without_label_noise,
-)
+from lib.sign_flips import Flips
+from lib.statistics import Floats
 
-Floats = NDArray[np.float64]
-
+READ_AT = ("prompt", "continuation", "continuation_mean")
+"""Where states are read: at the end of the prompt, of the model's answer, on average over it."""
 READOUTS = ("projection", "cosine")
 """Dot product with the unit vector; cosine of the whole state with the vector."""
 RANDOM_DIRECTIONS = 200
-SHUFFLES = 200
+ARRAYS = 16
+"""As many arrays of the scores' size are alive at once, at most."""
 
 
 def project(states: Floats, vectors: Floats) -> Floats:
@@ -46,122 +38,90 @@ def project(states: Floats, vectors: Floats) -> Floats:
 
 
 def predictivity(
-    vectors: Floats,
+    vectors: Mapping[str, Floats],
     read_layer: Callable[[int, str], Floats],
     responses: pl.DataFrame,
     seed: int,
     noise: LabelNoise | None = None,
+    memory_mb: int = 512,
+    flips: Flips | None = None,
 ) -> pl.DataFrame:
-    """One row a cell and read-out.
+    """One row a vector, layer it was made at, layer and position it is read at, cell and read-out.
 
-    `vectors` is (layers, d_model); `read_layer(layer, position)` gives the states (n, d_model) of
-    the n rows of `responses` (see `label_files.py`). With `noise`, AUROCs and intervals are those
-    against labels without it.
+    Each of `vectors` is (layers, d_model); `read_layer(layer, position)` gives the states
+    (n, d_model) of the n rows of `responses` (see `label_files.py`). With `noise`, AUROCs and their
+    intervals are those against labels without it. As many vectors are scored at once as `memory_mb`
+    has room for, which makes no difference to the result. `flips` gathers the projections' tests.
     """
-    rows = []
-    for position in POSITIONS:
-        for layer, vector in enumerate(vectors):
+    names, layers = list(vectors), len(next(iter(vectors.values())))
+    held = cells(responses)
+    select = {(cell.family, cell.source): cell for cell in held if cell.split == "select"}
+    at_once = max(1, memory_mb * 2**20 // (len(responses) * 8 * layers * len(READOUTS) * ARRAYS))
+    tables = []
+    for position in READ_AT:
+        for layer in range(layers):
             states = read_layer(layer, position).astype(np.float64)
             draw = np.random.default_rng([seed, layer])
-            null = draw.standard_normal((RANDOM_DIRECTIONS, vectors.shape[1]))
-            read = project(states, vector[None].astype(np.float64))[:, 0]
-            read_null = project(states, null)[0]
-            for name, member in cells(responses):
-                held = responses.filter(pl.Series(member))
-                rows += [
-                    {"layer": layer, "position": position, **name, "readout": readout, **measured}
-                    for readout, measured in zip(
-                        READOUTS,
-                        cell(read[:, member], read_null[:, member], held, seed, noise),
-                        strict=True,
+            null = project(states, draw.standard_normal((RANDOM_DIRECTIONS, states.shape[1])))[0]
+            ranges = [random_range(cell, null, noise) for cell in held]
+            for start in range(0, len(names), at_once):
+                part = names[start : start + at_once]
+                # Vector by vector: a product of another shape is summed in another order.
+                each = [project(states, vectors[name].astype(np.float64)) for name in part]
+                read = np.concatenate(each, axis=1).reshape(-1, len(states))
+                for cell, by_chance in zip(held, ranges, strict=True):
+                    fitted_on = (
+                        select.get((cell.family, cell.source)) if cell.split == "test" else None
                     )
-                ]
-    return pl.DataFrame(rows, infer_schema_length=None)
+                    index = {
+                        "name": [name for name in part for _ in range(layers)] * len(READOUTS),
+                        "extraction_layer": [*range(layers)] * len(part) * len(READOUTS),
+                        "readout": [way for way in READOUTS for _ in range(len(part) * layers)],
+                    }
+                    same = {
+                        "layer": layer,
+                        "position": position,
+                        "family": cell.family,
+                        "source": cell.source,
+                        "split": cell.split,
+                        **counts(cell),
+                        **by_chance,
+                    }
+                    columns = measures(cell, read, fitted_on, seed, noise)
+                    if flips and cell.split == "test" and cell.source == EVERY_SOURCE:
+                        half = len(read) // len(READOUTS)  # the projections
+                        scores = np.take(read[:half], cell.rows, axis=1)
+                        of = index["name"][:half]
+                        flip = flips.measure(of, scores, cell.labels, cell.items)
+                        columns["flip"] = np.concatenate([flip, np.full(half, np.nan)])
+                    else:
+                        columns["flip"] = np.full(len(read), np.nan)
+                    tables.append(
+                        pl.DataFrame(index | columns).with_columns(
+                            pl.lit(value).alias(name) for name, value in same.items()
+                        )
+                    )
+    return pl.concat(tables, how="vertical_relaxed")
 
 
-def cells(responses: pl.DataFrame) -> Iterator[tuple[dict[str, str], NDArray[np.bool_]]]:
-    """Names and members (n,) of every family, and of each source of a family that has several."""
-    for (family, split), held in responses.group_by("family", "split", maintain_order=True):
-        sources = held["source"].unique(maintain_order=True).to_list()
-        for source in [EVERY_SOURCE, *(sources if len(sources) > 1 else [])]:
-            member = (responses["family"] == family) & (responses["split"] == split)
-            if source != EVERY_SOURCE:
-                member &= responses["source"] == source
-            yield {"family": str(family), "source": source, "split": str(split)}, member.to_numpy()
-
-
-def cell(
-    read: Floats,
-    read_null: Floats,
-    held: pl.DataFrame,
-    seed: int,
-    noise: LabelNoise | None = None,
-) -> list[dict[str, object]]:
-    """What is reported of one cell, for each read-out (`read` is (readouts, n))."""
-    labelled = held["label"].is_not_null().to_numpy()
-    answered = held.filter(pl.Series(labelled))
-    labels = answered["label"].to_numpy().astype(int)
-    items = answered["item"].to_numpy()
-    read, read_null = read[:, labelled], read_null[:, labelled]
-    places = answered["matching"].str.to_integer(base=36).to_numpy().astype(float)
-    hidden = (answered["form"] != "letters").to_numpy()
-    places[hidden] = 0.0  # no letter is shown, so none can give the answer away
-    nulls = auroc(
-        np.stack([-places, answered["prompt_tokens"].to_numpy(), answered["margin"].to_numpy()]),
-        labels,
-    )
-    area = clustered_auroc(read, labels, items)
-    area = without_label_noise(area, noise) if noise else area
-    correlation = clustered_correlation(read, labels, items)
-    shuffled = shuffled_auroc(read, labels, SHUFFLES, seed)
-    random = middle(auroc(read_null, labels))
-    if noise:
-        shuffled = stretched(shuffled[0], noise), stretched(shuffled[1], noise)
-        random = stretched(random[0], noise), stretched(random[1], noise)
-    shared = {
-        "n": len(labels),
-        "n_sycophantic": int(labels.sum()),
-        "items": len(set(items)),
-        "items_of_rarer": items_of_rarer(labels, items),
-        "invalid_share": float(1 - labelled.mean()),
-        "letter_auroc": nulls[0],
-        "length_auroc": nulls[1],
-        "margin_auroc": nulls[2],
-        "random_low": random[0],
-        "random_high": random[1],
-    }
-    return [
-        {
-            "auroc": area.value[n],
-            "auroc_low": area.low[n],
-            "auroc_high": area.high[n],
-            "correlation": correlation.value[n],
-            "correlation_low": correlation.low[n],
-            "correlation_high": correlation.high[n],
-            "shuffled_low": shuffled[0][n],
-            "shuffled_high": shuffled[1][n],
-            **shared,
-        }
-        for n in range(len(read))
-    ]
-
-
-def choose_layers(table: pl.DataFrame, families: list[str]) -> dict[str, int]:
-    """Position -> the layer whose projection does best on `select`, never on `test`.
+def choose_layers(table: pl.DataFrame, families: list[str]) -> pl.DataFrame:
+    """For each vector (`name`) and `position`, the `layer` that does best on `select`, never on
+    `test`, where the projection is read at the layer that the vector was made at.
 
     On the families that the vector was made from, as labels of other kinds would not be at hand;
     on all of them where the evaluation has none of these. The first of equals.
     """
-    fit = (pl.col("split") == "select") & (pl.col("source") == EVERY_SOURCE)
-    cells = table.filter(fit & (pl.col("readout") == "projection") & pl.col("auroc").is_not_nan())
-    known = cells.filter(pl.col("family").is_in(families))
-    cells = known if len(known) else cells
-    means = cells.group_by("position", "layer").agg(pl.col("auroc").mean())
-    best = means.sort("position", "auroc", "layer", descending=[False, True, False])
-    return {
-        position: held["layer"][0]
-        for (position,), held in best.group_by("position", maintain_order=True)
-    }
+    own = pl.col("extraction_layer") == pl.col("layer")
+    fit = (pl.col("split") == "select") & (pl.col("source") == EVERY_SOURCE) & own
+    tried = table.filter(fit & (pl.col("readout") == "projection") & pl.col("auroc").is_not_nan())
+    known = tried.filter(pl.col("family").is_in(families))
+    means = (
+        (known if len(known) else tried)
+        .group_by("name", "position", "layer")
+        .agg(pl.col("auroc").mean())
+    )
+    best = means.sort("name", "position", "auroc", "layer", descending=[False, False, True, False])
+    return best.unique(["name", "position"], keep="first", maintain_order=True).drop("auroc")
 
 
 def generalisation(extraction: pl.DataFrame, evaluation: pl.DataFrame) -> dict[str, str]:

@@ -56,16 +56,22 @@ def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
 
 
 class States:
-    """What `reading` fills: the state at one token of each row after every block."""
+    """What `reading` fills: the state of each row after every block."""
 
     def __init__(self, layers: int, rows: int, width: int, dtype: torch.dtype, device: object):
         self.values = torch.empty(layers, rows, width, dtype=dtype, device=str(device))
-        """(layers, rows, d_model)"""
+        """(layers, rows, d_model), at one token of each row."""
+        self.means = torch.empty_like(self.values)
+        """(layers, rows, d_model), averaged over tokens, where that was asked for."""
 
 
 @contextmanager
-def reading(model: PreTrainedModel, token: Tensor) -> Iterator[States]:
+def reading(
+    model: PreTrainedModel, token: Tensor, averaged: Tensor | None = None
+) -> Iterator[States]:
     """Within the context, a forward pass leaves the residual stream at `token` (rows,) behind.
+
+    Given `averaged` (rows, tokens), 1 for each token that counts, also the mean over these.
 
     Layer l is the output of block l, counted from 0: `hidden_states[l + 1]` of Hugging Face, except
     that theirs has the final norm applied for the last layer and this never has. The hooks are
@@ -81,6 +87,10 @@ def reading(model: PreTrainedModel, token: Tensor) -> Iterator[States]:
             hidden = output if isinstance(output, Tensor) else output[0]
             at = hidden.device  # a model over several GPUs has blocks on each
             states.values[layer] = hidden[rows.to(at), token.to(at)]
+            if averaged is not None:
+                counts = averaged.to(at)[..., None]
+                means = (hidden.float() * counts).sum(1) / counts.sum(1)
+                states.means[layer] = means.to(states.means)
 
         return hook
 

@@ -35,19 +35,24 @@ def midranks(scores: Floats) -> Floats:
     """
     scores = np.asarray(scores, dtype=np.float64)
     order = np.argsort(scores, axis=-1)
-    ordered = np.take_along_axis(scores, order, axis=-1)
-    place = np.broadcast_to(np.arange(scores.shape[-1]), scores.shape)
-    starts = np.ones(scores.shape, dtype=bool)  # of a run of equals
-    starts[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
-    ends = np.ones(scores.shape, dtype=bool)
-    ends[..., :-1] = starts[..., 1:]
-    first = np.maximum.accumulate(np.where(starts, place, 0), axis=-1)
-    last = np.flip(np.where(ends, place, scores.shape[-1]), axis=-1)
-    last = np.flip(np.minimum.accumulate(last, axis=-1), axis=-1)
+    first, last = runs(np.take_along_axis(scores, order, axis=-1))
     ranks = np.empty(scores.shape)
     np.put_along_axis(ranks, order, (first + last) / 2 + 1, axis=-1)
     ranks[np.isnan(scores).any(-1)] = np.nan
     return ranks
+
+
+def runs(ordered: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """For each place of sorted values, the first and the last place of the run of its equals."""
+    n = ordered.shape[-1]
+    place = np.broadcast_to(np.arange(n), ordered.shape)
+    starts = np.ones(ordered.shape, dtype=bool)
+    starts[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
+    ends = np.ones(ordered.shape, dtype=bool)
+    ends[..., :-1] = starts[..., 1:]
+    first = np.maximum.accumulate(np.where(starts, place, 0), axis=-1)
+    last = np.flip(np.minimum.accumulate(np.flip(np.where(ends, place, n), -1), axis=-1), -1)
+    return first, last
 
 
 def auroc(scores: Floats, labels: NDArray[np.integer]) -> Floats:
@@ -76,17 +81,7 @@ def clustered_auroc(
     value = auroc(scores, labels)
     if np.isnan(value).all():
         return Estimate(value, value, value)
-    positive = labels == 1
-    n_pos, n_neg = int(positive.sum()), int((~positive).sum())
-    ranks = midranks(scores)
-    pull = np.empty_like(ranks)  # each answer's pull on the estimate, centred
-    within = midranks(scores[..., positive])
-    pull[..., positive] = (ranks[..., positive] - within) / n_neg - value[..., None]
-    within = midranks(scores[..., ~positive])
-    pull[..., ~positive] = 1 - (ranks[..., ~positive] - within) / n_pos - value[..., None]
-    weights = np.where(positive, 1 / n_pos, 1 / n_neg)
-    error = _clustered_error(pull * weights, clusters)
-
+    error = clustered_error(placements(scores, labels, value), clusters)
     rarer = items_of_rarer(labels, clusters)
     if rarer < 2:
         return Estimate(value, np.zeros_like(value), np.ones_like(value))
@@ -99,6 +94,20 @@ def clustered_auroc(
     low = np.where(value == 1, bound, np.where(value == 0, 0.0, low))
     high = np.where(value == 0, 1 - bound, np.where(value == 1, 1.0, high))
     return Estimate(value, low, high)
+
+
+def placements(scores: Floats, labels: NDArray[np.integer], centre: Floats | float = 0.5) -> Floats:
+    """(..., n): what each answer adds to the AUROC, beyond `centre` (...): the share of the other
+    class that it beats, over the number of its own class."""
+    positive = labels == 1
+    n_pos, n_neg = int(positive.sum()), int((~positive).sum())
+    ranks = midranks(scores)
+    placed = np.empty_like(ranks)
+    within = midranks(scores[..., positive])
+    placed[..., positive] = (ranks[..., positive] - within) / n_neg
+    within = midranks(scores[..., ~positive])
+    placed[..., ~positive] = 1 - (ranks[..., ~positive] - within) / n_pos
+    return (placed - np.asarray(centre)[..., None]) * np.where(positive, 1 / n_pos, 1 / n_neg)
 
 
 def items_of_rarer(labels: NDArray[np.integer], clusters: NDArray[np.generic]) -> int:
@@ -152,7 +161,7 @@ def clustered_correlation(
         if items < 3:
             low, high = np.full_like(value, -1.0), np.full_like(value, 1.0)
         else:
-            z, error = np.arctanh(value), _clustered_error(pull, clusters) / (1 - value**2)
+            z, error = np.arctanh(value), clustered_error(pull, clusters) / (1 - value**2)
             reach = students_t(items - 1)
             low, high = np.tanh(z - reach * error), np.tanh(z + reach * error)
             exact = np.abs(value) == 1
@@ -216,10 +225,19 @@ def shuffled_auroc(
         nothing = np.full(np.shape(scores)[:-1], np.nan)
         return nothing, nothing
     draw = np.random.default_rng(seed)
-    dealt = draw.permuted(np.tile((labels == 1).astype(float), (shuffles, 1)), axis=1)
-    sums = midranks(scores) @ dealt.T
-    values = (sums - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)
-    return middle(values)
+    return middle(dealt_auroc(scores, draw.permuted(np.tile(labels, (shuffles, 1)), axis=1)))
+
+
+def dealt_auroc(scores: Floats, dealt: NDArray[np.integer]) -> Floats:
+    """`auroc` of each of `scores` (..., n) against each row of `dealt` (deals, n): (..., deals).
+
+    Every deal has as many sycophantic answers as the first. One product of matrices, and exact:
+    ranks are halves.
+    """
+    positive = (dealt == 1).astype(np.float64)
+    n_pos = positive[0].sum()
+    n_neg = positive.shape[1] - n_pos
+    return (midranks(scores) @ positive.T - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)
 
 
 def students_t(freedom: NDArray[np.integer] | int) -> Floats:
@@ -233,7 +251,7 @@ def middle(values: Floats) -> tuple[Floats, Floats]:
     return low, high
 
 
-def _clustered_error(pull: Floats, clusters: NDArray[np.generic]) -> Floats:
+def clustered_error(pull: Floats, clusters: NDArray[np.generic]) -> Floats:
     """Standard error of a sum of `pull` (..., n) whose terms hang together within clusters."""
     names, member = np.unique(clusters, return_inverse=True)
     if len(names) < 2:

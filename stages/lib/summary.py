@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from lib.cells import EVERY_SOURCE, POSITIONS, is_null, names, shown_name
+from lib.cell_files import POSITIONS, names, nulls, pooled, shown_name
 from lib.statistics import Estimate, simultaneous
 
 EXPLAINED = 0.5
@@ -47,10 +47,10 @@ def verdict(row: dict[str, float]) -> str:
 
 
 def model_section(model: str, cells: pl.DataFrame, headline: str) -> str:
-    """Answers and tables for one model; `cells` are those of all its vectors (see `cells.py`)."""
-    pooled = cells.filter(pl.col("source") == EVERY_SOURCE)
-    chosen = pooled.filter(pl.col("chosen"))
-    parts = [f"## {model}", answers(pooled, headline)]
+    """Answers and tables for one model; `cells` are those of its vectors (see `cell_files.py`)."""
+    everything = pooled(cells)
+    chosen = everything.filter("chosen")
+    parts = [f"## {model}", answers(everything, headline)]
     together = chosen.filter(pl.col("auroc").is_not_nan())
     for position, where in POSITIONS.items():
         held = chosen.filter(pl.col("position") == position)
@@ -60,7 +60,7 @@ def model_section(model: str, cells: pl.DataFrame, headline: str) -> str:
         f"Intervals in these tables are wide enough to hold the truth of all {len(together)} cells "
         "at once (95%); those above are of the one vector that was named beforehand."
     )
-    invalid = pooled.unique("family", maintain_order=True)
+    invalid = everything.unique("family", maintain_order=True)
     shares = ", ".join(
         f"{row['family']} {row['invalid_share']:.1%}" for row in invalid.iter_rows(named=True)
     )
@@ -70,8 +70,7 @@ def model_section(model: str, cells: pl.DataFrame, headline: str) -> str:
 
 def across_section(model: str, cells: pl.DataFrame) -> str:
     """What other models' vectors read in this one, and that they are other models'."""
-    fit = pl.col("chosen") & (pl.col("source") == EVERY_SOURCE) & (pl.col("position") == "prompt")
-    held = cells.filter(fit)
+    held = pooled(cells).filter(pl.col("chosen") & (pl.col("position") == "prompt"))
     return "\n\n".join(
         [
             f"**Vectors of other models** (`of-MODEL-...`) on `test`, read in {model} after the "
@@ -117,11 +116,11 @@ def shown(value: float | None) -> str:
     return "-" if value is None or value != value else f"{value:.2f}"
 
 
-def answers(pooled: pl.DataFrame, headline: str) -> str:
+def answers(cells: pl.DataFrame, headline: str) -> str:
     """A sentence for each family, on the headline vector, after the prompt."""
     lines = []
     fit = (pl.col("name") == headline) & (pl.col("position") == "prompt")
-    held = pooled.filter(fit)
+    held = cells.filter(fit)
     for (family,), rows in held.group_by("family", maintain_order=True):
         row = rows.row(0, named=True)
         about = f"- **{family}** ({row['generalisation']}): "
@@ -154,7 +153,7 @@ def variants_table(held: pl.DataFrame, together: int) -> str:
     rows = []
     for name in vectors:
         row = [cell[name, family] for family in families]
-        label = shown_name(held, name) + (" (null)" if is_null(name) else "")
+        label = shown_name(held, name) + (" (null)" if name in nulls(held) else "")
         areas = [interval(c["auroc"], c["auroc_low"], c["auroc_high"]) for c in row]
         rows.append([label, str(row[0]["layer"]), *areas])
     for key, label in RANGES.items():

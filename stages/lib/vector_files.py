@@ -1,4 +1,4 @@
-"""`vectors/MODEL/VARIANT.safetensors`: one float32 tensor a layer, and how it was made."""
+"""`vectors/MODEL/SET/VARIANT.safetensors`: one float32 tensor a layer, and how it was made."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from lib.activation_shards import layer_column
 from lib.refusal import Refusal
 
 KEY = "steering_vector"
+RECIPES = "recipes.json"
+"""Beside the vectors of a prompt set: their names in order, and the recipes that its answers do not
+allow, each with the reason."""
 
 
 def write_vectors(path: Path, vectors: NDArray[np.float32], about: dict[str, Any]) -> None:
@@ -51,3 +54,14 @@ def read_vectors(
             "expected vectors made from a model of the same width"
         )
     return vectors, about
+
+
+def vectors_in(folder: Path) -> list[Path]:
+    """The vector files of a folder, in the order of their recipes; Refusal where there is none."""
+    found = sorted(folder.glob("*.safetensors"))
+    if not found:
+        raise Refusal(f"{folder}: no vectors; run `dvc repro vectors` or `dvc pull`")
+    listed = folder / RECIPES
+    order = json.loads(listed.read_text(encoding="utf-8"))["made"] if listed.exists() else []
+    places = {name: n for n, name in enumerate(order)}
+    return sorted(found, key=lambda path: places.get(path.stem, len(places)))

@@ -1,0 +1,64 @@
+"""`reports/cells/MODEL/SET.parquet`: what was measured of every vector made from a set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from lib.evaluation import EVERY_SOURCE
+from lib.refusal import Refusal
+
+CELLS, SCORES = Path("reports/cells"), Path("reports/scores")
+FLIPS, CHANCE = Path("reports/flips"), Path("reports/chance")
+POSITIONS = {"prompt": "after the prompt", "continuation": "after its own answer"}
+"""Where states are read for the tables and pictures of the summary, in words."""
+
+
+def of_another(owner: str, prompt_set: str) -> str:
+    """The name under which the vectors that `owner` made from a set stand in another model."""
+    return f"of-{owner}-{prompt_set}"
+
+
+def read_cells(model: str, sets: Sequence[str]) -> pl.DataFrame:
+    """The cells of tables and curves: projections on `test`, read where the vector was made.
+
+    `name` is SET/VARIANT.
+    """
+    tables = []
+    for name in sets:
+        path = CELLS / model / f"{name}.parquet"
+        if not path.exists():
+            raise Refusal(f"{path}: not found; run `dvc repro predictivity across` or `dvc pull`")
+        shown = (
+            (pl.col("split") == "test")
+            & (pl.col("readout") == "projection")
+            & (pl.col("layer") == pl.col("extraction_layer"))
+            & pl.col("position").is_in(list(POSITIONS))
+        )
+        table = pl.scan_parquet(path).filter(shown).collect()
+        tables.append(table.with_columns(pl.concat_str(pl.lit(f"{name}/"), "name").alias("name")))
+    return pl.concat(tables)
+
+
+def pooled(cells: pl.DataFrame) -> pl.DataFrame:
+    """Those cells that pool all sources of their family."""
+    return cells.filter(pl.col("source") == EVERY_SOURCE)
+
+
+def names(cells: pl.DataFrame) -> list[str]:
+    """The vectors of a table in its order, the nulls last."""
+    vectors = cells.select("name", "null").unique(maintain_order=True)
+    return vectors.sort("null", maintain_order=True)["name"].to_list()
+
+
+def nulls(cells: pl.DataFrame) -> set[str]:
+    """The vectors of a table that know nothing of sycophancy."""
+    return set(cells.filter("null")["name"])
+
+
+def shown_name(cells: pl.DataFrame, name: str) -> str:
+    """The name of a vector, without its prompt set where all are this model's and from one."""
+    sets = {each.partition("/")[0] for each in cells["name"].unique()}
+    return name if len(sets) > 1 or name.startswith("of-") else name.partition("/")[2]

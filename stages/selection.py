@@ -1,0 +1,102 @@
+"""Chooses the best way of predicting on `select`, reports it on `test`, and compares ways.
+
+    python stages/selection.py
+
+Reads, for each of `models` in params.yaml, reports/cells, reports/flips, reports/scores and
+reports/chance; writes reports/selection.json (what was chosen for each family, with p-values) and
+reports/comparisons.csv (the headline vector against every other).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lib.cell_files import CELLS, CHANCE, FLIPS, SCORES
+from lib.command import command
+from lib.comparison import against
+from lib.evaluation import EVERY_SOURCE
+from lib.output import whole, write_json
+from lib.parameters import read_name, read_names
+from lib.refusal import Refusal
+from lib.selection import EACH, beaten, choose, chosen_by_chance, selected_by_chance
+from lib.sign_flips import p_values
+from lib.statistics import Floats
+
+SAID = {"prompt": "", "continuation": "_after"}
+"""What is added to a family's name in the metrics, by where states are read."""
+
+
+@command(__doc__)
+def main() -> None:
+    sets, headline = read_names("extractions"), read_name("headline")
+    selected: dict[str, object] = {}
+    comparisons = []
+    for model in read_names("models"):
+        cells = of_sets(CELLS / model, sets).filter(
+            ~pl.col("null")
+            & (pl.col("source") == EVERY_SOURCE)
+            & (pl.col("readout") == "projection")
+        )
+        flips = of_sets(FLIPS / model, sets).filter(~pl.col("null"))
+        largest = flips.group_by("deal").agg(pl.col("largest").max())["largest"].to_numpy()
+        chance = chosen_by_chance(of_sets(CHANCE / model, sets))
+        own = cells.filter(pl.col("extraction_layer") == pl.col("layer"))
+        selected[model] = metrics(choose(own), chance, largest, len(cells))
+        scores = of_sets(SCORES / model, sets).filter(pl.col("position") == "prompt")
+        if headline not in scores["vector"]:
+            raise Refusal(f"params.yaml: headline: no vector {headline} of {model}")
+        comparisons.append(against(scores, headline).with_columns(pl.lit(model).alias("model")))
+    write_json(Path("reports/selection.json"), selected)
+    with whole(Path("reports/comparisons.csv")) as draft:
+        pl.concat(comparisons).select("model", pl.exclude("model")).write_csv(
+            draft, float_precision=5
+        )
+    print(json.dumps(selected, indent=2))
+
+
+def of_sets(folder: Path, sets: list[str]) -> pl.DataFrame:
+    """The tables of a model's extraction sets, with `vector` (SET/VARIANT where vectors differ)."""
+    tables = []
+    for name in sets:
+        path = folder / f"{name}.parquet"
+        if not path.exists():
+            raise Refusal(f"{path}: not found; run `dvc repro` or `dvc pull`")
+        variant = pl.col("name" if folder.parent != CHANCE else "vector").cast(pl.String)
+        tables.append(
+            pl.read_parquet(path).with_columns(vector=pl.concat_str(pl.lit(f"{name}/"), variant))
+        )
+    return pl.concat(tables)
+
+
+def metrics(
+    chosen: pl.DataFrame, chance: pl.DataFrame, largest: Floats, tried: int
+) -> dict[str, object]:
+    """What was chosen for each family, on `test`, and how often chance does as well.
+
+    `p_all_cells`: among all cells tried, with the items' signs dealt anew. `p_shuffled_pairs`: the
+    whole choice again with vectors from shuffled pairs; `shuffled_pairs_selected` is the share of
+    those that would themselves be found at p < 0.05.
+    """
+    found: dict[str, object] = {"cells_tried": tried}
+    for row in chosen.filter(pl.col("position").is_in(list(SAID))).iter_rows(named=True):
+        same = (pl.col(key) == row[key] for key in EACH)
+        areas = chance.filter(*same)["auroc"].to_numpy()
+        name = f"{row['family']}{SAID[row['position']]}"
+        found |= {
+            f"{name}_chosen": f"{row['vector']}, layer {row['layer']}",
+            f"{name}_auroc": round(row["auroc"], 5),
+            f"{name}_low": round(row["auroc_low"], 5),
+            f"{name}_high": round(row["auroc_high"], 5),
+            f"{name}_p_all_cells": round(float(p_values(np.array(row["flip"]), largest)), 5),
+            f"{name}_p_shuffled_pairs": round(beaten(row["auroc"], areas), 5),
+            f"{name}_shuffled_pairs_selected": round(selected_by_chance(areas), 5),
+        }
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Choice on `select`, what chance does in its place, and paired comparisons."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lib.chance import aurocs, shuffled_differences
+from lib.comparison import against, auroc_difference
+from lib.evaluation import cells
+from lib.selection import beaten, choose, chosen_by_chance, selected_by_chance
+from lib.statistics import auroc
+
+
+def tried(**areas: tuple[float, float]) -> pl.DataFrame:
+    """AUROCs on `select` and on `test` of the vectors named, all of one family and position."""
+    return pl.DataFrame(
+        [
+            {"family": "f", "position": "prompt", "vector": v, "layer": 0, "split": s, "auroc": a}
+            for v, both in areas.items()
+            for s, a in zip(("select", "test"), both, strict=True)
+        ]
+    )
+
+
+def test_what_is_chosen_did_best_on_select_and_is_reported_on_test():
+    found = choose(tried(a=(0.7, 0.6), b=(0.8, 0.5), c=(0.6, 0.99), d=(np.nan, 1.0)))
+    assert found.select("vector", "auroc", "split").rows() == [("b", 0.5, "test")]
+    assert choose(tried(b=(0.7, 0.1), a=(0.7, 0.2)))["vector"].to_list() == ["a"]
+
+
+def test_p_values_count_what_was_found_itself():
+    assert beaten(0.9, np.array([0.5, 0.6, 0.7])) == 0.25
+    assert beaten(0.6, np.array([0.5, 0.6, 0.7])) == 0.75
+
+
+@pytest.fixture(scope="module")
+def loud():
+    """An evaluation whose cause is the loudest thing in the states, as in the organisms: there
+    random directions read it, too."""
+    draw = np.random.default_rng(0)
+    n, width = 400, 24
+    label = draw.integers(0, 2, n)
+    states = draw.normal(size=(n, width))
+    states[:, 0] += 4 * (label - 0.5) + draw.normal(size=n)
+    responses = pl.DataFrame(
+        {
+            "family": "f",
+            "source": "s",
+            "split": ["select" if k % 2 else "test" for k in range(n)],
+            "item": [f"i{k // 8}" for k in range(n)],
+            "label": label,
+            "matching": "A",
+            "form": "free",
+            "prompt_tokens": 1,
+            "margin": 0.0,
+        }
+    )
+    differences = draw.normal(size=(60, width))
+    differences[:, 0] *= 3
+    return states, responses, differences
+
+
+def test_vectors_of_shuffled_pairs_are_selected_in_at_most_5_of_100_studies(loud):
+    states, responses, differences = loud
+    held, studies, each = cells(responses), 200, 4
+    vectors = shuffled_differences(differences, studies * each)
+    tables = [
+        pl.DataFrame({"study": np.repeat(np.arange(studies), each), "auroc": found}).with_columns(
+            pl.lit("f").alias("family"),
+            pl.lit("prompt").alias("position"),
+            pl.lit(0).alias("layer"),
+            pl.lit(cell.split).alias("split"),
+            pl.int_range(pl.len()).mod(each).alias("vector"),
+        )
+        for cell, found in zip(held, aurocs(vectors, states, held), strict=True)
+    ]
+    chance = chosen_by_chance(pl.concat(tables))["auroc"].to_numpy()
+    assert np.quantile(chance, 0.5) > 0.6  # direction by direction, chance is loud here
+    assert selected_by_chance(chance) <= 0.05
+    p = [beaten(area, np.delete(chance, n)) for n, area in enumerate(chance)]
+    assert np.mean(np.array(p) < 0.05) == selected_by_chance(chance)
+    # A vector along the cause itself is still told from them.
+    best = auroc(states[::2, 0], responses["label"].to_numpy()[::2])
+    assert beaten(float(best), chance) < 0.05
+
+
+def test_shuffled_differences_are_what_they_are_called():
+    differences = np.random.default_rng(1).normal(size=(30, 5))
+    found = shuffled_differences(differences, 2000)
+    covariance = differences.T @ differences / 30**2
+    np.testing.assert_allclose(found.T @ found / 2000, covariance, atol=0.15 * covariance.max())
+    np.testing.assert_array_equal(found, shuffled_differences(differences, 2000))
+
+
+def answered(draw: np.random.Generator, items: int = 40, each: int = 5):
+    clusters = np.repeat(np.arange(items), each)
+    own = draw.normal(size=items)[clusters]
+    labels = (draw.random(items * each) < 1 / (1 + np.exp(-own))).astype(int)
+    base = draw.normal(size=items * each) + labels + 0.5 * own
+    return base, base + draw.normal(size=items * each) * 0.5 + 0.3 * labels, labels, clusters
+
+
+def test_a_difference_of_aurocs_has_an_interval_that_covers():
+    draw, held, studies = np.random.default_rng(2), 0, 1000
+    base, other, labels, _ = answered(draw, items=40_000)
+    truth = auroc(other, labels) - auroc(base, labels)
+    widths, apart = [], []
+    for _ in range(studies):
+        base, other, labels, clusters = answered(draw)
+        found = auroc_difference(other[None], base, labels, clusters)
+        held += bool(found.low[0] <= truth <= found.high[0])
+        widths.append(found.high[0] - found.low[0])
+        apart.append(found.value[0])
+    assert 0.93 <= held / studies <= 0.97
+    assert np.mean(widths) < 4.3 * np.std(apart)
+
+
+def test_a_vector_is_not_better_than_itself():
+    base, _, labels, clusters = answered(np.random.default_rng(3))
+    found = auroc_difference(base[None], base, labels, clusters)
+    assert (found.value, found.low, found.high) == (0, 0, 0)
+
+
+def test_every_vector_is_compared_with_the_headline_answer_by_answer():
+    draw = np.random.default_rng(4)
+    base, other, labels, clusters = answered(draw)
+    rows = [
+        pl.DataFrame(
+            {
+                "vector": name,
+                "id": [f"q{k}" for k in order],
+                "label": labels[order],
+                "item": [str(c) for c in clusters[order]],
+                "family": "f",
+                "projection": scores[order],
+            }
+        )
+        for name, scores in (("a", base), ("b", other))
+        for order in [draw.permutation(len(labels))]
+    ]
+    found = against(pl.concat(rows), "a").row(0, named=True)
+    assert found["vector"] == "b"
+    assert found["difference"] == pytest.approx(auroc(other, labels) - auroc(base, labels))
+    assert found["low"] < found["difference"] < found["high"]
