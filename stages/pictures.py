@@ -3,8 +3,8 @@
     python stages/pictures.py one_cause
 
 Reads reports/cells/MODEL and reports/scores/MODEL; shows the vectors made from the set of the
-`headline` vector of params.yaml; writes reports/plots/MODEL_layers.png, MODEL_variants.png and
-MODEL_cosine.png.
+`headline` vector of params.yaml; writes reports/plots/MODEL_layers.png, MODEL_variants.png,
+MODEL_cosine.png and, from reports/transfer/MODEL.csv, MODEL_transfer.png.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from lib.cell_files import POSITIONS, SCORES, names, read_cells
 from lib.command import command
 from lib.output import whole
 from lib.parameters import read_name
-from lib.plots import auroc_by_layer, label_against_cosine, save, variants_side_by_side
+from lib.plots import (
+    auroc_by_layer,
+    label_against_cosine,
+    save,
+    transfer_matrix,
+    variants_side_by_side,
+)
 from lib.refusal import Refusal
 
 
@@ -37,9 +43,17 @@ def main(model: str) -> None:
             f"params.yaml: headline: no vector {headline} of {model}; expected SET/VARIANT, one of "
             f"{', '.join(names(cells))}"
         )
+    layers = dict(zip(scores["position"], scores["layer"], strict=True))
+    layer = layers.get("prompt", 0)
     pictures = {
         "layers": auroc_by_layer(cells, f"{model}: where it can be read"),
         "variants": variants_side_by_side(cells, f"{model}: by how the vector was made"),
+        "transfer": transfer_matrix(
+            pl.read_csv(f"reports/transfer/{model}.csv").filter(
+                pl.col("method") == variant, pl.col("layer") == layer
+            ),
+            f"{model}: where {variant} carries over, layer {layer}, test split",
+        ),
         "cosine": label_against_cosine(scores, f"{model}: answers against {headline}, test split"),
     }
     for name, picture in pictures.items():

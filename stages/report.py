@@ -2,8 +2,8 @@
 
     python stages/report.py
 
-Reads reports/cells, reports/labels and, where `controls` of params.yaml names a set,
-reports/controls.json; writes reports/summary.md.
+Reads reports/cells, labels, selection.json, variation.csv and transfer and, where `controls` of
+params.yaml names a set, reports/controls.json; writes reports/summary.md.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import polars as pl
 
 from lib.cell_files import of_another, read_cells
 from lib.command import command
+from lib.findings import selection_section, transfer_section, variation_section
 from lib.output import whole
 from lib.parameters import read_name, read_names, read_pairs
 from lib.refusal import Refusal
@@ -32,13 +33,33 @@ def main() -> None:
     if read_names("controls", empty=True):
         sections.append(controls_section(json.loads(Path("reports/controls.json").read_text())))
     for model in read_names("models"):
-        sections.append(model_section(model, read_cells(model, [prompt_set]), headline))
+        cells = read_cells(model, [prompt_set])
+        sections.append(model_section(model, cells, headline))
+        sections += findings(model, cells, headline)
         if foreign := [pair["of"] for pair in pairs if pair["in"] == model]:
             sets = [of_another(owner, prompt_set) for owner in foreign]
             sections.append(across_section(model, read_cells(model, sets)))
         sections.append(labels_section(*(read_labels_table(model, evaluation, t) for t in TABLES)))
     with whole(Path("reports/summary.md")) as draft:
-        draft.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+        text = "\n\n".join(section for section in sections if section)
+        draft.write_text(text + "\n", encoding="utf-8")
+
+
+def findings(model: str, cells: pl.DataFrame, headline: str) -> list[str]:
+    """What moves predictivity in a model, what does best, and where vectors carry over."""
+    varied = pl.read_csv("reports/variation.csv").filter(pl.col("model") == model)
+    selected = json.loads(Path("reports/selection.json").read_text())[model]
+    told = json.loads(Path(f"reports/transfer/{model}.json").read_text())
+    at = cells.filter("chosen", pl.col("name") == headline, pl.col("position") == "prompt")
+    layer, method = at["layer"][0], headline.partition("/")[2]
+    carried = pl.read_csv(f"reports/transfer/{model}.csv").filter(
+        pl.col("method") == method, pl.col("layer") == layer
+    )
+    return [
+        variation_section(varied),
+        selection_section(selected, cells["family"].unique(maintain_order=True).to_list()),
+        transfer_section(carried, told, f"{method}, layer {layer}") if len(carried) else "",
+    ]
 
 
 def read_labels_table(model: str, evaluation: str, kind: str) -> pl.DataFrame:

@@ -3,8 +3,9 @@
     python stages/selection.py
 
 Reads, for each of `models` in params.yaml, reports/cells, reports/flips, reports/scores and
-reports/chance; writes reports/selection.json (what was chosen for each family, with p-values) and
-reports/comparisons.csv (the headline vector against every other).
+reports/chance; writes reports/selection.json (what was chosen for each family, with p-values),
+reports/comparisons.csv (the headline vector against every other) and reports/variation.csv (how
+much the AUROC varies between prompt sets and between methods).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lib.refusal import Refusal
 from lib.selection import EACH, beaten, choose, chosen_by_chance, selected_by_chance
 from lib.sign_flips import p_values
 from lib.statistics import Floats
+from lib.variation import variation
 
 SAID = {"prompt": "", "continuation": "_after"}
 """What is added to a family's name in the metrics, by where states are read."""
@@ -34,7 +36,7 @@ SAID = {"prompt": "", "continuation": "_after"}
 def main() -> None:
     sets, headline = read_names("extractions"), read_name("headline")
     selected: dict[str, object] = {}
-    comparisons = []
+    comparisons, varied = [], []
     for model in read_names("models"):
         cells = of_sets(CELLS / model, sets).filter(
             ~pl.col("null")
@@ -50,11 +52,13 @@ def main() -> None:
         if headline not in scores["vector"]:
             raise Refusal(f"params.yaml: headline: no vector {headline} of {model}")
         comparisons.append(against(scores, headline).with_columns(pl.lit(model).alias("model")))
+        real = scores.join(cells.select("vector").unique(), on="vector", how="semi")
+        varied.append(variation(real).with_columns(pl.lit(model).alias("model")))
     write_json(Path("reports/selection.json"), selected)
-    with whole(Path("reports/comparisons.csv")) as draft:
-        pl.concat(comparisons).select("model", pl.exclude("model")).write_csv(
-            draft, float_precision=5
-        )
+    for name, tables in (("comparisons", comparisons), ("variation", varied)):
+        table = pl.concat(tables, how="diagonal").select("model", pl.exclude("model"))
+        with whole(Path(f"reports/{name}.csv")) as draft:
+            table.write_csv(draft, float_precision=5)
     print(json.dumps(selected, indent=2))
 
 
@@ -67,7 +71,9 @@ def of_sets(folder: Path, sets: list[str]) -> pl.DataFrame:
             raise Refusal(f"{path}: not found; run `dvc repro` or `dvc pull`")
         variant = pl.col("name" if folder.parent != CHANCE else "vector").cast(pl.String)
         tables.append(
-            pl.read_parquet(path).with_columns(vector=pl.concat_str(pl.lit(f"{name}/"), variant))
+            pl.read_parquet(path).with_columns(
+                prompt_set=pl.lit(name), vector=pl.concat_str(pl.lit(f"{name}/"), variant)
+            )
         )
     return pl.concat(tables)
 

@@ -62,6 +62,7 @@ STUDY = [
     ["vectors", "tiny", "pairs"],
     ["predictivity", "tiny", "pairs", "tiny"],
     ["chance", "tiny", "pairs"],
+    ["transfer", "tiny"],
     ["atlas"],
     ["selection"],
     ["pictures", "tiny"],

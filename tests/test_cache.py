@@ -42,6 +42,7 @@ def test_another_variant_needs_no_pass_of_the_model_and_shows_in_the_metrics(clo
         "vectors@tiny-pairs",
         "predictivity@tiny-pairs",
         "chance@tiny-pairs",
+        "transfer@tiny",
         "atlas",
         "selection",
         "pictures@tiny",

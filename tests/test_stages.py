@@ -63,6 +63,10 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         "reports/plots/tiny_layers.png",
         "reports/plots/tiny_variants.png",
         "reports/plots/tiny_cosine.png",
+        "reports/plots/tiny_transfer.png",
+        "reports/transfer/tiny.csv",
+        "reports/transfer/tiny.json",
+        "reports/variation.csv",
         "reports/summary.md",
         "reports/controls.json",
     }
@@ -444,6 +448,10 @@ BAD = {
         edit("headline: pairs/mean_difference", "headline: pairs/pca"),
         "pictures tiny",
         "reports/plots/tiny_cosine.png",
+        "reports/plots/tiny_transfer.png",
+        "reports/transfer/tiny.csv",
+        "reports/transfer/tiny.json",
+        "reports/variation.csv",
         "headline: no vector pairs/pca of tiny; expected SET/VARIANT, one of pairs/mean_difference",
     ),
     "a moving revision": (

@@ -110,6 +110,41 @@ def variants_side_by_side(cells: pl.DataFrame, title: str) -> Figure:
     return figure
 
 
+def transfer_matrix(transfer: pl.DataFrame, title: str) -> Figure:
+    """AUROC of the vectors made from each set (rows) on each family (columns), with 95% intervals
+    and the cosines, Euclidean and Mahalanobis, with the family's own vector."""
+    sets = transfer["prompt_set"].unique(maintain_order=True).to_list()
+    families = transfer["family"].unique(maintain_order=True).to_list()
+    figure = Figure(
+        figsize=(2.2 * max(len(families), 1) + 3.2, 0.9 * max(len(sets), 1) + 1.6),
+        layout="constrained",
+    )
+    axis = figure.subplots()
+    figure.suptitle(title, fontsize=10)
+    areas = np.full((len(sets), len(families)), np.nan)
+    for row in transfer.iter_rows(named=True):
+        place = sets.index(row["prompt_set"]), families.index(row["family"])
+        areas[place] = row["auroc"]
+        angles = f"cosine {row['cosine']:.2f}, {row['mahalanobis']:.2f}"
+        axis.text(
+            place[1],
+            place[0],
+            f"{row['auroc']:.2f} [{row['auroc_low']:.2f}, {row['auroc_high']:.2f}]\n"
+            + ("its own vector" if row["own"] else angles),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if abs(row["auroc"] - 0.5) > 0.35 else "black",
+        )
+    # Orange to purple, through white at chance: apart for every kind of colour vision.
+    image = axis.imshow(areas, cmap="PuOr", vmin=0, vmax=1, aspect="auto")
+    axis.set_xticks(range(len(families)), families)
+    axis.set_yticks(range(len(sets)), [f"made from {name}" for name in sets])
+    axis.spines[:].set_visible(False)
+    figure.colorbar(image, ax=axis, label="AUROC of the projection, after the prompt")
+    return figure
+
+
 def label_against_cosine(scores: pl.DataFrame, title: str) -> Figure:
     """The original study's picture: is the answer sycophantic, against the cosine with the vector.
 

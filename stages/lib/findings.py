@@ -1,0 +1,93 @@
+"""What moves predictivity, what does best and where vectors carry over, in words and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from lib.summary import interval, markdown_table, shown
+
+
+def variation_section(variation: pl.DataFrame) -> str:
+    """How much the AUROC depends on the prompt set, on the method, and on both together."""
+    lines = [
+        f"- **{row['family']}**: predictivity varies by {spread(row, 'between_sets')} of AUROC "
+        f"between prompt sets, by {spread(row, 'between_methods')} between methods, and by "
+        f"{spread(row, 'together')} because a method suits one set and not another; between the "
+        f"best and the worst of {row['sets']} x {row['methods']} lie {spread(row, 'largest_gap')}."
+        for row in variation.iter_rows(named=True)
+    ]
+    if not lines:
+        return ""
+    about = (
+        "**How much it depends on how the vector was made** (standard deviations after the "
+        "prompt, intervals over items):"
+    )
+    return "\n\n".join([about, "\n".join(lines)])
+
+
+def spread(row: Mapping[str, float], name: str) -> str:
+    """A spread with its interval."""
+    return interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
+def selection_section(selected: Mapping[str, float | str], families: list[str]) -> str:
+    """What does best on `select`, on `test`, and how often chance does as well."""
+    rows = []
+    for family in families:
+        for suffix, where in (("", "after the prompt"), ("_after", "after its own answer")):
+            name = f"{family}{suffix}"
+            if f"{name}_chosen" not in selected:
+                continue
+            ends = (float(selected[f"{name}_{end}"]) for end in ("auroc", "low", "high"))
+            rows.append(
+                [
+                    family,
+                    where,
+                    str(selected[f"{name}_chosen"]),
+                    interval(*ends),
+                    f"{selected[f'{name}_p_all_cells']:.3f}",
+                    f"{selected[f'{name}_p_shuffled_pairs']:.3f}",
+                ]
+            )
+    if not rows:
+        return ""
+    about = (
+        f"**The best of {selected['cells_tried']} cells**, chosen on `select`, on `test`. The "
+        "first p is over all cells tried (the items' signs dealt anew, the largest statistic); the "
+        "second is how often the whole choice does as well with vectors from shuffled pairs, which "
+        "still lie where the states vary:"
+    )
+    header = ["family", "read", "chosen", "AUROC", "p, all cells", "p, shuffled pairs"]
+    return "\n\n".join([about, markdown_table(header, rows)])
+
+
+def transfer_section(transfer: pl.DataFrame, told: Mapping[str, float], at: str) -> str:
+    """Sets x families of one method at one layer, and what cosines foretell. `at` says which."""
+    families = transfer["family"].unique(maintain_order=True).to_list()
+    cell = {(row["prompt_set"], row["family"]): row for row in transfer.iter_rows(named=True)}
+    rows = []
+    for name in transfer["prompt_set"].unique(maintain_order=True):
+        row = [name]
+        for family in families:
+            c = cell[name, family]
+            area = interval(c["auroc"], c["auroc_low"], c["auroc_high"])
+            angles = "own" if c["own"] else f"{shown(c['cosine'])}, {shown(c['mahalanobis'])}"
+            row.append(f"{area} ({angles})")
+        rows.append(row)
+    about = (
+        f"**Where vectors carry over** ({at}): AUROC on `test`, and in brackets the cosine with "
+        "the family's own vector, Euclidean and Mahalanobis:"
+    )
+    parts = [about, markdown_table(["made from", *families], rows)]
+    if "cosine" in told and "mahalanobis" in told:
+        plain, metric = (
+            interval(told[by], told[f"{by}_low"], told[f"{by}_high"])
+            for by in ("cosine", "mahalanobis")
+        )
+        parts.append(
+            "Over all methods and layers, the AUROC goes with the Euclidean cosine by a rank "
+            f"correlation of {plain}, with the Mahalanobis cosine by {metric}."
+        )
+    return "\n\n".join(parts)

@@ -1,0 +1,73 @@
+"""Measures where vectors carry over, and whether the angle between two vectors tells.
+
+    python stages/transfer.py one_cause
+
+Reads vectors/MODEL, activations and labels of the `evaluation` set, and the prompts of
+`extractions` of params.yaml; writes reports/transfer/MODEL.csv (a row a layer, method, set and
+family, read after the prompt on `test`) and reports/transfer/MODEL.json (how well cosines foretell
+the AUROC).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lib.activation_shards import read_origin, read_states
+from lib.agreement import covariance
+from lib.command import command
+from lib.evaluation import EVERY_SOURCE, cells
+from lib.label_files import read_labels
+from lib.output import whole, write_json
+from lib.parameters import read_name, read_names
+from lib.statistics import Floats
+from lib.transfer import foretold, own_sets, transfer_at
+from lib.vector_files import read_vectors, vectors_in
+
+
+@command(__doc__, model="an entry of model in params.yaml")
+def main(model: str) -> None:
+    sets, on = read_names("extractions"), read_name("evaluation")
+    families = {
+        name: set(pl.read_parquet(f"data/prompts/{name}.parquet", columns=["family"])["family"])
+        for name in sets
+    }
+    vectors: dict[tuple[str, str], Floats] = {}
+    for name in sets:
+        for path in vectors_in(Path(f"vectors/{model}/{name}")):
+            found, about = read_vectors(path)
+            if not about.get("null"):
+                vectors[name, path.stem] = found.astype(np.float64)
+    activations = Path(f"data/activations/{model}/{on}")
+    responses = read_labels(
+        Path(f"data/labels/{model}/{on}.parquet"), read_states(activations, 0, "prompt").ids
+    )
+    held = [cell for cell in cells(responses) if cell.source == EVERY_SOURCE]
+    test, select = (
+        {cell.family: cell for cell in held if cell.split == split} for split in ("test", "select")
+    )
+    tables = []
+    for layer in range(read_origin(activations).layers):
+        states = read_states(activations, layer, "prompt").values.astype(np.float64)
+        # Angles know nothing of the answers that they are to foretell.
+        metrics = {
+            family: covariance(states[select[family].rows]) for family in test if family in select
+        }
+        known = {family: cell for family, cell in test.items() if family in metrics}
+        at = {key: each[layer] for key, each in vectors.items()}
+        table = transfer_at(at, own_sets(families), known, states, metrics)
+        tables.append(table.with_columns(pl.lit(layer).alias("layer")))
+    table = pl.concat(tables)
+    with whole(Path(f"reports/transfer/{model}.csv")) as draft:
+        table.write_csv(draft, float_precision=5)
+    told: dict[str, object] = {"cells": len(table)}
+    for by in ("cosine", "mahalanobis") if len(table) else ():
+        told |= {name: round(value, 5) for name, value in foretold(table, by).items()}
+    write_json(Path(f"reports/transfer/{model}.json"), told)
+    print(f"{model}:", *(f"{key} {value}" for key, value in told.items()), sep="\n  ")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""What moves predictivity, and where vectors carry over."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import spearmanr
+
+from lib.agreement import covariance
+from lib.evaluation import Cell
+from lib.statistics import auroc
+from lib.transfer import SCHEMA, foretold, own_sets, transfer_at
+from lib.variation import jackknife, parts, variation
+
+
+def test_a_family_owns_the_set_that_is_all_of_it():
+    sets = {"mixed": {"f", "g"}, "a": {"f"}, "b": {"f"}, "c": {"g"}}
+    assert own_sets(sets) == {"f": "a", "g": "c"}
+
+
+def test_the_matrix_tells_one_cause_from_two():
+    draw = np.random.default_rng(0)
+    n, width = 300, 12
+    labels = draw.integers(0, 2, 2 * n)
+    states = draw.normal(size=(2 * n, width))
+    states[:n, 0] += 2 * labels[:n]
+    states[n:, 1] += 2 * labels[n:]
+    items = np.array([f"i{k}" for k in range(2 * n)])
+    cells = {
+        family: Cell(family, "all", "test", rows, labels[rows], items[rows], 0.0, {})
+        for family, rows in (("f", np.arange(n)), ("g", np.arange(n, 2 * n)))
+    }
+    vectors = {("a", "m"): np.eye(width)[0], ("c", "m"): np.eye(width)[1]}
+    metrics = {family: covariance(states[cell.rows]) for family, cell in cells.items()}
+    table = transfer_at(vectors, {"f": "a", "g": "c"}, cells, states, metrics)
+    found = {(row["prompt_set"], row["family"]): row for row in table.iter_rows(named=True)}
+    for name, family in (("a", "f"), ("c", "g")):
+        row = found[name, family]
+        assert row["own"]
+        assert row["cosine"] == pytest.approx(1)
+        assert row["auroc_low"] > 0.5
+        rows = cells[family].rows
+        read = states[rows] @ vectors[name, "m"]
+        assert row["auroc"] == pytest.approx(float(auroc(read, labels[rows])))
+    for name, family in (("a", "g"), ("c", "f")):
+        row = found[name, family]
+        assert not row["own"]
+        assert row["auroc"] == pytest.approx(0.5, abs=0.1)
+        read = [states[cells[family].rows] @ vectors[each, "m"] for each in ("a", "c")]
+        assert row["mahalanobis"] == pytest.approx(np.corrcoef(*read)[0, 1])
+
+
+def test_what_cosines_foretell_is_spearmans_correlation_by_method():
+    draw = np.random.default_rng(1)
+    rows = [
+        {
+            "method": method,
+            "prompt_set": "s",
+            "family": "f",
+            "own": k == 0,
+            "auroc": 0.5 + 0.3 * cosine + 0.1 * draw.normal(),
+            "cosine": cosine,
+        }
+        for method in "abc"
+        for k, cosine in enumerate(draw.uniform(-1, 1, 20))
+    ]
+    table = pl.DataFrame(rows, schema=SCHEMA)
+    others = table.filter(~pl.col("own"))
+    expected = []
+    for _, held in others.group_by("method", maintain_order=True):
+        expected.append(spearmanr(held["cosine"], held["auroc"])[0])
+    found = foretold(table, "cosine")
+    assert found["cosine"] == pytest.approx(np.mean(expected))
+    assert found["cosine_low"] < found["cosine"] < found["cosine_high"]
+    assert foretold(table.filter(pl.col("method") == "a"), "cosine") == {}
+
+
+def test_variation_is_that_of_a_table_of_two_ways():
+    sets, methods = np.array([0.0, 0.1, 0.2]), np.array([0.0, 0.04, 0.08, 0.12])
+    areas = 0.6 + sets[:, None] + methods
+    between_sets, between_methods, together, gap = parts(areas)
+    assert between_sets == pytest.approx(0.1)
+    assert between_methods == pytest.approx(np.std(methods, ddof=1))
+    assert together == pytest.approx(0, abs=1e-12)
+    assert gap == pytest.approx(0.32)
+    areas[0, 0] += 0.3
+    assert parts(areas)[2] > 0.05
+
+
+def test_the_jackknife_knows_how_sure_it_is():
+    """Intervals of the spread between two sets, whose vectors truly differ, cover it."""
+    draw, held, studies = np.random.default_rng(2), 0, 400
+
+    def study(items: int):
+        clusters = np.repeat(np.arange(items), 5)
+        labels = draw.integers(0, 2, items * 5)
+        known = labels[None] * np.array([2.0, 1.6, 0.8, 0.6])[:, None]
+        noise = draw.normal(size=(4, items * 5)) + 0.5 * draw.normal(size=(4, items))[:, clusters]
+        return known + noise, labels, clusters
+
+    scores, labels, _ = study(20_000)
+    truth = parts(auroc(scores, labels).reshape(2, 2))[0]
+    for _ in range(studies):
+        _, low, high = jackknife(*study(40), (2, 2))
+        held += bool(low[0] <= truth <= high[0])
+    assert 0.92 <= held / studies <= 0.98
+
+
+def test_variation_is_over_the_methods_that_every_set_allows():
+    draw = np.random.default_rng(3)
+    answers = pl.DataFrame(
+        {
+            "id": [f"q{k}" for k in range(60)],
+            "label": draw.integers(0, 2, 60),
+            "item": [f"i{k % 12}" for k in range(60)],
+            "family": "f",
+        }
+    )
+    scores = pl.concat(
+        answers.with_columns(
+            pl.lit(name).alias("prompt_set"),
+            pl.lit(method).alias("name"),
+            pl.Series("projection", draw.normal(size=60)),
+        )
+        for name in "ab"
+        for method in ("pca", "lda", "letter")
+        if (name, method) != ("b", "letter")
+    )
+    found = variation(scores).row(0, named=True)
+    assert (found["sets"], found["methods"]) == (2, 2)
+    labels = answers["label"].to_numpy()
+    areas = [
+        [
+            float(auroc(held["projection"].to_numpy(), labels))
+            for method in ("pca", "lda")
+            for held in [scores.filter(pl.col("prompt_set") == name, pl.col("name") == method)]
+        ]
+        for name in "ab"
+    ]
+    assert found["largest_gap"] == pytest.approx(np.max(areas) - np.min(areas))
+    assert len(variation(scores.filter(pl.col("prompt_set") == "a"))) == 0
