@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study test check public grade judge
+.PHONY: study test check public grade judge clean-work
 
 study: .venv/installed
 	dvc repro
@@ -23,6 +23,11 @@ grade: .venv/installed
 
 judge: .venv/installed
 	python stages/judge.py $(MODEL) $(SET) $(JUDGE)
+
+# What was computed before and is kept in .work; all of it can be made anew.
+clean-work:
+	@du -sh .work 2>/dev/null | sed 's/\t.*/ freed/' || true
+	@rm -rf .work
 
 check: .venv/installed
 	ruff check .

@@ -36,7 +36,9 @@ def main(model: str) -> None:
     prompt_set, _, variant = headline.partition("/")
     cells = read_cells(model, [prompt_set])
     scores = pl.read_parquet(SCORES / model / f"{prompt_set}.parquet").filter(
-        pl.col("name") == variant, pl.col("position").is_in(list(POSITIONS))
+        pl.col("name") == variant,
+        pl.col("split") == "test",
+        pl.col("position").is_in(list(POSITIONS)),
     )
     if not len(scores):
         raise Refusal(

@@ -6,7 +6,7 @@ Reads every vector in vectors/OWNER/SET, activations and labels of the `evaluati
 prompts of the extraction set; writes a JSON file a vector in reports/predictivity/MODEL/SET
 (metrics from `test`, at the layer chosen on `select`), every cell in
 reports/cells/MODEL/SET.parquet, what signs dealt anew make of it in
-reports/flips/MODEL/SET.parquet, and the read-outs of each test answer at the chosen layers in
+reports/flips/MODEL/SET.parquet, and the read-outs of each answer at the chosen layers in
 reports/scores/MODEL/SET.parquet. Where the vectors are another model's, OWNER's, "of-OWNER-SET"
 stands for SET. Vectors that were measured before on the same states are taken from .work.
 """
@@ -172,8 +172,8 @@ def scores(
     responses: pl.DataFrame,
     read_layer: Callable[[int, str], np.ndarray],
 ) -> pl.DataFrame:
-    """The read-outs of each labelled test answer, at each vector's chosen layers."""
-    about = ["id", "source", "family", "item", "label"]
+    """The read-outs of each labelled answer, at each vector's chosen layers."""
+    about = ["id", "source", "family", "item", "split", "label"]
     tables = []
     for (position, layer), held in layers.group_by("position", "layer", maintain_order=True):
         names = held["name"].to_list()
@@ -188,7 +188,7 @@ def scores(
                     pl.Series("projection", projection),
                     pl.Series("cosine", cosine),
                 )
-                .filter((pl.col("split") == "test") & pl.col("label").is_not_null())
+                .filter(pl.col("label").is_not_null())
                 .select("name", "position", "layer", *about, "projection", "cosine")
             )
     return pl.concat(tables)

@@ -48,7 +48,9 @@ def main() -> None:
         chance = chosen_by_chance(of_sets(CHANCE / model, sets))
         own = cells.filter(pl.col("extraction_layer") == pl.col("layer"))
         selected[model] = metrics(choose(own), chance, largest, len(cells))
-        scores = of_sets(SCORES / model, sets).filter(pl.col("position") == "prompt")
+        scores = of_sets(SCORES / model, sets).filter(
+            pl.col("position") == "prompt", pl.col("split") == "test"
+        )
         if headline not in scores["vector"]:
             raise Refusal(f"params.yaml: headline: no vector {headline} of {model}")
         comparisons.append(against(scores, headline).with_columns(pl.lit(model).alias("model")))

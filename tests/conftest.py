@@ -63,6 +63,7 @@ STUDY = [
     ["predictivity", "tiny", "pairs", "tiny"],
     ["chance", "tiny", "pairs"],
     ["transfer", "tiny"],
+    ["gain", "tiny"],
     ["atlas"],
     ["selection"],
     ["pictures", "tiny"],

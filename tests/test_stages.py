@@ -42,6 +42,7 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         "data/labels/tiny/pairs.differ.csv",
         "data/labels/tiny/held_out.parquet",
         "data/labels/tiny/held_out.differ.csv",
+        "reports/gain/tiny.csv",
         "reports/labels/tiny/pairs.json",
         "reports/labels/tiny/pairs.ways.csv",
         "reports/labels/tiny/pairs.explained.csv",
@@ -477,6 +478,42 @@ def test_bad_input_ends_in_one_line_that_names_the_place(study, case):
     assert "Traceback" not in done.stderr
     assert not target.exists()
     assert list(study.rglob("*.partial")) == []
+
+
+def test_a_method_is_added_in_one_file_and_a_name(study):
+    with open(study / "stages/lib/extraction.py", "a") as file:
+        file.write(
+            "\n\n@method()\ndef first_pair(contrast: Contrast) -> Floats:\n"
+            "    return contrast.differences[0]\n"
+        )
+    edit("[mean_difference, random]", "[mean_difference, random, first_pair]")(study)
+    for words in (["vectors", "tiny", "pairs"], ["predictivity", "tiny", "pairs", "tiny"]):
+        done = run_stage(study, *words)
+        assert done.returncode == 0, done.stderr
+    vectors, about = read_vectors(study / "vectors/tiny/pairs/first_pair.safetensors")
+    assert about["variant"]["method"] == "first_pair"
+    activations = study / "data/activations/tiny/pairs"
+    pair = [
+        read_states(activations, 1, position).values[0].astype(float)
+        for position in ("matching", "not_matching")
+    ]
+    along = (pair[0] - pair[1]) @ vectors[1]
+    assert along == pytest.approx(np.linalg.norm(pair[0] - pair[1]) * np.linalg.norm(vectors[1]))
+    assert (study / "reports/predictivity/tiny/pairs/first_pair.json").exists()
+
+
+def test_one_more_vector_is_made_and_measured_without_the_others_again(study):
+    edit("[mean_difference, random]", "[mean_difference, random, pca]")(study)
+    done = run_stage(study, "vectors", "tiny", "pairs")
+    assert "3 recipes of 3 layers, 1 new" in done.stdout
+    done = run_stage(study, "predictivity", "tiny", "pairs", "tiny")
+    assert "3 vectors measured, 1 of them anew" in done.stdout
+    kept = pl.read_parquet(study / "reports/cells/tiny/pairs.parquet")
+    shutil.rmtree(study / ".work")
+    run_stage(study, "vectors", "tiny", "pairs")
+    done = run_stage(study, "predictivity", "tiny", "pairs", "tiny")
+    assert "3 vectors measured, 3 of them anew" in done.stdout
+    assert pl.read_parquet(study / "reports/cells/tiny/pairs.parquet").equals(kept)
 
 
 @needs_public_data

@@ -63,6 +63,31 @@ def selection_section(selected: Mapping[str, float | str], families: list[str]) 
     return "\n\n".join([about, markdown_table(header, rows)])
 
 
+def gain_section(gain: pl.DataFrame, headline: str) -> str:
+    """What the projection tells that words and margin do not."""
+    if not len(gain):
+        return ""
+    rows = []
+    for (family,), held in gain.group_by("family", maintain_order=True):
+        way = {row["way"]: row for row in held.iter_rows(named=True)}
+        cells = [
+            interval(*(way[name][f"auroc{end}"] for end in ("", "_low", "_high")))
+            for name in ("text", "margin", "projection")
+        ]
+        added = [
+            interval(*(way[f"{name} + projection"][f"gain{end}"] for end in ("", "_low", "_high")))
+            for name in ("text", "margin")
+        ]
+        rows.append([f"{family} (n = {held['n'][0]})", *cells, *added])
+    header = ["family", "words", "margin", "projection", "added to words", "added to margin"]
+    about = (
+        f"**What the projection adds** (`{headline}`, after the prompt): AUROC on `test` of the "
+        "prompt's words alone, of the logit margin, of the projection, all fitted on `select`; and "
+        "how much AUROC the projection adds to the first two:"
+    )
+    return "\n\n".join([about, markdown_table(header, rows)])
+
+
 def transfer_section(transfer: pl.DataFrame, told: Mapping[str, float], at: str) -> str:
     """Sets x families of one method at one layer, and what cosines foretell. `at` says which."""
     families = transfer["family"].unique(maintain_order=True).to_list()

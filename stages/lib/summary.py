@@ -34,6 +34,7 @@ def interval(value: float, low: float, high: float) -> str:
     """`0.83 [0.78, 0.87]`, or a dash where there is nothing to estimate."""
     if value != value:
         return "-"
+    value, low, high = (round(each, 2) + 0.0 for each in (value, low, high))  # no -0.00
     return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 

@@ -1,0 +1,52 @@
+"""Measures what the headline vector's projection adds to the prompt's words and the logit margin.
+
+    python stages/gain.py one_cause
+
+Reads the prompts and labels of the `evaluation` set and reports/scores/MODEL; writes
+reports/gain/MODEL.csv: AUROC on `test` of models fitted on `select`, for each family and for all
+families together, from the words, the margin, the projection after the prompt, and together.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from lib.cell_files import SCORES
+from lib.command import command
+from lib.gain import gains
+from lib.output import whole
+from lib.parameters import read_name
+from lib.prompt_rows import read_prompts
+from lib.refusal import Refusal
+
+
+@command(__doc__, model="an entry of model in params.yaml")
+def main(model: str) -> None:
+    on, headline = read_name("evaluation"), read_name("headline")
+    prompt_set, _, variant = headline.partition("/")
+    rows = read_prompts(Path(f"data/prompts/{on}.parquet"))
+    texts = pl.DataFrame(
+        {
+            "id": [row.id for row in rows],
+            "text": ["\n".join(turn.content for turn in row.messages) for row in rows],
+        }
+    )
+    margins = pl.read_parquet(f"data/labels/{model}/{on}.parquet", columns=["id", "margin"])
+    scores = pl.read_parquet(SCORES / model / f"{prompt_set}.parquet").filter(
+        pl.col("name") == variant, pl.col("position") == "prompt"
+    )
+    if not len(scores):
+        raise Refusal(f"params.yaml: headline: no vector {headline} of {model}")
+    answers = scores.join(texts, on="id", how="left", maintain_order="left").join(
+        margins, on="id", how="left", maintain_order="left"
+    )
+    found = gains(answers)
+    with whole(Path(f"reports/gain/{model}.csv")) as draft:
+        found.write_csv(draft, float_precision=5)
+    print(f"{model}: what {headline} adds to the words and to the margin, {len(found)} models")
+
+
+if __name__ == "__main__":
+    main()
