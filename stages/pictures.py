@@ -4,7 +4,8 @@
 
 Reads reports/cells/MODEL and reports/scores/MODEL; shows the vectors made from the set of the
 `headline` vector of params.yaml; writes reports/plots/MODEL_layers.png, MODEL_variants.png,
-MODEL_cosine.png and, from reports/transfer/MODEL.csv, MODEL_transfer.png.
+MODEL_cosine.png and, from reports/transfer and reports/efficiency, MODEL_transfer.png and
+MODEL_efficiency.png.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from lib.output import whole
 from lib.parameters import read_name
 from lib.plots import (
     auroc_by_layer,
+    auroc_by_pairs,
     label_against_cosine,
     save,
     transfer_matrix,
@@ -50,6 +52,10 @@ def main(model: str) -> None:
     pictures = {
         "layers": auroc_by_layer(cells, f"{model}: where it can be read"),
         "variants": variants_side_by_side(cells, f"{model}: by how the vector was made"),
+        "efficiency": auroc_by_pairs(
+            pl.read_csv(f"reports/efficiency/{model}.csv"),
+            f"{model}: how many pairs of {prompt_set} it takes, layer {layer}, test split",
+        ),
         "transfer": transfer_matrix(
             pl.read_csv(f"reports/transfer/{model}.csv").filter(
                 pl.col("method") == variant, pl.col("layer") == layer

@@ -2,8 +2,8 @@
 
     python stages/report.py
 
-Reads reports/cells, labels, selection.json, variation.csv, gain and transfer and, where `controls`
-of params.yaml names a set, reports/controls.json; writes reports/summary.md.
+Reads reports/cells, labels, selection.json, variation.csv, gain, efficiency and transfer and, where
+`controls` of params.yaml names a set, reports/controls.json; writes reports/summary.md.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ import polars as pl
 
 from lib.cell_files import of_another, read_cells
 from lib.command import command
-from lib.findings import gain_section, selection_section, transfer_section, variation_section
+from lib.findings import (
+    efficiency_section,
+    gain_section,
+    selection_section,
+    transfer_section,
+    variation_section,
+)
 from lib.output import whole
 from lib.parameters import read_name, read_names, read_pairs
 from lib.refusal import Refusal
@@ -59,6 +65,9 @@ def findings(model: str, cells: pl.DataFrame, headline: str) -> list[str]:
         variation_section(varied),
         selection_section(selected, cells["family"].unique(maintain_order=True).to_list()),
         gain_section(pl.read_csv(f"reports/gain/{model}.csv"), headline),
+        efficiency_section(
+            pl.read_csv(f"reports/efficiency/{model}.csv"), cells["family"][0], method
+        ),
         transfer_section(carried, told, f"{method}, layer {layer}") if len(carried) else "",
     ]
 

@@ -46,6 +46,7 @@ reading: {batch_size: 8, padding_side: left, max_new_tokens: 4, stop: answer}
 labels: {told_by: logprob}
 scoring: {memory_mb: 64}
 selection: {studies: 20, deals: 99}
+efficiency: {pairs: [2, 4], draws: 3}
 """
 GIT = {
     f"GIT_{who}_{what}": value
@@ -64,6 +65,7 @@ STUDY = [
     ["chance", "tiny", "pairs"],
     ["transfer", "tiny"],
     ["gain", "tiny"],
+    ["efficiency", "tiny"],
     ["atlas"],
     ["selection"],
     ["pictures", "tiny"],

@@ -44,6 +44,7 @@ def test_another_variant_needs_no_pass_of_the_model_and_shows_in_the_metrics(clo
         "chance@tiny-pairs",
         "transfer@tiny",
         "gain@tiny",
+        "efficiency@tiny",
         "atlas",
         "selection",
         "pictures@tiny",

@@ -62,3 +62,13 @@ def shown_name(cells: pl.DataFrame, name: str) -> str:
     """The name of a vector, without its prompt set where all are this model's and from one."""
     sets = {each.partition("/")[0] for each in cells["name"].unique()}
     return name if len(sets) > 1 or name.startswith("of-") else name.partition("/")[2]
+
+
+def chosen_layer(model: str, vector: str) -> int:
+    """The layer that was chosen on `select` for a vector (SET/VARIANT), read after the prompt."""
+    cells = read_cells(model, [vector.partition("/")[0]])
+    fit = (pl.col("name") == vector) & (pl.col("position") == "prompt")
+    found = cells.filter(fit, "chosen")["layer"].unique()
+    if len(found) != 1:
+        raise Refusal(f"params.yaml: headline: no layer was chosen for {vector} of {model}")
+    return int(found[0])

@@ -88,6 +88,30 @@ def gain_section(gain: pl.DataFrame, headline: str) -> str:
     return "\n\n".join([about, markdown_table(header, rows)])
 
 
+def efficiency_section(found: pl.DataFrame, family: str, method: str) -> str:
+    """How many pairs one method needs, and what pairing saves."""
+    held = found.filter(pl.col("family") == family, pl.col("method") == method)
+    rows = []
+    for (pairs,), both in held.group_by("pairs", maintain_order=True):
+        cells = {row["paired"]: row for row in both.iter_rows(named=True)}
+        row = [str(pairs)]
+        for paired in (True, False):
+            c = cells.get(paired)
+            row.append(
+                f"{interval(c['auroc'], c['low'], c['high'])}, {c['spread']:.3f}" if c else "-"
+            )
+        rows.append(row)
+    if not rows:
+        return ""
+    about = (
+        f"**How many pairs it takes** (`{method}` on {family}): mean AUROC over draws of the "
+        "pairs, their middle 95% and their standard deviation; with both answers of each of n "
+        "questions, and with answers of n questions against those of n others:"
+    )
+    header = ["pairs", "both answers of n questions", "n questions and n others"]
+    return "\n\n".join([about, markdown_table(header, rows)])
+
+
 def transfer_section(transfer: pl.DataFrame, told: Mapping[str, float], at: str) -> str:
     """Sets x families of one method at one layer, and what cosines foretell. `at` says which."""
     families = transfer["family"].unique(maintain_order=True).to_list()

@@ -110,6 +110,46 @@ def variants_side_by_side(cells: pl.DataFrame, title: str) -> Figure:
     return figure
 
 
+def auroc_by_pairs(found: pl.DataFrame, title: str) -> Figure:
+    """AUROC against the number of pairs: a column a family, a row a way of pairing.
+
+    Lines are means over draws of the pairs, bands hold the middle 95% of them.
+    """
+    families = found["family"].unique(maintain_order=True).to_list()
+    methods = found["method"].unique(maintain_order=True).to_list()
+    draws = found["draws"].max() if len(found) else 0
+    figure = Figure(figsize=(3.2 * max(len(families), 1) + 2.4, 5.6), layout="constrained")
+    axes = figure.subplots(2, max(len(families), 1), sharex=True, sharey=True, squeeze=False)
+    figure.suptitle(f"{title}\nmean and middle 95% of {draws} draws", fontsize=10)
+    for row, (paired, how) in enumerate(((True, "both answers of n"), (False, "n and n other"))):
+        for column, family in enumerate(families):
+            axis = axes[row][column]
+            for n, method in enumerate(methods):
+                line = found.filter(
+                    pl.col("method") == method,
+                    pl.col("paired") == paired,
+                    pl.col("family") == family,
+                ).sort("pairs")
+                colour, marker = COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]
+                if method == "shuffled":
+                    colour = NULL
+                x = line["pairs"].to_numpy()
+                axis.plot(x, line["auroc"], color=colour, marker=marker, ms=4, lw=1.3, label=method)
+                axis.fill_between(x, line["low"], line["high"], color=colour, alpha=0.1, lw=0)
+            axis.axhline(0.5, color="black", lw=0.6, ls=":")
+            axis.set_title(f"{family}, {how} questions", fontsize=9)
+            axis.set_xscale("log", base=2)
+            axis.set_ylim(-0.02, 1.02)
+    for axis in axes[-1]:
+        axis.set_xlabel("pairs (log scale)")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("AUROC of the projection")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=8)
+    return figure
+
+
 def transfer_matrix(transfer: pl.DataFrame, title: str) -> Figure:
     """AUROC of the vectors made from each set (rows) on each family (columns), with 95% intervals
     and the cosines, Euclidean and Mahalanobis, with the family's own vector."""

@@ -1,0 +1,65 @@
+"""Measures how many pairs each method needs, with the two answers of a question paired and not.
+
+    python stages/efficiency.py one_cause
+
+Reads activations and labels of the `headline` vector's set and of the `evaluation` set, `variants`
+and `efficiency` of params.yaml, and from reports/cells/MODEL the layer that was chosen for the
+headline; writes reports/efficiency/MODEL.csv: AUROC on `test`, after the prompt, over many draws of
+so many pairs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lib.activation_shards import read_states
+from lib.cell_files import chosen_layer
+from lib.command import command
+from lib.efficiency import Efficiency, curves, learned
+from lib.evaluation import EVERY_SOURCE, cells
+from lib.extraction import NULLS
+from lib.label_files import read_labels
+from lib.material import read_material
+from lib.output import whole
+from lib.parameters import read_name, read_section
+from lib.recipes import read_recipes
+
+
+@command(__doc__, model="an entry of model in params.yaml")
+def main(model: str) -> None:
+    settings = read_section(Efficiency, "efficiency")
+    headline, on = read_name("headline"), read_name("evaluation")
+    prompt_set = headline.partition("/")[0]
+    recipes = read_recipes().values()
+    methods = dict.fromkeys(
+        recipe.method
+        for recipe in recipes
+        if recipe.position == "answer" and recipe.method not in NULLS - {"shuffled"}
+    )
+    given = read_material(
+        Path(f"data/activations/{model}/{prompt_set}"),
+        Path(f"data/labels/{model}/{prompt_set}.parquet"),
+        Path(f"data/prompts/{prompt_set}.parquet"),
+    )
+    activations = Path(f"data/activations/{model}/{on}")
+    labels = Path(f"data/labels/{model}/{on}.parquet")
+    responses = read_labels(labels, read_states(activations, 0, "prompt").ids)
+    held = {
+        cell.family: cell
+        for cell in cells(responses)
+        if cell.split == "test" and cell.source == EVERY_SOURCE and len(set(cell.labels)) == 2
+    }
+    layer = chosen_layer(model, headline)
+    states = read_states(activations, layer, "prompt").values.astype(np.float64)
+    found = curves(learned(given, list(methods), layer, settings, held, states))
+    target = Path(f"reports/efficiency/{model}.csv")
+    with whole(target) as draft:
+        found.with_columns(pl.lit(layer).alias("layer")).write_csv(draft, float_precision=5)
+    print(f"{target}: {len(methods)} methods from {min(settings.pairs)} pairs on, layer {layer}")
+
+
+if __name__ == "__main__":
+    main()
