@@ -7,6 +7,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @contextmanager
@@ -27,6 +31,12 @@ def write_json(path: Path, values: dict[str, object]) -> None:
     """Write `values` as readable JSON; a NaN is an error."""
     with whole(path) as draft:
         draft.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Write `table` as Parquet."""
+    with whole(path) as draft:
+        table.write_parquet(draft)
 
 
 def _remove(path: Path) -> None:

@@ -150,3 +150,15 @@ def generalisation(extraction: pl.DataFrame, evaluation: pl.DataFrame) -> dict[s
         else:
             kinds[str(family)] = "same items, new personas"
     return kinds
+
+
+def described(table: pl.DataFrame, about: pl.DataFrame, layers: pl.DataFrame) -> pl.DataFrame:
+    """The table with how each vector was made, and whether a cell's layer was the chosen one."""
+    about = about.rename({"position": "made_at"}, strict=False)
+    table = table.join(about, on="name", how="left", maintain_order="left")
+    chosen = layers.with_columns(pl.lit(True).alias("chosen"))
+    own = pl.col("extraction_layer") == pl.col("layer")
+    keys = ["name", "position", "layer"]
+    return table.join(chosen, on=keys, how="left", maintain_order="left").with_columns(
+        pl.col("chosen").fill_null(False) & own
+    )

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from lib.activation_shards import layer_column
+from lib.activation_shards import Origin, layer_column
 from lib.refusal import Refusal
 
 KEY = "steering_vector"
@@ -65,3 +66,26 @@ def vectors_in(folder: Path) -> list[Path]:
     order = json.loads(listed.read_text(encoding="utf-8"))["made"] if listed.exists() else []
     places = {name: n for n, name in enumerate(order)}
     return sorted(found, key=lambda path: places.get(path.stem, len(places)))
+
+
+def read_every_vector(
+    folder: Path, origin: Origin
+) -> tuple[dict[str, NDArray[np.float32]], pl.DataFrame]:
+    """The vectors (layers, d_model) in `folder` by name, and a row about each: `name`, `null`,
+    and how it was made.
+
+    Raises Refusal for one that cannot be read in states of `origin`.
+    """
+    vectors: dict[str, NDArray[np.float32]] = {}
+    about: list[dict[str, Any]] = []
+    for path in vectors_in(folder):
+        found, made = read_vectors(path, origin.d_model)
+        if len(found) != origin.layers:
+            raise Refusal(
+                f"{path}: vectors for {len(found)} layers, but {origin.model} has {origin.layers}; "
+                "expected a vector of this model or of one of the same shape"
+            )
+        vectors[path.stem] = found
+        how = {key: str(value) for key, value in made.get("variant", {}).items()}
+        about.append({"name": path.stem, "null": bool(made.get("null", False)), **how})
+    return vectors, pl.DataFrame(about)

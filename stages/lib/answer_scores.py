@@ -1,0 +1,38 @@
+"""`reports/scores/MODEL/SET.parquet`: what each vector reads of each answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import polars as pl
+
+from lib.predictivity_table import project
+
+
+def answer_scores(
+    layers: pl.DataFrame,
+    vectors: Mapping[str, np.ndarray],
+    responses: pl.DataFrame,
+    read_layer: Callable[[int, str], np.ndarray],
+) -> pl.DataFrame:
+    """The read-outs of each labelled answer, at each vector's chosen layers."""
+    about = ["id", "source", "family", "item", "split", "label"]
+    tables = []
+    for (position, layer), held in layers.group_by("position", "layer", maintain_order=True):
+        names = held["name"].to_list()
+        states = read_layer(int(str(layer)), str(position)).astype(float)
+        read = project(states, np.stack([vectors[name][layer] for name in names]).astype(float))
+        for name, projection, cosine in zip(names, *read, strict=True):
+            tables.append(
+                responses.with_columns(
+                    pl.lit(name).alias("name"),
+                    pl.lit(position).alias("position"),
+                    pl.lit(layer).alias("layer"),
+                    pl.Series("projection", projection),
+                    pl.Series("cosine", cosine),
+                )
+                .filter(pl.col("label").is_not_null())
+                .select("name", "position", "layer", *about, "projection", "cosine")
+            )
+    return pl.concat(tables)
