@@ -451,10 +451,6 @@ BAD = {
         edit("headline: pairs/mean_difference", "headline: pairs/pca"),
         "pictures tiny",
         "reports/plots/tiny_cosine.png",
-        "reports/plots/tiny_transfer.png",
-        "reports/transfer/tiny.csv",
-        "reports/transfer/tiny.json",
-        "reports/variation.csv",
         "headline: no vector pairs/pca of tiny; expected SET/VARIANT, one of pairs/mean_difference",
     ),
     "a moving revision": (
