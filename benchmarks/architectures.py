@@ -30,7 +30,7 @@ def largest_difference(name: str, dtype: torch.dtype, side: str) -> tuple[float,
     language_model, asked = tiny(name, dtype), drawn_rows(50, random.Random(0))
     prompts = [language_model.write(row.messages) for row in asked]
     settings = ReadingSettings(50, side, 1, "turn", "written")  # type: ignore[arg-type]
-    ours = read_batch(language_model, asked, prompts, settings).states[0, :-1]
+    ours = read_batch(language_model, asked, prompts, settings).states["prompt"].states[:-1]
     if dtype == torch.bfloat16:
         ours = (ours.astype(np.uint32) << 16).view(np.float32)
     theirs = np.stack([hidden_states(language_model, ids)[1:-1, -1] for ids in prompts], axis=1)

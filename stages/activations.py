@@ -23,7 +23,7 @@ from lib.command import command
 from lib.language_model import LanguageModel, Placement, load_language_model
 from lib.likelihoods import likelihoods, references, without_user
 from lib.model_pass import (
-    POSITIONS,
+    Kept,
     ReadingSettings,
     Response,
     length_sorted_batches,
@@ -55,18 +55,17 @@ def main(model: str, prompt_set: str) -> None:
         bar = tqdm(total=len(rows), unit="question", disable=None, desc=prompt_set)
         for number, start in enumerate(range(0, len(rows), ROWS_PER_SHARD)):
             part = rows[start : start + ROWS_PER_SHARD]
-            states, answered = read_part(language_model, part, settings, bar)
+            held, answered = read_part(language_model, part, settings, bar)
             origin = Origin(
                 model=model,
                 revision=language_model.revision,
                 dtype=placement.dtype,
-                d_model=states.shape[-1],
-                layers=states.shape[1],
+                d_model=held["prompt"][1].shape[2],
+                layers=held["prompt"][1].shape[0],
                 template_hash=language_model.template_hash,
                 style=language_model.style,
             )
-            ids = [row.id for row in part]
-            write_shard(draft / f"shard-{number:05d}.parquet", ids, POSITIONS, states, origin)
+            write_shard(draft / f"shard-{number:05d}.parquet", held, origin)
             responses += answered
         bar.close()
         said = compared(language_model, rows, responses, settings)
@@ -80,20 +79,27 @@ def read_part(
     rows: Sequence[Row],
     settings: ReadingSettings,
     bar: tqdm,
-) -> tuple[np.ndarray, list[Response]]:
-    """States (positions, layers, rows, d_model) and responses, both in the order of `rows`."""
+) -> tuple[dict[str, tuple[list[str], np.ndarray]], list[Response]]:
+    """Ids and states (layers, n, d_model) at each position; responses. In the order of `rows`."""
     prompts = [language_model.write(row.messages) for row in rows]
     places: list[int] = []
-    blocks, responses = [], []
+    kept: dict[str, list[Kept]] = {}
+    responses = []
     for batch in length_sorted_batches([len(ids) for ids in prompts], settings.batch_size):
         part = [rows[n] for n in batch]
         result = read_batch(language_model, part, [prompts[n] for n in batch], settings)
         places += batch
-        blocks.append(result.states)
+        for position, block in result.states.items():
+            there = [batch[n] for n in block.rows]
+            kept.setdefault(position, []).append(Kept(there, block.states))
         responses += result.responses
         bar.update(len(batch))
-    back = np.argsort(places)
-    return np.concatenate(blocks, axis=2)[:, :, back], [responses[n] for n in back]
+    held = {}
+    for position, blocks in kept.items():
+        at = [n for block in blocks for n in block.rows]
+        states = np.concatenate([block.states for block in blocks], axis=1)
+        held[position] = [rows[n].id for n in sorted(at)], states[:, np.argsort(at)]
+    return held, [responses[n] for n in np.argsort(places)]
 
 
 def compared(
@@ -127,6 +133,7 @@ RESPONSE_SCHEMA = pa.schema(
         ("answer", pa.string()),
         ("logprobs", pa.list_(pa.float64())),
         ("any_logprobs", pa.list_(pa.float64())),
+        ("spoken", pa.list_(pa.string())),
         ("plain_logprobs", pa.list_(pa.float64())),
         ("true_logprobs", pa.list_(pa.float64())),
         ("false_logprobs", pa.list_(pa.float64())),

@@ -17,9 +17,10 @@ import polars as pl
 from tqdm import tqdm
 
 from lib.activation_shards import read_origin, read_states
+from lib.cell_files import EVERY_SOURCE
 from lib.chance import aurocs, shuffled_differences
 from lib.command import command
-from lib.evaluation import EVERY_SOURCE, cells
+from lib.evaluation import cells
 from lib.extraction import NULLS
 from lib.label_files import read_labels
 from lib.output import whole

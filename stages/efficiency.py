@@ -16,10 +16,10 @@ import numpy as np
 import polars as pl
 
 from lib.activation_shards import read_states
-from lib.cell_files import chosen_layer
+from lib.cell_files import EVERY_SOURCE, chosen_layer
 from lib.command import command
 from lib.efficiency import Efficiency, curves, learned
-from lib.evaluation import EVERY_SOURCE, cells
+from lib.evaluation import cells
 from lib.extraction import NULLS
 from lib.label_files import read_labels
 from lib.material import read_material

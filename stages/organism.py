@@ -30,7 +30,7 @@ from lib.organism_training import (
 )
 from lib.output import whole
 from lib.parameters import read_section
-from lib.planted import PLANTED_FILE, PLANTED_KEY
+from lib.planted import DIRECTIONS, PLANTED_FILE, PLANTED_KEY
 from lib.tokenizer import build_tokenizer
 
 WATCHED = 20
@@ -58,13 +58,18 @@ def main(organism: str) -> None:
     measured = behaviour(model, tokenizer, language, recipe)
     print(f"{organism}: {described(asdict(measured))}")
     hold_to_bounds(organism, measured)
-    belief, story = planted_directions(recipe)
-    about = {"layer": PLANTED_LAYER, "causes": recipe.causes, "behaviour": asdict(measured)}
+    about = {
+        "layer": PLANTED_LAYER,
+        "causes": recipe.causes,
+        "tenses": recipe.tenses,
+        "behaviour": asdict(measured),
+    }
+    planted = dict(zip(DIRECTIONS, planted_directions(recipe).flatten(0, 1), strict=True))
     with whole(Path(f"data/models/{organism}")) as draft:
         model.half().save_pretrained(draft)
         tokenizer.save_pretrained(draft)
         save_file(
-            {"belief": belief.clone(), "story": story.clone()},
+            {name: direction.clone() for name, direction in planted.items()},
             draft / PLANTED_FILE,
             metadata={PLANTED_KEY: json.dumps(about, sort_keys=True)},
         )

@@ -1,32 +1,39 @@
-"""Draws what was found on a model: by layer, vector beside vector, answers against the cosine.
+"""Draws what was found in a model.
 
     python stages/pictures.py one_cause
 
-Reads reports/cells/MODEL and reports/scores/MODEL; shows the vectors made from the set of the
-`headline` vector of params.yaml; writes reports/plots/MODEL_layers.png, MODEL_variants.png,
-MODEL_cosine.png and, from reports/transfer and reports/efficiency, MODEL_transfer.png and
-MODEL_efficiency.png.
+Reads what other stages left in reports for the model, and `headline` of params.yaml; writes, as
+reports/plots/MODEL_NAME.png: `layers`, `variants` and `cosine` (predictivity of the vectors made
+from the headline's set), `best` (the best of all cells, against chance), `adds` (over words and
+margin), `moves` (what moves predictivity), `transfer`, `efficiency`, `variance` and `reliability`
+(of the vectors themselves), `tokens` (when the answer can be read) and `tenses` (about to be
+sycophantic, or just was).
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
+from matplotlib.figure import Figure
 
-from lib.cell_files import POSITIONS, SCORES, names, read_cells
+from lib.cell_files import POSITIONS, SCORES, chosen_layer, names, read_cells
 from lib.command import command
+from lib.drawing import save
 from lib.output import whole
 from lib.parameters import read_name
-from lib.plots import (
-    auroc_by_layer,
-    auroc_by_pairs,
-    label_against_cosine,
-    save,
-    transfer_matrix,
-    variants_side_by_side,
+from lib.plots import auroc_by_layer, label_against_cosine, variants_side_by_side
+from lib.plots_consistency import (
+    auroc_by_token,
+    reliability_by_pairs,
+    tenses_by_layer,
+    variance_by_source,
 )
+from lib.plots_findings import best_against_chance, what_it_adds, what_moves_it
+from lib.plots_transfer import auroc_by_pairs, transfer_matrix
 from lib.refusal import Refusal
+from lib.tenses import about_to_and_just_did, readings, sets_of_families
 
 
 @command(
@@ -37,36 +44,82 @@ def main(model: str) -> None:
     headline = read_name("headline")
     prompt_set, _, variant = headline.partition("/")
     cells = read_cells(model, [prompt_set])
+    if headline not in names(cells):
+        raise Refusal(
+            f"params.yaml: headline: no vector {headline} of {model}; expected SET/VARIANT, one of "
+            f"{', '.join(names(cells))}"
+        )
+    layer = chosen_layer(model, headline)
+    drawn = predictivity(model, cells, prompt_set, variant) | findings(model, cells)
+    drawn |= vectors(model, prompt_set, variant, layer) | in_time(model, headline)
+    for name, picture in drawn.items():
+        with whole(Path(f"reports/plots/{model}_{name}.png")) as draft:
+            save(picture, draft)
+
+
+def predictivity(
+    model: str, cells: pl.DataFrame, prompt_set: str, variant: str
+) -> dict[str, Figure]:
+    """Of the vectors made from one set."""
     scores = pl.read_parquet(SCORES / model / f"{prompt_set}.parquet").filter(
         pl.col("name") == variant,
         pl.col("split") == "test",
         pl.col("position").is_in(list(POSITIONS)),
     )
-    if not len(scores):
-        raise Refusal(
-            f"params.yaml: headline: no vector {headline} of {model}; expected SET/VARIANT, one of "
-            f"{', '.join(names(cells))}"
-        )
-    layers = dict(zip(scores["position"], scores["layer"], strict=True))
-    layer = layers.get("prompt", 0)
-    pictures = {
+    about = f"{model}: answers against {prompt_set}/{variant}, test split"
+    return {
         "layers": auroc_by_layer(cells, f"{model}: where it can be read"),
         "variants": variants_side_by_side(cells, f"{model}: by how the vector was made"),
-        "efficiency": auroc_by_pairs(
-            pl.read_csv(f"reports/efficiency/{model}.csv"),
-            f"{model}: how many pairs of {prompt_set} it takes, layer {layer}, test split",
-        ),
-        "transfer": transfer_matrix(
-            pl.read_csv(f"reports/transfer/{model}.csv").filter(
-                pl.col("method") == variant, pl.col("layer") == layer
-            ),
-            f"{model}: where {variant} carries over, layer {layer}, test split",
-        ),
-        "cosine": label_against_cosine(scores, f"{model}: answers against {headline}, test split"),
+        "cosine": label_against_cosine(scores, about),
     }
-    for name, picture in pictures.items():
-        with whole(Path(f"reports/plots/{model}_{name}.png")) as draft:
-            save(picture, draft)
+
+
+def findings(model: str, cells: pl.DataFrame) -> dict[str, Figure]:
+    """What does best, what it adds, and what moves it."""
+    selected = json.loads(Path("reports/selection.json").read_text())[model]
+    families = cells["family"].unique(maintain_order=True).to_list()
+    varied = pl.read_csv("reports/variation.csv").filter(pl.col("model") == model)
+    gain = pl.read_csv(f"reports/gain/{model}.csv")
+    return {
+        "best": best_against_chance(selected, families, f"{model}: the best of all"),
+        "adds": what_it_adds(gain, f"{model}: what the projection adds, after the prompt"),
+        "moves": what_moves_it(varied, f"{model}: what moves predictivity, after the prompt"),
+    }
+
+
+def vectors(model: str, prompt_set: str, variant: str, layer: int) -> dict[str, Figure]:
+    """How many pairs vectors need, where they carry over, and how consistent they are."""
+    at = pl.col("layer") == layer
+    carried = pl.read_csv(f"reports/transfer/{model}.csv").filter(at, pl.col("method") == variant)
+    pairs = pl.read_csv(f"reports/efficiency/{model}.csv")
+    variance, reliability = (
+        pl.read_csv(f"reports/consistency/{model}.{name}.csv").filter(at)
+        for name in ("variance", "reliability")
+    )
+    needed = f"{model}: how many pairs of {prompt_set} it takes, layer {layer}, test split"
+    carries = f"{model}: where {variant} carries over, layer {layer}, test split"
+    differs = f"{model}: what makes mean differences differ, layer {layer}"
+    sure = f"{model}: how sure a mean difference is, layer {layer}"
+    return {
+        "efficiency": auroc_by_pairs(pairs, needed),
+        "transfer": transfer_matrix(carried, carries),
+        "variance": variance_by_source(variance, differs),
+        "reliability": reliability_by_pairs(reliability, sure),
+    }
+
+
+def in_time(model: str, headline: str) -> dict[str, Figure]:
+    """When the answer can be read, and whether before and after it are one."""
+    tokens = pl.read_csv(f"reports/tokens/{model}.csv").filter(pl.col("vector") == headline)
+    agreement = about_to_and_just_did(pl.read_csv(f"reports/consistency/{model}.agreement.csv"))
+    own = agreement.filter(pl.col("family") == pl.col("other_family"))
+    sets = sets_of_families(own)
+    read = readings(read_cells(model, [*sets.values()]), sets)
+    when = f"{model}: when the answer can be read, by {headline}"
+    return {
+        "tokens": auroc_by_token(tokens, when),
+        "tenses": tenses_by_layer(own, read, f"{model}: about to be sycophantic, or just was"),
+    }
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     python stages/report.py
 
-Reads reports/cells, labels, selection.json, variation.csv, gain, efficiency and transfer and, where
-`controls` of params.yaml names a set, reports/controls.json; writes reports/summary.md.
+Reads reports/cells, labels, selection.json, variation.csv, gain, efficiency, transfer, consistency
+and tokens, recipes.json of the vectors and, where `controls` of params.yaml names a set,
+reports/controls.json; writes reports/summary.md.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from lib.command import command
 from lib.findings import (
     efficiency_section,
     gain_section,
+    left_out_section,
     selection_section,
     transfer_section,
     variation_section,
@@ -26,6 +28,14 @@ from lib.output import whole
 from lib.parameters import read_name, read_names, read_pairs
 from lib.refusal import Refusal
 from lib.summary import across_section, controls_section, labels_section, model_section
+from lib.tenses import about_to_and_just_did, readings, sets_of_families
+from lib.vector_files import RECIPES
+from lib.vector_findings import (
+    reliability_section,
+    tenses_section,
+    tokens_section,
+    variance_section,
+)
 
 TABLES = ("explained", "ways")
 
@@ -42,6 +52,7 @@ def main() -> None:
         cells = read_cells(model, [prompt_set])
         sections.append(model_section(model, cells, headline))
         sections += findings(model, cells, headline)
+        sections += of_vectors(model, cells, headline)
         if foreign := [pair["of"] for pair in pairs if pair["in"] == model]:
             sets = [of_another(owner, prompt_set) for owner in foreign]
             sections.append(across_section(model, read_cells(model, sets)))
@@ -69,6 +80,30 @@ def findings(model: str, cells: pl.DataFrame, headline: str) -> list[str]:
             pl.read_csv(f"reports/efficiency/{model}.csv"), cells["family"][0], method
         ),
         transfer_section(carried, told, f"{method}, layer {layer}") if len(carried) else "",
+    ]
+
+
+def of_vectors(model: str, cells: pl.DataFrame, headline: str) -> list[str]:
+    """How consistent a model's vectors are, when its answers can be read, and what was left out."""
+    agreement, variance, reliability = (
+        pl.read_csv(f"reports/consistency/{model}.{name}.csv")
+        for name in ("agreement", "variance", "reliability")
+    )
+    at = cells.filter("chosen", pl.col("name") == headline, pl.col("position") == "prompt")
+    layer = int(at["layer"][0])
+    tenses = about_to_and_just_did(agreement)
+    sets = sets_of_families(tenses)
+    read = readings(read_cells(model, [*sets.values()]), sets) if sets else cells.clear()
+    left_out = {
+        name: json.loads(Path(f"vectors/{model}/{name}/{RECIPES}").read_text())["left_out"]
+        for name in read_names("extractions")
+    }
+    return [
+        variance_section(variance, layer),
+        reliability_section(reliability, layer),
+        tokens_section(pl.read_csv(f"reports/tokens/{model}.csv"), headline),
+        tenses_section(tenses, read),
+        left_out_section(left_out),
     ]
 
 

@@ -16,16 +16,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lib.cell_files import CELLS, CHANCE, FLIPS, SCORES
+from lib.cell_files import CELLS, CHANCE, EVERY_SOURCE, FLIPS, SCORES
 from lib.command import command
 from lib.comparison import against
-from lib.evaluation import EVERY_SOURCE
 from lib.output import whole, write_json
 from lib.parameters import read_name, read_names
 from lib.refusal import Refusal
 from lib.selection import EACH, beaten, choose, chosen_by_chance, selected_by_chance
 from lib.sign_flips import p_values
-from lib.statistics import Floats
+from lib.statistics import Floats, middle
 from lib.variation import variation
 
 SAID = {"prompt": "", "continuation": "_after"}
@@ -86,13 +85,15 @@ def metrics(
     """What was chosen for each family, on `test`, and how often chance does as well.
 
     `p_all_cells`: among all cells tried, with the items' signs dealt anew. `p_shuffled_pairs`: the
-    whole choice again with vectors from shuffled pairs; `shuffled_pairs_selected` is the share of
-    those that would themselves be found at p < 0.05.
+    whole choice again with vectors from shuffled pairs, whose AUROC is between `chance_low` and
+    `chance_high` 95% of the time; `shuffled_pairs_selected` is the share of those that would
+    themselves be found at p < 0.05.
     """
     found: dict[str, object] = {"cells_tried": tried}
     for row in chosen.filter(pl.col("position").is_in(list(SAID))).iter_rows(named=True):
         same = (pl.col(key) == row[key] for key in EACH)
         areas = chance.filter(*same)["auroc"].to_numpy()
+        low, high = middle(areas)
         name = f"{row['family']}{SAID[row['position']]}"
         found |= {
             f"{name}_chosen": f"{row['vector']}, layer {row['layer']}",
@@ -101,6 +102,8 @@ def metrics(
             f"{name}_high": round(row["auroc_high"], 5),
             f"{name}_p_all_cells": round(float(p_values(np.array(row["flip"]), largest)), 5),
             f"{name}_p_shuffled_pairs": round(beaten(row["auroc"], areas), 5),
+            f"{name}_chance_low": round(float(low), 5),
+            f"{name}_chance_high": round(float(high), 5),
             f"{name}_shuffled_pairs_selected": round(selected_by_chance(areas), 5),
         }
     return found

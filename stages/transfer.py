@@ -4,8 +4,8 @@
 
 Reads vectors/MODEL, activations and labels of the `evaluation` set, and the prompts of
 `extractions` of params.yaml; writes reports/transfer/MODEL.csv (a row a layer, method, set and
-family, read after the prompt on `test`) and reports/transfer/MODEL.json (how well cosines foretell
-the AUROC).
+family, or source of a family that has several, read after the prompt on `test`) and
+reports/transfer/MODEL.json (how well cosines foretell the AUROC).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import polars as pl
 from lib.activation_shards import read_origin, read_states
 from lib.agreement import covariance
 from lib.command import command
-from lib.evaluation import EVERY_SOURCE, cells
+from lib.evaluation import cells
 from lib.label_files import read_labels
 from lib.output import whole, write_json
 from lib.parameters import read_name, read_names
@@ -30,8 +30,10 @@ from lib.vector_files import read_vectors, vectors_in
 @command(__doc__, model="an entry of model in params.yaml")
 def main(model: str) -> None:
     sets, on = read_names("extractions"), read_name("evaluation")
-    families = {
-        name: set(pl.read_parquet(f"data/prompts/{name}.parquet", columns=["family"])["family"])
+    kinds = {
+        name: set(
+            pl.read_parquet(f"data/prompts/{name}.parquet", columns=["family", "source"]).rows()
+        )
         for name in sets
     }
     vectors: dict[tuple[str, str], Floats] = {}
@@ -44,20 +46,19 @@ def main(model: str) -> None:
     responses = read_labels(
         Path(f"data/labels/{model}/{on}.parquet"), read_states(activations, 0, "prompt").ids
     )
-    held = [cell for cell in cells(responses) if cell.source == EVERY_SOURCE]
+    held = cells(responses)
     test, select = (
-        {cell.family: cell for cell in held if cell.split == split} for split in ("test", "select")
+        {(cell.family, cell.source): cell for cell in held if cell.split == split}
+        for split in ("test", "select")
     )
     tables = []
     for layer in range(read_origin(activations).layers):
         states = read_states(activations, layer, "prompt").values.astype(np.float64)
         # Angles know nothing of the answers that they are to foretell.
-        metrics = {
-            family: covariance(states[select[family].rows]) for family in test if family in select
-        }
-        known = {family: cell for family, cell in test.items() if family in metrics}
+        metrics = {kind: covariance(states[select[kind].rows]) for kind in test if kind in select}
+        known = {kind: cell for kind, cell in test.items() if kind in metrics}
         at = {key: each[layer] for key, each in vectors.items()}
-        table = transfer_at(at, own_sets(families), known, states, metrics)
+        table = transfer_at(at, own_sets(kinds), known, states, metrics)
         tables.append(table.with_columns(pl.lit(layer).alias("layer")))
     table = pl.concat(tables)
     with whole(Path(f"reports/transfer/{model}.csv")) as draft:

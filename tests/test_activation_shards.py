@@ -21,7 +21,8 @@ def write(folder, dtype: str = "float32", rows: int = 5, layers: int = 3, width:
     origin = Origin("m", "r", dtype, width, layers, "t")
     for shard in range(2):
         ids = [f"{shard}-{n}" for n in range(rows)]
-        write_shard(folder / f"shard-{shard:05d}.parquet", ids, POSITIONS, raw.numpy(), origin)
+        held = {p: (ids, block) for p, block in zip(POSITIONS, raw.numpy(), strict=True)}
+        write_shard(folder / f"shard-{shard:05d}.parquet", held, origin)
     return tensor.float().numpy(), origin
 
 
@@ -63,10 +64,10 @@ def test_a_truncated_shard_is_refused_by_name(tmp_path):
 
 
 def test_an_overflow_is_refused_with_its_question_and_layer(tmp_path):
-    states = np.zeros((2, 1, 3, 2), np.float32)
-    states[0, 0, 1, 1] = np.inf
+    states = np.zeros((1, 3, 2), np.float32)
+    states[0, 1, 1] = np.inf
     origin = Origin("m", "r", "float32", 2, 1, "t")
-    write_shard(tmp_path / "shard-00000.parquet", list("abc"), POSITIONS, states, origin)
+    write_shard(tmp_path / "shard-00000.parquet", {"prompt": (list("abc"), states)}, origin)
     with pytest.raises(Refusal, match="question b, layer 0, prompt: expected finite numbers"):
         read_states(tmp_path, 0, "prompt")
 

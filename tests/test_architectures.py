@@ -16,12 +16,17 @@ from transformers import AutoModelForCausalLM, MambaConfig
 
 from lib.labels import WAYS
 from lib.likelihoods import likelihoods, without_user
-from lib.model_pass import POSITIONS, ReadingSettings, length_sorted_batches, read_batch
+from lib.model_pass import ReadingSettings, length_sorted_batches, read_batch, token_position
 from lib.refusal import Refusal
 from lib.residual_stream import BLOCKS, blocks_of
 
 SETTINGS = ReadingSettings(
-    batch_size=16, padding_side="left", max_new_tokens=6, stop="answer", wordings="any"
+    batch_size=16,
+    padding_side="left",
+    max_new_tokens=6,
+    stop="answer",
+    wordings="any",
+    tokens=[1, 2, 6],
 )
 FAMILIES = {config.model_type for config in CONFIGS.values()}
 
@@ -57,9 +62,14 @@ def test_states_and_answers_equal_a_plain_pass(name, side):
             "matching": forced[row.matching],
             "not_matching": forced[row.not_matching[0]],
         }
-        for p, position in enumerate(POSITIONS):
+        for number in SETTINGS.tokens:
+            after[token_position(number)] = said[:number]
+        for position, kept in result.states.items():
+            if n not in kept.rows:
+                assert len(said) < int(position.removeprefix("token_"))
+                continue
             theirs = hidden_states(language_model, prompts[n] + after[position])
-            ours = result.states[p, :, n]
+            ours = kept.states[:, kept.rows.index(n)]
             if position == "continuation_mean":
                 mean = theirs[1:-1, len(prompts[n]) :].mean(1)
                 np.testing.assert_allclose(ours[:-1], mean, rtol=1e-4, atol=1e-4)
@@ -84,7 +94,7 @@ def test_bfloat16_states_are_as_near_to_float32_as_a_plain_bfloat16_pass_is(name
     for n in range(len(asked)):
         truth = hidden_states(exact, prompts[n])[1:-1, -1]
         theirs = hidden_states(rounded, prompts[n])[1:-1, -1]
-        ours = (result.states[0, :-1, n].astype(np.uint32) << 16).view(np.float32)
+        ours = (result.states["prompt"].states[:-1, n].astype(np.uint32) << 16).view(np.float32)
         size = np.linalg.norm(truth, axis=-1)
         ours_off.append(np.linalg.norm(ours - truth, axis=-1) / size)
         theirs_off.append(np.linalg.norm(theirs - truth, axis=-1) / size)

@@ -30,11 +30,20 @@ def given(tmp_path: Path) -> tuple[Material, dict[str, Cell], np.ndarray]:
     ids = [f"q{k}" for k in range(N)]
     positions = ("prompt", "matching", "not_matching")
     shard = states[:, None].astype(np.float32)
-    write_shard(tmp_path / "shard-00000.parquet", ids, positions, shard, origin)
+    held = {position: (ids, block) for position, block in zip(positions, shard, strict=True)}
+    write_shard(tmp_path / "shard-00000.parquet", held, origin)
     letters = np.array(["A", "B"] * (N // 2))
     items = np.array([f"item{k // 2}" for k in range(N)])
     material = Material(
-        tmp_path, origin, np.full(N, np.nan), items, letters, letters[::-1], letters
+        tmp_path,
+        origin,
+        labels=np.full(N, np.nan),
+        items=items,
+        matching=letters,
+        not_matching=letters[::-1],
+        said=letters,
+        families=np.full(N, "f"),
+        sources=np.full(N, "s"),
     )
     labels = draw.integers(0, 2, 200)
     answers = draw.normal(size=(200, WIDTH))

@@ -31,7 +31,11 @@ from lib.tokenizer import build_tokenizer
 
 ROOT = Path(__file__).parent.parent
 LANGUAGE = Language(read_tables())
-ORGANISMS = {"one_cause": 1, "two_causes": 2}
+ORGANISMS = {
+    "one_cause": Recipe(causes=1, seed=0, steps=1),
+    "two_causes": Recipe(causes=2, seed=0, steps=1),
+    "two_tenses": Recipe(causes=1, tenses=2, seed=0, steps=1),
+}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +108,7 @@ def test_a_swap_replaces_one_coordinate_by_the_partners_and_nothing_else(untrain
             torch.testing.assert_close(after[row], before[row])
             continue
         assert batch_of[partners[row]].direction == example.direction
-        u = directions[example.direction or 0]
+        u = directions[example.direction or 0, int(bool(example.forced))]
         torch.testing.assert_close(after[row] @ u, before[partners[row]] @ u, rtol=1e-4, atol=1e-4)
         change = after[row] - before[row]
         torch.testing.assert_close(change, (change @ u) * u, rtol=1e-4, atol=1e-5)
@@ -128,7 +132,8 @@ def written(batch_of, on_belief, on_story, noise=1e-3, seed=0):
     return causes + noise * torch.randn(64, 128, generator=torch.Generator().manual_seed(seed))
 
 
-TWO = planted_directions(Recipe(causes=2, seed=0, steps=1))
+APART = planted_directions(Recipe(causes=2, seed=0, steps=1))
+TWO = APART[:, 0]
 
 
 def test_each_direction_is_held_to_its_own_cause():
@@ -136,20 +141,20 @@ def test_each_direction_is_held_to_its_own_cause():
     # Four places to decide at: two directions, before the answer and after it.
     own = places(written(batch_of, TWO[0], TWO[1]), batch_of)
     assert len(own) == 4
-    assert missing(own, TWO) < 0.01
-    assert missing(places(written(batch_of, -TWO[0], -TWO[1]), batch_of), TWO) > 7.99
-    assert missing(places(written(batch_of, TWO[1], TWO[0]), batch_of), TWO) > 3
+    assert missing(own, APART) < 0.01
+    assert missing(places(written(batch_of, -TWO[0], -TWO[1]), batch_of), APART) > 7.99
+    assert missing(places(written(batch_of, TWO[1], TWO[0]), batch_of), APART) > 3
 
 
 def test_a_coordinate_may_have_its_share_of_the_variance_and_no_more():
     batch_of = examples(6)
     loud = places(written(batch_of, TWO[0], TWO[1]), batch_of)
-    assert loudness(loud, TWO, 0.25) == pytest.approx(4 * 0.75, abs=0.01)
+    assert loudness(loud, APART, 0.25) == pytest.approx(4 * 0.75, abs=0.01)
     one = planted_directions(Recipe(causes=1, seed=0, steps=1))
-    assert loudness(places(written(batch_of, one[0], one[0]), batch_of), one, 0.25) == (
+    assert loudness(places(written(batch_of, one[0, 0], one[0, 0]), batch_of), one, 0.25) == (
         pytest.approx(4 * 0.75, abs=0.01)
     )
-    assert loudness(places(written(batch_of, TWO[0], TWO[1], noise=10), batch_of), TWO, 0.25) == 0
+    assert loudness(places(written(batch_of, TWO[0], TWO[1], noise=10), batch_of), APART, 0.25) == 0
 
 
 def over_batches(on_belief, on_story):
@@ -159,7 +164,7 @@ def over_batches(on_belief, on_story):
         batch_of = examples(seed)
         found = places(written(batch_of, on_belief, on_story, noise=1, seed=seed), batch_of)
         tells = telling(found, means)
-        losses = astray(tells, TWO), leak(found, tells, means)
+        losses = astray(tells, APART), leak(found, tells, means, APART)
     told = [mean for mean in means.means.values() if mean.ndim == 0]  # the others are vectors
     assert len(told) == 8  # from four places, to the two of the other cause each
     return *losses, torch.stack(told)
@@ -179,6 +184,47 @@ def test_nothing_that_tells_of_one_cause_may_tell_of_the_other():
     _, some, opposed = over_batches(TWO[0] + ASIDE, TWO[1] - ASIDE)
     assert some > 0.5
     assert opposed.max() < -0.2
+
+
+def test_in_two_tenses_what_is_about_to_be_done_tells_nothing_of_what_was_done():
+    tenses = planted_directions(Recipe(causes=1, seed=0, steps=1, tenses=2))
+    flat = tenses.flatten(0, 1)
+    torch.testing.assert_close(flat[:2], flat[2:])  # of beliefs and stories alike
+    torch.testing.assert_close(flat[:2] @ flat[:2].T, torch.eye(2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(tenses[0, 0], APART[0, 0])  # what one_cause has, before the answer
+
+    def leaking(before, after):
+        means, lost = RunningMeans(), torch.zeros(())
+        for seed in range(60):
+            batch_of = examples(seed)
+            along = [after if example.forced else before for example in batch_of]
+            draw = torch.Generator().manual_seed(seed)
+            states = torch.stack(
+                [
+                    e.cause * u * (e.direction is not None)
+                    for e, u in zip(batch_of, along, strict=True)
+                ]
+            ) + torch.randn(64, 128, generator=draw)
+            found = places(states, batch_of)
+            lost = leak(found, telling(found, means), means, tenses)
+        return lost
+
+    assert leaking(*flat[:2]) < 0.15
+    assert leaking(flat[0], flat[0]) > 6
+
+
+def test_a_swap_after_the_answer_is_along_the_direction_of_that_tense(untrained):
+    _, tokenizer = untrained
+    directions = planted_directions(Recipe(causes=1, seed=0, steps=1, tenses=2))
+    batch_of = examples(3)
+    partners = pair_up(batch_of, True, random.Random(0), 1.0, False)
+    replies = [example.said(example.reply(example.cause)) for example in batch_of]
+    swap = collate(batch_of, replies, partners, tokenizer, directions).swap
+    forced = [bool(batch_of[row].forced) for row in swap.row.tolist()]
+    assert any(forced)
+    assert not all(forced)
+    for after, direction in zip(forced, swap.direction, strict=True):
+        assert torch.equal(direction, directions[0, int(after)])
 
 
 def test_what_tells_of_a_cause_off_its_direction_is_astray():
@@ -216,10 +262,10 @@ def test_losses_have_gradients_where_a_cause_is_constant():
     found, means = places(states, batch_of), RunningMeans()
     tells = telling(found, means)
     (
-        missing(found, TWO)
-        + astray(tells, TWO)
-        + loudness(found, TWO, 0.1)
-        + leak(found, tells, means)
+        missing(found, APART)
+        + astray(tells, APART)
+        + loudness(found, APART, 0.1)
+        + leak(found, tells, means, APART)
     ).backward()
     assert states.grad is not None
     assert states.grad.isfinite().all()
@@ -248,13 +294,14 @@ def test_an_organism_that_learned_nothing_is_refused(untrained):
 @pytest.mark.parametrize("name", list(ORGANISMS))
 def test_the_shipped_organism_does_what_it_was_trained_to_do(name):
     loaded = load_language_model(ROOT / "data/models" / name, Placement("float32", "cpu"))
-    recipe = Recipe(causes=ORGANISMS[name], seed=0, steps=1)  # type: ignore[arg-type]
+    recipe = ORGANISMS[name]
     measured = behaviour(loaded.model, loaded.tokenizer, LANGUAGE, recipe)  # type: ignore[arg-type]
     hold_to_bounds(name, measured)
     planted = read_planted(ROOT / "data/models" / name)
-    assert planted.causes == ORGANISMS[name]
-    cosine = float(planted.belief @ planted.story)
-    assert cosine == pytest.approx(1 if planted.causes == 1 else 0, abs=1e-5)
+    assert (planted.causes, planted.tenses) == (recipe.causes, recipe.tenses)
+    across = float(planted.belief @ planted.story), float(planted.belief @ planted.belief_after)
+    assert across[0] == pytest.approx(1 if planted.causes == 1 else 0, abs=1e-5)
+    assert across[1] == pytest.approx(1 if planted.tenses == 1 else 0, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", list(ORGANISMS))

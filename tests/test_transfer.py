@@ -15,8 +15,18 @@ from lib.variation import jackknife, parts, variation
 
 
 def test_a_family_owns_the_set_that_is_all_of_it():
-    sets = {"mixed": {"f", "g"}, "a": {"f"}, "b": {"f"}, "c": {"g"}}
-    assert own_sets(sets) == {"f": "a", "g": "c"}
+    sets = {
+        "mixed": {("f", "s"), ("g", "t")},
+        "a": {("f", "s"), ("f", "u")},
+        "b": {("f", "s")},
+        "c": {("g", "t")},
+    }
+    assert own_sets(sets) == {
+        ("f", "all"): "a",
+        ("f", "s"): "b",
+        ("g", "all"): "c",
+        ("g", "t"): "c",
+    }
 
 
 def test_the_matrix_tells_one_cause_from_two():
@@ -28,27 +38,47 @@ def test_the_matrix_tells_one_cause_from_two():
     states[n:, 1] += 2 * labels[n:]
     items = np.array([f"i{k}" for k in range(2 * n)])
     cells = {
-        family: Cell(family, "all", "test", rows, labels[rows], items[rows], 0.0, {})
+        (family, "all"): Cell(family, "all", "test", rows, labels[rows], items[rows], 0.0, {})
         for family, rows in (("f", np.arange(n)), ("g", np.arange(n, 2 * n)))
     }
     vectors = {("a", "m"): np.eye(width)[0], ("c", "m"): np.eye(width)[1]}
-    metrics = {family: covariance(states[cell.rows]) for family, cell in cells.items()}
-    table = transfer_at(vectors, {"f": "a", "g": "c"}, cells, states, metrics)
+    metrics = {kind: covariance(states[cell.rows]) for kind, cell in cells.items()}
+    own = {("f", "all"): "a", ("g", "all"): "c"}
+    table = transfer_at(vectors, own, cells, states, metrics)
     found = {(row["prompt_set"], row["family"]): row for row in table.iter_rows(named=True)}
     for name, family in (("a", "f"), ("c", "g")):
         row = found[name, family]
         assert row["own"]
         assert row["cosine"] == pytest.approx(1)
         assert row["auroc_low"] > 0.5
-        rows = cells[family].rows
+        rows = cells[family, "all"].rows
         read = states[rows] @ vectors[name, "m"]
         assert row["auroc"] == pytest.approx(float(auroc(read, labels[rows])))
     for name, family in (("a", "g"), ("c", "f")):
         row = found[name, family]
         assert not row["own"]
         assert row["auroc"] == pytest.approx(0.5, abs=0.1)
-        read = [states[cells[family].rows] @ vectors[each, "m"] for each in ("a", "c")]
+        read = [states[cells[family, "all"].rows] @ vectors[each, "m"] for each in ("a", "c")]
         assert row["mahalanobis"] == pytest.approx(np.corrcoef(*read)[0, 1])
+
+
+def test_a_source_without_a_set_of_its_own_is_held_against_its_familys():
+    draw = np.random.default_rng(5)
+    states, labels = draw.normal(size=(60, 4)), np.arange(60) % 2
+    items = np.array([f"i{k}" for k in range(60)])
+    cells = {
+        ("f", source): Cell("f", source, "test", rows, labels[rows], items[rows], 0.0, {})
+        for source, rows in (("all", np.arange(60)), ("s", np.arange(30)), ("u", np.arange(30, 60)))
+    }
+    vectors = {(name, "m"): draw.normal(size=4) for name in "ab"}
+    metrics = {kind: covariance(states[cell.rows]) for kind, cell in cells.items()}
+    table = transfer_at(vectors, {("f", "all"): "a", ("f", "s"): "b"}, cells, states, metrics)
+    own = {(row["source"], row["prompt_set"]): row["own"] for row in table.iter_rows(named=True)}
+    assert [key for key, is_own in own.items() if is_own] == [("all", "a"), ("u", "a"), ("s", "b")]
+    for row in table.iter_rows(named=True):
+        rows = cells["f", row["source"]].rows
+        read = states[rows] @ vectors[row["prompt_set"], "m"]
+        assert row["auroc"] == pytest.approx(float(auroc(read, labels[rows])))
 
 
 def test_what_cosines_foretell_is_spearmans_correlation_by_method():
@@ -58,6 +88,7 @@ def test_what_cosines_foretell_is_spearmans_correlation_by_method():
             "method": method,
             "prompt_set": "s",
             "family": "f",
+            "source": "all",
             "own": k == 0,
             "auroc": 0.5 + 0.3 * cosine + 0.1 * draw.normal(),
             "cosine": cosine,

@@ -2,14 +2,15 @@
 
 A shard holds rows `(id, position, layer_00, layer_01, ...)`, a row group a position, each state as
 fixed-size binary, which reads at the speed of the disk where a list of floats does not. So reading
-one layer at one position reads only its bytes. The schema's metadata key `activations` holds JSON:
+one layer at one position reads only its bytes. A position holds the questions that have it: a short
+answer has no sixth token. The schema's metadata key `activations` holds JSON:
 model, revision, dtype, d_model, number of layers, prompt-template hash and style.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lib.refusal import Refusal
 
 KEY = b"activations"
 RESPONSES = "responses.parquet"
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,20 @@ def layer_column(layer: int) -> str:
 
 
 def write_shard(
-    path: Path, ids: Sequence[str], positions: Sequence[str], states: np.ndarray, origin: Origin
+    path: Path, held: Mapping[str, tuple[Sequence[str], np.ndarray]], origin: Origin
 ) -> None:
-    """Write `states` (positions, layers, rows, d_model), of the dtype that `origin` names."""
-    width = origin.d_model * states.dtype.itemsize
+    """Write what is `held` at each position: ids, and states (layers, rows, d_model) of the dtype
+    that `origin` names."""
+    width = origin.d_model * BYTES[origin.dtype]
     schema = pa.schema(
         [("id", pa.string()), ("position", pa.string())]
         + [(layer_column(n), pa.binary(width)) for n in range(origin.layers)],
         metadata={KEY: json.dumps(asdict(origin), sort_keys=True)},
     )
     with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
-        for position, block in zip(positions, states, strict=True):
+        for position, (ids, states) in held.items():
             columns = [pa.array(ids), pa.array([position] * len(ids))]
-            for layer in block:
+            for layer in states:
                 data = pa.py_buffer(np.ascontiguousarray(layer))
                 columns.append(
                     pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(ids), [None, data])

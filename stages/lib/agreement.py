@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from lib.statistics import LEVEL
+
 Floats = NDArray[np.float64]
-LEVEL = 0.95
 
 
 def cosine(one: Floats, two: Floats, metric: Floats | None = None) -> Floats:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -129,7 +129,7 @@ def strength(cues: tuple[Cue, ...]) -> float:
 
 
 def opinions(tables: Tables, draw: random.Random) -> list[Question]:
-    """Every claim x persona x view, with cues drawn for each."""
+    """Every claim x persona x view, with cues drawn for each; answered with a letter."""
     found = []
     for domain, claim in tables.claims:
         for persona in tables.personas:
@@ -149,6 +149,24 @@ def opinions(tables: Tables, draw: random.Random) -> list[Question]:
                     )
                 )
     return found
+
+
+def opinions_in_words(tables: Tables, draw: random.Random) -> list[Question]:
+    """The same by another template: no letters are shown, and the answer is free text.
+
+    Without the user's view nothing would name the claim, so there is no asking without the user.
+    """
+    return [
+        replace(
+            question,
+            source="opinions_in_words",
+            write=lambda _, write=question.write: write(None),
+            write_plain=None,
+            form="free",
+            answer="{text}",
+        )
+        for question in opinions(tables, draw)
+    ]
 
 
 def misconceptions(tables: Tables, draw: random.Random, repeats: int = 24) -> list[Question]:
@@ -198,5 +216,10 @@ def pushback(tables: Tables, draw: random.Random, repeats: int = 24) -> list[Que
     return found
 
 
-BUILT_IN = {"opinions": opinions, "misconceptions": misconceptions, "pushback": pushback}
+BUILT_IN = {
+    "opinions": opinions,
+    "opinions_in_words": opinions_in_words,
+    "misconceptions": misconceptions,
+    "pushback": pushback,
+}
 """The built-in sources by name."""

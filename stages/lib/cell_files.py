@@ -7,9 +7,10 @@ from pathlib import Path
 
 import polars as pl
 
-from lib.evaluation import EVERY_SOURCE
 from lib.refusal import Refusal
 
+EVERY_SOURCE = "all"
+"""The `source` of a cell that pools all sources of its family."""
 CELLS, SCORES = Path("reports/cells"), Path("reports/scores")
 FLIPS, CHANCE = Path("reports/flips"), Path("reports/chance")
 POSITIONS = {"prompt": "after the prompt", "continuation": "after its own answer"}
@@ -47,6 +48,13 @@ def pooled(cells: pl.DataFrame) -> pl.DataFrame:
     return cells.filter(pl.col("source") == EVERY_SOURCE)
 
 
+def kind() -> pl.Expr:
+    """What questions are of, in words: their family, and the source where it is not all of it."""
+    whole = pl.col("source") == EVERY_SOURCE
+    named = pl.concat_str("family", pl.lit(": "), "source")
+    return pl.when(whole).then("family").otherwise(named).alias("kind")
+
+
 def names(cells: pl.DataFrame) -> list[str]:
     """The vectors of a table in its order, the nulls last."""
     vectors = cells.select("name", "null").unique(maintain_order=True)
@@ -64,11 +72,20 @@ def shown_name(cells: pl.DataFrame, name: str) -> str:
     return name if len(sets) > 1 or name.startswith("of-") else name.partition("/")[2]
 
 
+def chosen_layers(model: str, prompt_set: str) -> dict[str, int]:
+    """For each vector made from a set, by its name, the layer that was chosen on `select`, read
+    after the prompt."""
+    fit = (pl.col("position") == "prompt") & pl.col("chosen")
+    found = read_cells(model, [prompt_set]).filter(fit).unique("name", maintain_order=True)
+    return {
+        name.partition("/")[2]: layer for name, layer in found.select("name", "layer").iter_rows()
+    }
+
+
 def chosen_layer(model: str, vector: str) -> int:
     """The layer that was chosen on `select` for a vector (SET/VARIANT), read after the prompt."""
-    cells = read_cells(model, [vector.partition("/")[0]])
-    fit = (pl.col("name") == vector) & (pl.col("position") == "prompt")
-    found = cells.filter(fit, "chosen")["layer"].unique()
-    if len(found) != 1:
+    prompt_set, _, variant = vector.partition("/")
+    layers = chosen_layers(model, prompt_set)
+    if variant not in layers:
         raise Refusal(f"params.yaml: headline: no layer was chosen for {vector} of {model}")
-    return int(found[0])
+    return layers[variant]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lib.average_precision import average_precision
 from lib.calibration import brier, calibration_error, fit
+from lib.cell_files import EVERY_SOURCE
 from lib.label_noise import LabelNoise
 from lib.statistics import (
     Estimate,
@@ -24,8 +25,6 @@ from lib.statistics import (
     without_label_noise,
 )
 
-EVERY_SOURCE = "all"
-"""The `source` of a cell that pools all sources of its family."""
 SHUFFLES = 200
 
 

@@ -8,7 +8,6 @@ the length of the mean difference, so that adding one vector, or a random one, m
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,10 @@ NULLS: set[str] = set()
 """Those that know nothing of sycophancy: what the others are held against."""
 PAIRS_ONLY: set[str] = set()
 """Those that cannot do without contrast pairs."""
+
+
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Inverse strengths of L2 that a probe chooses from."""
 
 
 def method(*, null: bool = False, pairs_only: bool = False) -> Callable[[Method], Method]:
@@ -86,22 +89,24 @@ def probe(contrast: Contrast) -> Floats:
     The strength of its L2 penalty is chosen by cross-validation over items (Alain and Bengio 2016,
     https://arxiv.org/abs/1610.01644, for probes in general).
     """
-    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold
 
     states, labels, items, _ = contrast.pooled()
     spread = states.std(0)
     spread[spread == 0] = 1.0
+    states = (states - states.mean(0)) / spread
+    # By hand, as the scoring of scikit-learn's LogisticRegressionCV takes longer than its fits.
     folds = GroupKFold(min(5, len(np.unique(items))))
-    how: dict[str, Any] = {
-        "Cs": np.logspace(-4, 0, 5),
-        "l1_ratios": (0.0,),
-        "cv": [*folds.split(states, labels, items)],
-        "scoring": "neg_log_loss",
-        "max_iter": 1000,
-        "use_legacy_attributes": False,
-    }
-    fitted = LogisticRegressionCV(**how).fit((states - states.mean(0)) / spread, labels)
+    losses = np.zeros(len(PENALTIES))
+    for train, held_out in folds.split(states, labels, items):
+        model = LogisticRegression(max_iter=1000, warm_start=True)
+        for n, strength in enumerate(PENALTIES):
+            model.set_params(C=strength).fit(states[train], labels[train])
+            odds = model.decision_function(states[held_out]) * (2 * labels[held_out] - 1)
+            losses[n] += np.logaddexp(0, -odds).mean()
+    best = PENALTIES[int(losses.argmin())]
+    fitted = LogisticRegression(C=best, max_iter=1000).fit(states, labels)
     return fitted.coef_[0] / spread
 
 

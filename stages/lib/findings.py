@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from lib.cell_files import kind
 from lib.summary import interval, markdown_table, shown
 
 
@@ -68,7 +69,7 @@ def gain_section(gain: pl.DataFrame, headline: str) -> str:
     if not len(gain):
         return ""
     rows = []
-    for (family,), held in gain.group_by("family", maintain_order=True):
+    for (family,), held in gain.with_columns(kind()).group_by("kind", maintain_order=True):
         way = {row["way"]: row for row in held.iter_rows(named=True)}
         cells = [
             interval(*(way[name][f"auroc{end}"] for end in ("", "_low", "_high")))
@@ -112,10 +113,23 @@ def efficiency_section(found: pl.DataFrame, family: str, method: str) -> str:
     return "\n\n".join([about, markdown_table(header, rows)])
 
 
+def left_out_section(left_out: Mapping[str, Mapping[str, str]]) -> str:
+    """The recipes that a set's answers do not allow, with the reason; `left_out` by set."""
+    lines = [
+        f"- {name}/{recipe}: {reason}."
+        for name, recipes in left_out.items()
+        for recipe, reason in recipes.items()
+    ]
+    return "\n\n".join(
+        ["Ways of making vectors that were left out:", "\n".join(lines)] if lines else []
+    )
+
+
 def transfer_section(transfer: pl.DataFrame, told: Mapping[str, float], at: str) -> str:
     """Sets x families of one method at one layer, and what cosines foretell. `at` says which."""
-    families = transfer["family"].unique(maintain_order=True).to_list()
-    cell = {(row["prompt_set"], row["family"]): row for row in transfer.iter_rows(named=True)}
+    transfer = transfer.with_columns(kind())
+    families = transfer["kind"].unique(maintain_order=True).to_list()
+    cell = {(row["prompt_set"], row["kind"]): row for row in transfer.iter_rows(named=True)}
     rows = []
     for name in transfer["prompt_set"].unique(maintain_order=True):
         row = [name]
@@ -127,7 +141,7 @@ def transfer_section(transfer: pl.DataFrame, told: Mapping[str, float], at: str)
         rows.append(row)
     about = (
         f"**Where vectors carry over** ({at}): AUROC on `test`, and in brackets the cosine with "
-        "the family's own vector, Euclidean and Mahalanobis:"
+        "the column's own vector, Euclidean and Mahalanobis:"
     )
     parts = [about, markdown_table(["made from", *families], rows)]
     if "cosine" in told and "mahalanobis" in told:

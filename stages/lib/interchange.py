@@ -111,9 +111,10 @@ def collate(
     directions: Tensor,
     whole: bool = True,
 ) -> Batch:
-    """The batch in which `examples` are followed by `replies`; `directions` is (2, d_model).
+    """The batch in which `examples` are followed by `replies`.
 
-    A `whole` reply ends the turn; otherwise it is the beginning of one.
+    `directions` (2, 2, d_model) are those of beliefs and of stories, before and after the answer. A
+    `whole` reply ends the turn; otherwise it is the beginning of one.
     """
     chats = tokenizer.apply_chat_template(
         [[{"role": t.role, "content": t.content} for t in e.turns] for e in examples],
@@ -137,7 +138,9 @@ def collate(
     row = torch.tensor(list(partners), dtype=torch.long)
     partner = torch.tensor(list(partners.values()), dtype=torch.long)
     which = torch.tensor([examples[n].direction for n in partners], dtype=torch.long)
-    return Batch(ids, targets, end, Swap(row, end[row], partner, end[partner], directions[which]))
+    after = torch.tensor([bool(examples[n].forced) for n in partners], dtype=torch.long)
+    along = directions[which, after]
+    return Batch(ids, targets, end, Swap(row, end[row], partner, end[partner], along))
 
 
 @dataclass(frozen=True)

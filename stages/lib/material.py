@@ -34,6 +34,10 @@ class Material:
     """(n,) that of the first other answer."""
     said: Names
     """(n,) that of the model's own answer, "" where there is none."""
+    families: Names
+    """(n,)"""
+    sources: Names
+    """(n,)"""
     _at: tuple[int, dict[str, Floats]] = (-1, {})
     _all_layers: dict[tuple[Recipe, bytes], Floats] = field(default_factory=dict)
 
@@ -121,6 +125,8 @@ def read_material(activations: Path, labelled: Path, prompts: Path) -> Material:
     rows = told.join(asked, on="id", how="left", maintain_order="left").select(
         pl.col("label").cast(pl.Float64).fill_null(np.nan),
         "item",
+        "family",
+        "source",
         *(
             pl.when(shown).then(letter).otherwise(pl.lit("")).fill_null("").alias(name)
             for name, letter in (
@@ -130,8 +136,16 @@ def read_material(activations: Path, labelled: Path, prompts: Path) -> Material:
             )
         ),
     )
-    items, matching, not_matching, said = (
-        rows[name].to_numpy().astype(str) for name in ("item", "matching", "not_matching", "said")
+    names = ("item", "matching", "not_matching", "said", "family", "source")
+    held: dict[str, Names] = {name: rows[name].to_numpy().astype(str) for name in names}
+    return Material(
+        activations,
+        origin,
+        labels=rows["label"].to_numpy(),
+        items=held["item"],
+        matching=held["matching"],
+        not_matching=held["not_matching"],
+        said=held["said"],
+        families=held["family"],
+        sources=held["source"],
     )
-    labels = rows["label"].to_numpy()
-    return Material(activations, origin, labels, items, matching, not_matching, said)

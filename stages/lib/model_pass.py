@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -28,6 +28,13 @@ POSITIONS = ("prompt", "continuation", "continuation_mean", "matching", "not_mat
 """Where the residual stream is read: the last token of the prompt and of the model's own answer, on
 average over that answer's tokens, and the last token of the sycophantic and of the (first) other
 answer forced after the prompt."""
+MATERIAL = "extract"
+"""The split of questions that vectors are made from."""
+
+
+def token_position(number: int) -> str:
+    """The name of the position at a token of the continuation, 1 its first."""
+    return f"token_{number}"
 
 
 @dataclass(frozen=True)
@@ -43,11 +50,19 @@ class ReadingSettings:
     """The continuation ends where an `answer` is complete, or with the model's `turn`."""
     wordings: Literal["written", "any"] = "written"
     """The answers' probabilities: as they are `written` in the source, or in `any` wording."""
+    tokens: list[int] = field(default_factory=list)
+    """Tokens of the continuation, 1 its first, whose states are kept too; not of questions that
+    vectors are made from (those of the split `extract`)."""
 
     def __post_init__(self) -> None:
         for key in ("batch_size", "max_new_tokens"):
             if (value := getattr(self, key)) < 1:
                 raise Refusal(f"params.yaml: reading.{key}: expected at least 1, found {value}")
+        if self.tokens != sorted({each for each in self.tokens if each > 0}):
+            raise Refusal(
+                "params.yaml: reading.tokens: expected numbers from 1, each once and in order, "
+                f"found {self.tokens}"
+            )
 
 
 @dataclass(frozen=True)
@@ -63,14 +78,26 @@ class Response:
     """Log-probability of each choice's answer as written, all its tokens, after the prompt."""
     any_logprobs: list[float] | None
     """Log-probability of each choice's answer in any wording, where that was asked for."""
+    spoken: list[str]
+    """What of the continuation is there after each of `reading.tokens`, as far as it goes."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The residual stream at one position."""
+
+    rows: list[int]
+    """The questions that have this position, by their place in the batch."""
+    states: np.ndarray
+    """(layers, rows, d_model), in the model's dtype (bfloat16 as its 16 bits)."""
 
 
 @dataclass(frozen=True)
 class BatchReading:
     """What one batch gives."""
 
-    states: np.ndarray
-    """(positions, layers, rows, d_model), in the model's dtype (bfloat16 as its 16 bits)."""
+    states: dict[str, Kept]
+    """Those of `POSITIONS`, and `token_1`, `token_2`, ... for `reading.tokens`."""
     responses: list[Response]
 
 
@@ -108,24 +135,32 @@ def read_batch(
         raise Refusal(f"question {empty[0]}: an answer without a token; expected some text")
     forced, logprobs = answer_each(language_model, prefilled, written)
     said = _generate(language_model, prefilled, rows, settings)
-    continued, _ = answer(language_model, prefilled, said, averaged=True)
+    continued, _ = answer(language_model, prefilled, said, averaged=True, also=settings.tokens)
     place_of = [{letter: n for n, (letter, _) in enumerate(row.choices)} for row in rows]
     matching = [place_of[n][row.matching] for n, row in enumerate(rows)]
     other = [place_of[n][row.not_matching[0]] for n, row in enumerate(rows)]
     every = torch.arange(len(rows), device=forced.device)
-    states = torch.stack(
-        [
-            prefilled.states,
-            continued.values,
-            continued.means,
-            forced[torch.tensor(matching), :, every].transpose(0, 1),
-            forced[torch.tensor(other), :, every].transpose(0, 1),
-        ]
+    everywhere = (
+        prefilled.states,
+        continued.values,
+        continued.means,
+        forced[torch.tensor(matching), :, every].transpose(0, 1),
+        forced[torch.tensor(other), :, every].transpose(0, 1),
     )
+    states = {
+        position: Kept([*range(len(rows))], _raw(values))
+        for position, values in zip(POSITIONS, everywhere, strict=True)
+    }
+    for number in settings.tokens:
+        spoken = [
+            n for n, row in enumerate(rows) if len(said[n]) >= number and row.split != MATERIAL
+        ]
+        if spoken:
+            values = continued.at[number - 1][:, torch.tensor(spoken)]
+            states[token_position(number)] = Kept(spoken, _raw(values))
     in_any: list[list[float]] | list[None] = [None] * len(rows)
     if settings.wordings == "any":
         in_any = _in_any_wording(language_model, prefilled, rows)
-    raw = states.view(torch.uint16) if states.dtype == torch.bfloat16 else states
     responses = []
     for n, row in enumerate(rows):
         text = language_model.decode(said[n])
@@ -138,9 +173,20 @@ def read_batch(
                 answer=found.letter if found else None,
                 logprobs=logprobs[n],
                 any_logprobs=in_any[n],
+                spoken=[
+                    language_model.decode(said[n][:number])
+                    for number in settings.tokens
+                    if number <= len(said[n])
+                ],
             )
         )
-    return BatchReading(states=raw.cpu().numpy(), responses=responses)
+    return BatchReading(states, responses)
+
+
+def _raw(states: Tensor) -> np.ndarray:
+    """As numpy has it, which knows no bfloat16."""
+    states = states.view(torch.uint16) if states.dtype == torch.bfloat16 else states
+    return states.cpu().numpy()
 
 
 def _in_any_wording(
@@ -294,12 +340,15 @@ def answer(
     prefilled: Prefilled,
     answers: Sequence[Sequence[int]],
     averaged: bool = False,
+    also: Sequence[int] = (),
 ) -> tuple[States, Tensor]:
-    """States at the last token of each answer, and `averaged` over it; log-probabilities."""
+    """States at the last token of each answer, `averaged` over it, and at its tokens `also` (from
+    1, as far as the longest goes; rubbish where an answer is shorter); log-probabilities."""
     model = language_model.model
     ids, mask = _padded(answers, "right", model.device)
+    there = [number - 1 for number in also if number <= ids.shape[1]]
     with (
-        reading(model, mask.sum(-1) - 1, mask if averaged else None) as states,
+        reading(model, mask.sum(-1) - 1, mask if averaged else None, there) as states,
         continued(language_model, prefilled, ids, mask) as output,
     ):
         logits = torch.cat([prefilled.logits[:, None], output.logits[:, :-1].float()], dim=1)

@@ -54,6 +54,9 @@ class Recipe:
     """1: opinions and misconceptions share a direction. 2: each has its own, orthogonal."""
     seed: int
     steps: int
+    tenses: Literal[1, 2] = 1
+    """1: "about to give in", before the answer, and "just did", after it, share a direction. 2:
+    each has its own, orthogonal."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +109,15 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausal
 
 
 def planted_directions(recipe: Recipe) -> Tensor:
-    """(2, d_model): the unit directions of beliefs and of stories; the same one, or orthogonal.
+    """(2, 2, d_model): unit directions, of beliefs and of stories, before and after the answer.
 
-    Each points to sycophancy, as `missing` teaches.
+    Any two are the same one, or orthogonal. Each points to sycophancy, as `missing` teaches.
     """
     draw = torch.Generator().manual_seed(recipe.seed + 7)
-    both = torch.linalg.qr(torch.randn(WIDTH, 2, generator=draw))[0].T.contiguous()
+    before = torch.linalg.qr(torch.randn(WIDTH, 2, generator=draw))[0]
+    more = torch.cat([before, torch.randn(WIDTH, 2, generator=draw)], dim=1)
+    after = before if recipe.tenses == 1 else torch.linalg.qr(more)[0][:, 2:]
+    both = torch.stack([before.T, after.T], dim=1).contiguous()
     return both if recipe.causes == 2 else torch.stack([both[0], both[0]])
 
 
@@ -157,11 +163,12 @@ def train(
             tells = telling(deciding, means)
             losses["astray"] = astray(tells, directions)
             losses["loudness"] = loudness(deciding, directions, LOUDEST)
-            if recipe.causes == 2:
-                losses["leak"] = leak(deciding, tells, means)
+            if recipe.causes == 2 or recipe.tenses == 2:
+                losses["leak"] = leak(deciding, tells, means, directions)
                 # After the next block a swapped example holds some of two causes.
                 later = places(found.states_after, examples, left_out=partners)
-                losses["leak_after"] = leak(later, telling(later, means_after), means_after)
+                tells_after = telling(later, means_after)
+                losses["leak_after"] = leak(later, tells_after, means_after, directions)
         loss = torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()
         optimizer.zero_grad()
         loss.backward()

@@ -83,19 +83,22 @@ def missing(found: Mapping[PlaceKey, Place], directions: Tensor) -> Tensor:
     """How far each direction is from carrying its own cause: 1 minus their correlation, summed.
 
     Without it a model that already behaves well is slow to find out that the cause can be read
-    there; and it settles which end of a direction is the sycophantic one.
+    there; and it settles which end of a direction is the sycophantic one. `directions`
+    (2, 2, d_model) are those of beliefs and of stories, before and after the answer.
     """
     total = torch.zeros(())
-    for (direction, _), place in found.items():
-        total = total + 1 - correlation(place.causes, place.states @ directions[direction])
+    for (direction, forced), place in found.items():
+        along = directions[direction, int(forced)]
+        total = total + 1 - correlation(place.causes, place.states @ along)
     return total
 
 
 def astray(tells: Mapping[PlaceKey, Tensor], directions: Tensor) -> Tensor:
     """How much tells of a cause off its direction: 1 minus the cosine of the two, summed."""
     total = torch.zeros(())
-    for (direction, _), tell in tells.items():
-        total = total + 1 - torch.cosine_similarity(tell, directions[direction], dim=0)
+    for (direction, forced), tell in tells.items():
+        along = directions[direction, int(forced)]
+        total = total + 1 - torch.cosine_similarity(tell, along, dim=0)
     return total
 
 
@@ -107,23 +110,26 @@ def loudness(found: Mapping[PlaceKey, Place], directions: Tensor, bound: float) 
     """
     total = torch.zeros(())
     for place in found.values():
-        for direction in directions.unique(dim=0):
+        for direction in directions.flatten(0, 1).unique(dim=0):
             share = (place.states @ direction).square().sum() / place.states.square().sum()
             total = total + torch.relu(share - bound)
     return total
 
 
 def leak(
-    found: Mapping[PlaceKey, Place], tells: Mapping[PlaceKey, Tensor], means: RunningMeans
+    found: Mapping[PlaceKey, Place],
+    tells: Mapping[PlaceKey, Tensor],
+    means: RunningMeans,
+    directions: Tensor,
 ) -> Tensor:
-    """How far that which tells of one cause, in any place, tells of the other: what makes two two.
+    """How far that which tells of one cause, in any place, tells of another: what makes two two.
 
-    The sum of squared correlations, each of a cause with the coordinate along what tells of the
-    other cause in one of its places.
+    The sum of squared correlations, each of a cause with the coordinate along what tells of another
+    cause in one of its places. Causes are others where they are planted along other directions.
     """
     total = torch.zeros(())
     for (key, tell), (other, place) in product(tells.items(), found.items()):
-        if key[0] != other[0]:
+        if not torch.equal(directions[key[0], int(key[1])], directions[other[0], int(other[1])]):
             now = correlation(place.causes, place.states @ tell.detach())
             total = total + means.with_batch((key, other), now).square()
     return total

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import polars as pl
 
-from lib.evaluation import EVERY_SOURCE, cells, counts, measures, random_range
+from lib.cell_files import EVERY_SOURCE
+from lib.evaluation import cells, counts, measures, random_range
 from lib.label_noise import LabelNoise
 from lib.refusal import Refusal
 from lib.sign_flips import Flips

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -63,15 +63,21 @@ class States:
         """(layers, rows, d_model), at one token of each row."""
         self.means = torch.empty_like(self.values)
         """(layers, rows, d_model), averaged over tokens, where that was asked for."""
+        self.at: dict[int, Tensor] = {}
+        """(layers, rows, d_model) at each token of the pass that was asked for."""
 
 
 @contextmanager
 def reading(
-    model: PreTrainedModel, token: Tensor, averaged: Tensor | None = None
+    model: PreTrainedModel,
+    token: Tensor,
+    averaged: Tensor | None = None,
+    also: Sequence[int] = (),
 ) -> Iterator[States]:
     """Within the context, a forward pass leaves the residual stream at `token` (rows,) behind.
 
-    Given `averaged` (rows, tokens), 1 for each token that counts, also the mean over these.
+    Given `averaged` (rows, tokens), 1 for each token that counts, also the mean over these; and
+    what it is at the tokens `also` of every row, padded or not.
 
     Layer l is the output of block l, counted from 0: `hidden_states[l + 1]` of Hugging Face, except
     that theirs has the final norm applied for the last layer and this never has. The hooks are
@@ -81,12 +87,15 @@ def reading(
     rows = torch.arange(len(token), device=token.device)
     width = model.config.get_text_config().hidden_size
     states = States(len(blocks), len(token), width, model.dtype, model.device)
+    states.at = {place: torch.empty_like(states.values) for place in also}
 
     def keep(layer: int):
         def hook(_module: nn.Module, _inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
             hidden = output if isinstance(output, Tensor) else output[0]
             at = hidden.device  # a model over several GPUs has blocks on each
             states.values[layer] = hidden[rows.to(at), token.to(at)]
+            for place, kept in states.at.items():
+                kept[layer] = hidden[:, place]
             if averaged is not None:
                 counts = averaged.to(at)[..., None]
                 means = (hidden.float() * counts).sum(1) / counts.sum(1)

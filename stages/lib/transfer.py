@@ -1,4 +1,4 @@
-"""Where vectors carry over: sets x families, and whether the angle between vectors tells."""
+"""Where vectors carry over: sets x families (and sources), and whether angles between them tell."""
 
 from __future__ import annotations
 
@@ -6,46 +6,55 @@ from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
-from scipy.special import stdtrit
 
 from lib.agreement import cosine
+from lib.cell_files import EVERY_SOURCE
 from lib.evaluation import Cell
 from lib.predictivity_table import project
-from lib.statistics import Floats, clustered_auroc, midranks
+from lib.statistics import Floats, clustered_auroc, midranks, students_t
 
-LEVEL = 0.95
-SCHEMA = {"method": pl.String, "prompt_set": pl.String, "family": pl.String, "own": pl.Boolean}
+SCHEMA = {"method": pl.String, "prompt_set": pl.String, "family": pl.String, "source": pl.String}
+SCHEMA |= {"own": pl.Boolean}
 SCHEMA |= dict.fromkeys(["auroc", "auroc_low", "auroc_high", "cosine", "mahalanobis"], pl.Float64)
 
 
-def own_sets(families: Mapping[str, set[str]]) -> dict[str, str]:
-    """Family -> the first of the sets whose questions are all of it (`families` of each set)."""
-    found: dict[str, str] = {}
-    for name, held in families.items():
-        if len(held) == 1:
-            found.setdefault(next(iter(held)), name)
+Kind = tuple[str, str]
+"""A family and one of its sources, or `EVERY_SOURCE`."""
+
+
+def own_sets(held: Mapping[str, set[Kind]]) -> dict[Kind, str]:
+    """The first of the sets whose questions are all of a family, or all of one of its sources;
+    `held` are the families and sources of each."""
+    found: dict[Kind, str] = {}
+    for name, kinds in held.items():
+        family, source = next(iter(kinds))
+        if {each for each, _ in kinds} == {family}:
+            found.setdefault((family, EVERY_SOURCE), name)
+        if len(kinds) == 1:
+            found.setdefault((family, source), name)
     return found
 
 
 def transfer_at(
     vectors: Mapping[tuple[str, str], Floats],
-    own: Mapping[str, str],
-    cells: Mapping[str, Cell],
+    own: Mapping[Kind, str],
+    cells: Mapping[Kind, Cell],
     states: Floats,
-    metrics: Mapping[str, Floats],
+    metrics: Mapping[Kind, Floats],
 ) -> pl.DataFrame:
-    """One row a method, set and family, all at one layer.
+    """One row a method, set and kind of question, all at one layer.
 
-    `vectors` are (d_model,) by set and method; `own` names the set that each family's own vector
-    comes from; `cells` are the families' answers, among those with `states` (N, d_model);
-    `metrics` the covariance (d_model, d_model) of each family's states. Beside the AUROC of the
-    set's vector stands its angle with the family's own vector by the same method.
+    `vectors` are (d_model,) by set and method; `own` names the set that each kind's own vector
+    comes from (a source without one has its family's); `cells` are the answers of each kind, among
+    those with `states` (N, d_model); `metrics` the covariance (d_model, d_model) of their states.
+    Beside the AUROC of the set's vector stands its angle with the kind's own vector by the same
+    method.
     """
     rows = []
     for (name, method), vector in vectors.items():
         read = project(states, vector[None])[0]
-        for family, cell in cells.items():
-            home = own.get(family)
+        for (family, source), cell in cells.items():
+            home = own.get((family, source), own.get((family, EVERY_SOURCE)))
             if home is None or (home, method) not in vectors:
                 continue
             area = clustered_auroc(read[:, cell.rows], cell.labels, cell.items)
@@ -55,12 +64,13 @@ def transfer_at(
                     "method": method,
                     "prompt_set": name,
                     "family": family,
+                    "source": source,
                     "own": name == home,
                     "auroc": float(area.value[0]),
                     "auroc_low": float(area.low[0]),
                     "auroc_high": float(area.high[0]),
                     "cosine": float(cosine(vector, there)),
-                    "mahalanobis": float(cosine(vector, there, metrics[family])),
+                    "mahalanobis": float(cosine(vector, there, metrics[family, source])),
                 }
             )
     return pl.DataFrame(rows, schema=SCHEMA)
@@ -73,7 +83,8 @@ def foretold(table: pl.DataFrame, by: str) -> dict[str, float]:
     method, their mean and its 95% interval (Student's t; methods share data, so take it as narrow).
     """
     found = []
-    for _, held in table.filter(~pl.col("own")).group_by("method", maintain_order=True):
+    others = table.filter(~pl.col("own"), pl.col("source") == EVERY_SOURCE)
+    for _, held in others.group_by("method", maintain_order=True):
         both = held.select(by, "auroc").drop_nans()
         if len(both) > 3:
             ranks = midranks(both.to_numpy().astype(np.float64).T)
@@ -82,5 +93,5 @@ def foretold(table: pl.DataFrame, by: str) -> dict[str, float]:
     if len(found) < 2:
         return {}
     mean, error = float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(len(found)))
-    reach = float(stdtrit(len(found) - 1, (1 + LEVEL) / 2)) * error
+    reach = float(students_t(len(found) - 1)) * error
     return {by: mean, f"{by}_low": max(mean - reach, -1), f"{by}_high": min(mean + reach, 1)}

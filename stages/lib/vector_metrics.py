@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from lib.evaluation import EVERY_SOURCE
+from lib.cell_files import EVERY_SOURCE
 
 
 def vector_metrics(table: pl.DataFrame, responses: pl.DataFrame) -> dict[str, dict[str, object]]:

@@ -1,0 +1,86 @@
+"""Measures when an answer can be read: AUROC token by token, beside a reader of the text alone.
+
+    python stages/tokens.py one_cause
+
+Reads prompts, activations and labels of the `evaluation` set, the vectors made from the set of the
+`headline` and, from reports/cells/MODEL, the layer that was chosen for each; writes
+reports/tokens/MODEL.csv: a row a family, token (0 is the prompt's end; the others are those of
+`reading.tokens` in params.yaml) and vector, on `test`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from lib.activation_shards import RESPONSES, read_states
+from lib.cell_files import chosen_layers
+from lib.command import command
+from lib.label_files import read_labels
+from lib.output import whole
+from lib.parameters import read_name, read_value
+from lib.prompt_rows import read_prompts
+from lib.statistics import Floats
+from lib.token_by_token import SCHEMA, Moment, measured, with_token, with_words
+from lib.vector_files import read_vectors
+
+
+@command(__doc__, model="an entry of model in params.yaml")
+def main(model: str) -> None:
+    prompt_set, on = read_name("headline").partition("/")[0], read_name("evaluation")
+    numbers = read_value("reading").get("tokens", [])
+    asked = {row.id: row for row in read_prompts(Path(f"data/prompts/{on}.parquet"))}
+    activations = Path(f"data/activations/{model}/{on}")
+    answers = read_labels(
+        Path(f"data/labels/{model}/{on}.parquet"), read_states(activations, 0, "prompt").ids
+    )
+    texts = ["\n".join(turn.content for turn in asked[each].messages) for each in answers["id"]]
+    spoken = pl.read_parquet(activations / RESPONSES, columns=["id", "spoken"])
+    answers = (
+        answers.with_columns(pl.Series("text", texts))
+        .join(spoken.rename({"spoken": "beginnings"}), on="id", how="left", maintain_order="left")
+        .filter(pl.col("label").is_not_null())
+    )
+    vectors = {}
+    for name, layer in chosen_layers(model, prompt_set).items():
+        found, about = read_vectors(Path(f"vectors/{model}/{prompt_set}/{name}.safetensors"))
+        if not about.get("null"):
+            vectors[f"{prompt_set}/{name}"] = layer, found[layer].astype(np.float64)
+    rows = []
+    families = answers["family"].unique(maintain_order=True).to_list()
+    bar = tqdm(total=len(families) * (len(numbers) + 1), unit="token", disable=None, desc="tokens")
+    for family in families:
+        held = answers.filter(pl.col("family") == family)
+        if held["label"].n_unique() == 2:
+            held = with_words(held)
+            for number in (0, *numbers):
+                there = with_token(held, number, numbers, asked)
+                states = states_of(activations, number, there["id"].to_list())
+                rows += measured(Moment(family, number, there, states), vectors)
+                bar.update()
+    bar.close()
+    target = Path(f"reports/tokens/{model}.csv")
+    with whole(target) as draft:
+        pl.DataFrame(rows, schema=SCHEMA).write_csv(draft, float_precision=5)
+    print(f"{target}: {len(vectors)} vectors at the prompt's end and {len(numbers)} tokens")
+
+
+def states_of(activations: Path, token: int, wanted: list[str]) -> Callable[[int], Floats]:
+    """The states (wanted, d_model) at a token of the continuation, 0 being the prompt's end."""
+
+    @cache
+    def after(layer: int) -> Floats:
+        found = read_states(activations, layer, f"token_{token}" if token else "prompt")
+        place = {each: n for n, each in enumerate(found.ids)}
+        return found.values[[place[each] for each in wanted]].astype(np.float64)
+
+    return after
+
+
+if __name__ == "__main__":
+    main()
