@@ -1,11 +1,12 @@
-"""Measures what vectors predict that are made of a set's pairs, shuffled: what chance can do.
+"""Measures what vectors predict that are made of shuffled pairs: what chance can do.
 
-    python stages/chance.py one_cause opinion_pairs
+    python stages/chance.py one_cause
 
-Reads activations and labels of the set and of the `evaluation` set, and `variants` and `selection`
-of params.yaml; writes reports/chance/MODEL/SET.parquet: the AUROC, at each layer and position, of
-mean differences whose pairs' answers were dealt anew, in as many studies as `selection.studies`
-says, each with as many vectors as `variants` has that are no nulls.
+Reads activations of `extractions` and of the `evaluation` set, its labels, and `variants` and
+`selection` of params.yaml; writes reports/chance/MODEL/SET.parquet for each set: the AUROC, at each
+layer and position, of mean differences whose pairs' answers were dealt anew, in as many studies as
+`selection.studies` says, each with as many vectors as `variants` has that are no nulls. What was
+measured before on the same states is taken from .work.
 """
 
 from __future__ import annotations
@@ -16,29 +17,29 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
+from lib import cells as cells_module
+from lib import chance, readouts, statistics
 from lib.activation_shards import read_origin, read_states
-from lib.cell_files import EVERY_SOURCE
+from lib.cell_files import CHANCE, EVERY_SOURCE, POSITIONS
+from lib.cells import Cell, cells
 from lib.chance import aurocs, shuffled_differences
 from lib.command import command
-from lib.evaluation import cells
 from lib.extraction import NULLS
 from lib.label_files import read_labels
-from lib.output import whole
-from lib.parameters import read_name, read_section
-from lib.predictivity_table import READ_AT
+from lib.output import write_table
+from lib.parameters import read_name, read_names, read_section
 from lib.recipes import read_recipes
+from lib.remembered import code, digest, place
 from lib.selection import Selection
 
+MODULES = cells_module, chance, readouts, statistics
+"""Where it stands how this is measured."""
 
-@command(
-    __doc__,
-    model="an entry of model in params.yaml",
-    prompt_set="the prompt set that real vectors are made from",
-)
-def main(model: str, prompt_set: str) -> None:
+
+@command(__doc__, model="an entry of model in params.yaml")
+def main(model: str) -> None:
     studies = read_section(Selection, "selection").studies
     each = sum(recipe.method not in NULLS for recipe in read_recipes().values())
-    made_from = Path(f"data/activations/{model}/{prompt_set}")
     on = Path(f"data/activations/{model}/{read_name('evaluation')}")
     labels = Path(f"data/labels/{model}/{on.name}.parquet")
     held = [
@@ -46,14 +47,27 @@ def main(model: str, prompt_set: str) -> None:
         for cell in cells(read_labels(labels, read_states(on, 0, "prompt").ids))
         if cell.source == EVERY_SOURCE
     ]
+    here = digest([on, labels, *code(*MODULES), f"{studies} {each}"])
+    for prompt_set in read_names("extractions"):
+        made_from = Path(f"data/activations/{model}/{prompt_set}")
+        piece = place("chance", digest([here, made_from]))
+        if not piece.exists():
+            write_table(piece, measured(made_from, on, held, studies, each))
+        write_table(CHANCE / model / f"{prompt_set}.parquet", pl.read_parquet(piece))
+    print(f"{model}: {studies} studies of {each} vectors from shuffled pairs of each set")
+
+
+def measured(made_from: Path, on: Path, held: list[Cell], studies: int, each: int) -> pl.DataFrame:
+    """A row a layer, position, cell, study and vector."""
     tables = []
-    for layer in tqdm(range(read_origin(on).layers), unit="layer", disable=None, desc="chance"):
+    layers = range(read_origin(on).layers)
+    for layer in tqdm(layers, unit="layer", disable=None, desc=made_from.name):
         matching, other = (
             read_states(made_from, layer, position).values.astype(float)
             for position in ("matching", "not_matching")
         )
         vectors = shuffled_differences(matching - other, studies * each)
-        for position in READ_AT:
+        for position in POSITIONS:
             states = read_states(on, layer, position).values.astype(float)
             for cell, found in zip(held, aurocs(vectors, states, held), strict=True):
                 tables.append(
@@ -67,10 +81,7 @@ def main(model: str, prompt_set: str) -> None:
                         pl.int_range(pl.len()).mod(each).alias("vector"),
                     )
                 )
-    target = Path(f"reports/chance/{model}/{prompt_set}.parquet")
-    with whole(target) as draft:
-        pl.concat(tables).write_parquet(draft)
-    print(f"{target}: {studies} studies of {each} vectors from shuffled pairs")
+    return pl.concat(tables)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def main(model: str) -> None:
 def metrics(tables: dict[str, pl.DataFrame], layer: int) -> dict[str, object]:
     """A few flat keys, of one layer."""
     told: dict[str, object] = {"layer": layer}
-    variance = tables["variance"].filter(pl.col("layer") == layer)
+    variance = tables["variance"].filter(pl.col("layer") == layer, pl.col("compared") > 0)
     for row in variance.iter_rows(named=True):
         name = "_".join([row["prompt_set"] or "all", *row["source"].split()])
         ends = {"": "variance", "_low": "low", "_high": "high"}
@@ -90,6 +90,8 @@ def metrics(tables: dict[str, pl.DataFrame], layer: int) -> dict[str, object]:
     within = tenses.filter(pl.col("family") == pl.col("other_family"))
     for (family,), held in within.group_by("family", maintain_order=True):
         row = surest(held)
+        if row["low"] is None:
+            continue
         ends = {"": "agreement", "_low": "low", "_high": "high", "_layer": "layer"}
         told |= {
             f"{family}_about_to_just_did{end}": round(row[key], 5) for end, key in ends.items()

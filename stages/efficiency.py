@@ -17,9 +17,9 @@ import polars as pl
 
 from lib.activation_shards import read_states
 from lib.cell_files import EVERY_SOURCE, chosen_layer
+from lib.cells import cells
 from lib.command import command
 from lib.efficiency import Efficiency, curves, learned
-from lib.evaluation import cells
 from lib.extraction import NULLS
 from lib.label_files import read_labels
 from lib.material import read_material

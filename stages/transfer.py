@@ -17,8 +17,8 @@ import polars as pl
 
 from lib.activation_shards import read_origin, read_states
 from lib.agreement import covariance
+from lib.cells import cells
 from lib.command import command
-from lib.evaluation import cells
 from lib.label_files import read_labels
 from lib.output import whole, write_json
 from lib.parameters import read_name, read_names

@@ -41,10 +41,12 @@ def test_another_variant_needs_no_pass_of_the_model_and_shows_in_the_metrics(clo
     assert ran(done.stdout) == {
         "vectors@tiny-pairs",
         "predictivity@tiny-pairs",
-        "chance@tiny-pairs",
+        "chance@tiny",
         "transfer@tiny",
         "gain@tiny",
         "efficiency@tiny",
+        "tokens@tiny",
+        "consistency@tiny",
         "atlas",
         "selection",
         "pictures@tiny",

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from lib.activation_shards import Origin, write_shard
+from lib.cells import Cell
 from lib.contrast import Inapplicable
 from lib.efficiency import Efficiency, contrast_of, curves, learned
-from lib.evaluation import Cell
 from lib.material import Material
 from lib.refusal import Refusal
 

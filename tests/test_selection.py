@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lib.cells import cells
 from lib.chance import aurocs, shuffled_differences
 from lib.comparison import against, auroc_difference
-from lib.evaluation import cells
 from lib.selection import beaten, choose, chosen_by_chance, selected_by_chance
 from lib.statistics import auroc
 

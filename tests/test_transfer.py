@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from lib.agreement import covariance
-from lib.evaluation import Cell
+from lib.cells import Cell
 from lib.statistics import auroc
 from lib.transfer import SCHEMA, foretold, own_sets, transfer_at
 from lib.variation import jackknife, parts, variation

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import polars as pl
 
-from lib.predictivity_table import project
+from lib.readouts import project
 
 
 def answer_scores(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lib.evaluation import Cell
-from lib.predictivity_table import project
+from lib.cells import Cell
+from lib.readouts import project
 from lib.statistics import Floats, auroc
 
 SEED = 1_000

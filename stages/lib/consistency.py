@@ -16,7 +16,7 @@ import polars as pl
 
 from lib.agreement import cosine
 from lib.contrast import Inapplicable
-from lib.item_sums import Direction, Items, direction, inner, jackknifed
+from lib.item_sums import Direction, Items, direction, inner, jackknifed, sure
 from lib.material import Material, Rows
 from lib.recipes import Position, Recipe
 from lib.statistics import Floats, middle
@@ -87,6 +87,7 @@ AGREEMENT = {"prompt_set": pl.String, "position": pl.String, "family": pl.String
 AGREEMENT |= {f"other_{name}": kind for name, kind in AGREEMENT.items()}
 AGREEMENT |= dict.fromkeys(["cosine", "agreement", "low", "high"], pl.Float64)
 VARIANCE = {"prompt_set": pl.String, "source": pl.String, "compared": pl.Int64}
+VARIANCE |= {"items": pl.Int64}
 VARIANCE |= dict.fromkeys(["variance", "low", "high"], pl.Float64)
 
 
@@ -117,7 +118,8 @@ def variances(made: Sequence[Made], found: Floats, least: Floats, study: Items) 
 
     `prompt set`, `position` and `both`: between whole sets' vectors that differ in this. `letter`
     and `template`: between parts of one set's contrast pairs. `item`, `question` and `seed`: see
-    `by_the_draw`. `compared` counts pairs of vectors, or vectors.
+    `by_the_draw`. `compared` counts pairs of vectors, or vectors; those that are nothing but noise
+    are left out, and where all are, there is no number.
     """
     apart: dict[tuple[str | None, str], list[tuple[Floats, float]]] = {}
     for a, one in enumerate(made):
@@ -131,12 +133,16 @@ def variances(made: Sequence[Made], found: Floats, least: Floats, study: Items) 
                 apart.setdefault((of, name), []).append((1 - found[a, b], least[a, b]))
     rows = []
     for key, each in apart.items():
+        items = len({n for one in made if key[0] in (None, one.prompt_set) for n in one.of.items})
         known = [(values, error) for values, error in each if np.isfinite(values).all()]
-        if known:
+        if not known:
+            rows.append((*key, 0, items, np.nan, np.nan, np.nan))
+        else:
             values, errors = zip(*known, strict=True)
             # Errors of pairs that share vectors go together: their mean is the most there can be.
             mean = jackknifed(np.mean(values, axis=0), len(study.groups), float(np.mean(errors)))
-            rows.append((*key, len(known), *(float(x) for x in (mean.value, mean.low, mean.high))))
+            ends = (float(each) for each in (mean.value, mean.low, mean.high))
+            rows.append((*key, len(known), items, *ends))
     return pl.DataFrame(rows, schema=VARIANCE, orient="row")
 
 
@@ -159,11 +165,11 @@ def by_the_draw(of: Direction, study: Items) -> Floats:
     other questions about the same items; and, by the seed, another half of the questions.
 
     A vector's squared length exceeds what is found between items by all of its noise; how questions
-    about one item differ tells their part of it. All are unbiased, so they may pass 0 by chance.
+    about one item differ tells their part of it. All are unbiased, so they may pass 0 by chance, or
+    where a set is balanced within items; NaN where the vector may be nothing but noise.
     """
     (kind,) = of.kinds
-    squared = inner(of, of, study)
-    squared = np.where(squared > 0, squared, np.nan)
+    squared = sure(inner(of, of, study), of)
     n, number = kind.counts, kind.numbers
     within = kind.squares - (kind.sums**2).sum(1) / n
     question = study.without(within * np.where(n > 1, n / np.maximum(n - 1, 1), 0), of.items)
@@ -174,7 +180,7 @@ def by_the_draw(of: Direction, study: Items) -> Floats:
     return np.stack([noise - question, question, seed / number / squared])
 
 
-RELIABILITY = {"pairs": pl.Int64, "draws": pl.Int64}
+RELIABILITY = {"questions": pl.Int64, "items": pl.Int64, "pairs": pl.Int64, "draws": pl.Int64}
 RELIABILITY |= dict.fromkeys(["cosine", "low", "high"], pl.Float64)
 
 
@@ -196,5 +202,6 @@ def reliabilities(given: Material, layer: int, pairs: Sequence[int]) -> pl.DataF
             found.append(float(cosine(*(differences[half].mean(0) for half in halves))))
         if len(found) == HALVES:
             low, high = middle(np.array(found))
-            rows.append((n, HALVES, float(np.mean(found)), float(low), float(high)))
+            mean = float(np.mean(found))
+            rows.append((len(items), len(names), n, HALVES, mean, float(low), float(high)))
     return pl.DataFrame(rows, schema=RELIABILITY, orient="row")

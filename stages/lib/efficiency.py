@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from lib.cells import Cell
 from lib.contrast import Contrast, Inapplicable
-from lib.evaluation import Cell
 from lib.extraction import PAIRS_ONLY, steering_vector
 from lib.material import Material
-from lib.predictivity_table import project
+from lib.readouts import project
 from lib.recipes import Recipe
 from lib.refusal import Refusal
 from lib.statistics import Floats, auroc, middle

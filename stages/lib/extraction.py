@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from lib.contrast import Contrast, Floats, Inapplicable, Normalisation, normalised
 
@@ -83,6 +84,7 @@ def in_context_vector(contrast: Contrast) -> Floats:
 
 
 @method()
+@threadpool_limits.wrap(1, "blas")  # many small products, which threads only keep waiting
 def probe(contrast: Contrast) -> Floats:
     """Weights of a logistic regression on standardised states, in the states' own coordinates.
 
@@ -139,6 +141,7 @@ def leace(contrast: Contrast) -> Floats:
 
 
 @method(pairs_only=True)
+@threadpool_limits.wrap(1, "blas")  # as above
 def ccs(contrast: Contrast) -> Floats:
     """Contrast-consistent search (Burns et al. 2022, https://arxiv.org/abs/2212.03827).
 

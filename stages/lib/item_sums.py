@@ -167,16 +167,16 @@ def inner(one: Direction, two: Direction, study: Items) -> Floats:
 def angles(directions: Sequence[Direction], study: Items) -> tuple[Floats, Floats]:
     """(k, k, groups + 1): cosines between what k directions estimate; may pass 1 by chance.
 
-    NaN where a direction is nothing but noise. The last axis is that of `inner`. And (k, k): the
-    least error that each has, see `least_error`.
+    NaN where a direction is nothing but noise (see `sure`). The last axis is that of `inner`. And
+    (k, k): the least error that each has, see `least_error`.
     """
     k = len(directions)
     products = np.empty((k, k, int(study.groups.max()) + 2))
     for a in range(k):
         for b in range(a, k):
             products[a, b] = products[b, a] = inner(directions[a], directions[b], study)
-    squares = products[np.arange(k), np.arange(k)]  # (k, groups + 1)
-    lengths = np.sqrt(np.where(squares > 0, squares, np.nan))
+    squares = [sure(products[a, a], directions[a]) for a in range(k)]
+    lengths = np.sqrt(np.reshape(squares, (k, -1)))
     cosines = products / lengths[:, None] / lengths[None]
     pulls = [each.pulls / length for each, length in zip(directions, lengths[:, 0], strict=True)]
     least = np.zeros((k, k))
@@ -185,6 +185,13 @@ def angles(directions: Sequence[Direction], study: Items) -> tuple[Floats, Float
             items = directions[a].items, directions[b].items
             least[a, b] = least[b, a] = least_error(pulls[a], pulls[b], items, cosines[a, b, 0])
     return cosines, least
+
+
+def sure(squares: Floats, of: Direction) -> Floats:
+    """Squared lengths (groups + 1,) of a direction, or NaN where it may be nothing but noise: where
+    the interval of its squared length holds 0."""
+    low = jackknifed(squares, len(of.items)).low
+    return squares if low > 0 and squares.min() > 0 else np.full_like(squares, np.nan)
 
 
 def least_error(one: Floats, two: Floats, items: tuple[Indices, Indices], cosine: float) -> float:

@@ -10,8 +10,10 @@ import polars as pl
 from lib import (
     average_precision,
     calibration,
-    evaluation,
+    cells,
+    measures,
     predictivity_table,
+    readouts,
     sign_flips,
     statistics,
 )
@@ -22,7 +24,16 @@ from lib.remembered import code, digest, place
 from lib.sign_flips import Flips, dealt_signs
 
 SEED = 0
-CODE = code(average_precision, calibration, evaluation, predictivity_table, sign_flips, statistics)
+CODE = code(
+    average_precision,
+    calibration,
+    cells,
+    measures,
+    predictivity_table,
+    readouts,
+    sign_flips,
+    statistics,
+)
 """Where it stands how a vector is measured."""
 
 

@@ -29,11 +29,13 @@ def variance_by_source(variance: pl.DataFrame, title: str) -> Figure:
     axis = figure.subplots()
     figure.suptitle(title, fontsize=10)
     for n, name in enumerate(sets):
-        held = variance.filter(pl.col("prompt_set").eq_missing(name))
+        known = pl.col("compared") > 0
+        held = variance.filter(pl.col("prompt_set").eq_missing(name), known)
         y = np.array([sources.index(each) for each in held["source"]])
         y = y + (n - (len(sets) - 1) / 2) * 0.14
         columns = ("variance", "low", "high")
-        points_with_intervals(axis, y, held, columns, n, name or "between sets")
+        about = f"{name or 'between sets'} ({held['items'].max() or 0} items)"
+        points_with_intervals(axis, y, held, columns, n, about)
     axis.set_yticks(range(len(sources)), sources)
     axis.invert_yaxis()
     axis.set_xscale("symlog", linthresh=0.01)
@@ -55,7 +57,8 @@ def reliability_by_pairs(reliability: pl.DataFrame, title: str) -> Figure:
     figure.suptitle(f"{title}\nmean and middle 95% of {draws} draws", fontsize=10)
     for n, name in enumerate(sets):
         held = reliability.filter(pl.col("prompt_set") == name)
-        line_with_band(axis, held, ("pairs", "cosine", "low", "high"), n, name)
+        about = f"{name}\n{held['questions'][0]} questions, {held['items'][0]} items"
+        line_with_band(axis, held, ("pairs", "cosine", "low", "high"), n, about)
     chance_line(axis, 0.0)
     axis.set_xscale("log", base=2)
     axis.set_ylim(-1.02, 1.02)
@@ -91,7 +94,9 @@ def tenses_by_layer(agreement: pl.DataFrame, readings: pl.DataFrame, title: str)
                 n += 1
         chance_line(below)
         below.set_ylim(-0.02, 1.02)
-        below.set_title(f"{family}: what each of them reads", fontsize=9)
+        counts = readings.filter(pl.col("family") == family).head(1)
+        of = "".join(f"n = {c['n']} in {c['items']} items" for c in counts.iter_rows(named=True))
+        below.set_title(f"{family}: what each of them reads\n{of}", fontsize=9)
         below.set_xlabel("layer (block, from 0)")
         below.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0][0].set_ylabel("cosine, 95% interval")

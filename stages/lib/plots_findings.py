@@ -35,7 +35,8 @@ def best_against_chance(
     if rows:
         y = np.arange(len(rows))
         low, high = held["chance_low"].to_numpy(), held["chance_high"].to_numpy()
-        axis.barh(y, high - low, left=low, height=0.55, color=NULL, label="shuffled pairs, 95%")
+        null = {"color": NULL, "edgecolor": NULL, "linewidth": 2, "label": "shuffled pairs, 95%"}
+        axis.barh(y, high - low, left=low, height=0.55, **null)
         points_with_intervals(
             axis, y, held, ("auroc", "low", "high"), 0, "the choice, 95% interval"
         )

@@ -23,7 +23,8 @@ def about_to_and_just_did(agreement: pl.DataFrame) -> pl.DataFrame:
     """Those rows of `agreements` that hold the end of the prompt against the (forced) answer, the
     first always `ABOUT_TO`; of sets of one family each, within that family and across.
 
-    Intervals are widened so as to hold for all layers at once (Sidak).
+    Intervals are widened so as to hold for all layers at once (Sidak). Where a direction may be
+    nothing but noise there is no cosine.
     """
     other = {name: f"other_{name}" for name in ("prompt_set", "position", "family")}
     swapped = agreement.rename(other | {to: name for name, to in other.items()})
@@ -34,11 +35,12 @@ def about_to_and_just_did(agreement: pl.DataFrame) -> pl.DataFrame:
         float(ndtri((1 + LEVEL ** (1 / layers)) / 2) / ndtri((1 + LEVEL) / 2)) if layers else 1.0
     )
     ends = [
-        (pl.col("agreement") + (pl.col(end) - pl.col("agreement")) * wider).alias(end)
+        (pl.col("agreement") + (pl.col(end) - pl.col("agreement")) * wider)
+        .fill_nan(None)
+        .alias(end)
         for end in ("low", "high")
     ]
     return both.with_columns(ends).filter(
-        pl.col("agreement").is_not_nan(),
         pl.col("position") == ABOUT_TO,
         pl.col("other_position") == JUST_DID,
         pl.col("family").fill_null("") != "",
@@ -48,7 +50,7 @@ def about_to_and_just_did(agreement: pl.DataFrame) -> pl.DataFrame:
 
 
 def surest(held: pl.DataFrame) -> dict[str, float]:
-    """The row whose interval begins highest."""
+    """The row whose interval begins highest; any, where none has one."""
     return held.sort("low", descending=True, nulls_last=True, maintain_order=True).row(
         0, named=True
     )

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from lib.answers import find_answer
 from lib.comparison import auroc_difference
-from lib.predictivity_table import RANDOM_DIRECTIONS, project
 from lib.question import Row
+from lib.readouts import RANDOM_DIRECTIONS, project
 from lib.statistics import Estimate, Floats, auroc, clustered_auroc, middle
 from lib.text_odds import joined, text_odds
 

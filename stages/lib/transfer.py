@@ -9,8 +9,8 @@ import polars as pl
 
 from lib.agreement import cosine
 from lib.cell_files import EVERY_SOURCE
-from lib.evaluation import Cell
-from lib.predictivity_table import project
+from lib.cells import Cell
+from lib.readouts import project
 from lib.statistics import Floats, clustered_auroc, midranks, students_t
 
 SCHEMA = {"method": pl.String, "prompt_set": pl.String, "family": pl.String, "source": pl.String}

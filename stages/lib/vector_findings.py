@@ -20,6 +20,7 @@ SOURCES = {
     "seed": "another half of the questions",
 }
 """What two vectors may differ in, as in `lib.consistency`."""
+ONLY_NOISE = "only noise"
 
 
 def variance_section(variance: pl.DataFrame, layer: int) -> str:
@@ -27,7 +28,9 @@ def variance_section(variance: pl.DataFrame, layer: int) -> str:
     held = variance.filter(pl.col("layer") == layer)
     sets = [name for name in held["prompt_set"].unique(maintain_order=True) if name is not None]
     cell = {
-        (row["source"], row["prompt_set"]): interval(row["variance"], row["low"], row["high"])
+        (row["source"], row["prompt_set"]): (
+            interval(row["variance"], row["low"], row["high"]) if row["compared"] else ONLY_NOISE
+        )
         for row in held.iter_rows(named=True)
     }
     rows = [
@@ -39,7 +42,8 @@ def variance_section(variance: pl.DataFrame, layer: int) -> str:
         f"**What makes vectors differ** (mean differences, layer {layer}): half the mean squared "
         "distance of two vectors of length one that differ in one thing alone (0: the same, 1: "
         "orthogonal, 2: opposite; noise taken out, so that it may pass 0 by chance; the last three "
-        "are that noise, of sets as large as they are):"
+        "are that noise, of sets as large as they are; a vector that may be nothing else is left "
+        "out):"
     )
     return "\n\n".join([about, markdown_table(["made from", "between sets", *sets], rows)])
 
@@ -98,14 +102,9 @@ def tenses_section(agreement: pl.DataFrame, read: pl.DataFrame) -> str:
     if not len(agreement):
         return ""
     within = agreement.filter(pl.col("family") == pl.col("other_family"))
-    across = agreement.filter(pl.col("family") != pl.col("other_family"))
     lines = [
         f"- **{family}**: {one_or_two(held)}"
         for (family,), held in within.group_by("family", maintain_order=True)
-    ]
-    lines += [
-        f"- {family} about to, {other} just did: {one_or_two(held)}"
-        for (family, other), held in across.group_by("family", "other_family", maintain_order=True)
     ]
     about = (
         "**About to be sycophantic, or just was**: the mean difference at the prompt's end of "
@@ -113,7 +112,11 @@ def tenses_section(agreement: pl.DataFrame, read: pl.DataFrame) -> str:
         "One direction where their cosine without noise is above 0.5 in its whole interval, two "
         "where it is below (intervals hold for all layers at once, 95%):"
     )
-    parts = [about, "\n".join(lines)]
+    across = (
+        'Within families and across, "about to" (rows) against "just did" (columns), at the layer '
+        "where they agree most surely:"
+    )
+    parts = [about, "\n".join(lines), across, across_families(agreement)]
     rows = []
     for (family,), held in read.group_by("family", maintain_order=True):
         layer = surest(within.filter(pl.col("family") == family))["layer"]
@@ -135,9 +138,26 @@ def tenses_section(agreement: pl.DataFrame, read: pl.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
+def across_families(agreement: pl.DataFrame) -> str:
+    """The cosines of every family's "about to" with every family's "just did"."""
+    cell = {}
+    for key, held in agreement.group_by("family", "other_family", maintain_order=True):
+        best = surest(held)
+        if best["low"] is not None:
+            value = interval(best["agreement"], best["low"], best["high"])
+            cell[key] = f"{value}, layer {best['layer']}"
+    families = agreement["family"].unique(maintain_order=True).to_list()
+    rows = [
+        [row, *(cell.get((row, column), ONLY_NOISE) for column in families)] for row in families
+    ]
+    return markdown_table(["about to", *families], rows)
+
+
 def one_or_two(held: pl.DataFrame) -> str:
     """In how many directions two tenses are planted, layer by layer."""
     best = surest(held)
+    if best["low"] is None:
+        return f"{ONLY_NOISE}."
     parts = [
         f"{words} at {layers_in_words(held.filter(fit)['layer'])}"
         for words, fit in (
