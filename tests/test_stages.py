@@ -24,6 +24,12 @@ ANTHROPIC = {
 }
 
 
+PICTURES = (
+    *("layers", "variants", "cosine", "best", "adds", "moves", "transfer", "efficiency"),
+    *("variance", "reliability", "tokens", "tenses"),
+)
+
+
 def test_the_study_leaves_every_file_of_the_design(finished_study):
     found = {
         str(path.relative_to(finished_study))
@@ -42,9 +48,13 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         "data/labels/tiny/pairs.differ.csv",
         "data/labels/tiny/held_out.parquet",
         "data/labels/tiny/held_out.differ.csv",
+        "reports/consistency/tiny.agreement.csv",
+        "reports/consistency/tiny.json",
+        "reports/consistency/tiny.reliability.csv",
+        "reports/consistency/tiny.variance.csv",
         "reports/efficiency/tiny.csv",
         "reports/gain/tiny.csv",
-        "reports/plots/tiny_efficiency.png",
+        *(f"reports/plots/tiny_{name}.png" for name in PICTURES),
         "reports/labels/tiny/pairs.json",
         "reports/labels/tiny/pairs.ways.csv",
         "reports/labels/tiny/pairs.explained.csv",
@@ -63,10 +73,7 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         "reports/scores/tiny/pairs.parquet",
         "reports/predictivity/tiny/pairs/mean_difference.json",
         "reports/predictivity/tiny/pairs/random.json",
-        "reports/plots/tiny_layers.png",
-        "reports/plots/tiny_variants.png",
-        "reports/plots/tiny_cosine.png",
-        "reports/plots/tiny_transfer.png",
+        "reports/tokens/tiny.csv",
         "reports/transfer/tiny.csv",
         "reports/transfer/tiny.json",
         "reports/variation.csv",

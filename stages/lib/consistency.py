@@ -169,12 +169,13 @@ def by_the_draw(of: Direction, study: Items) -> Floats:
     where a set is balanced within items; NaN where the vector may be nothing but noise.
     """
     (kind,) = of.kinds
-    squared = sure(inner(of, of, study), of)
+    unbiased = sure(inner(of, of, study), of)
+    squared = unbiased * (of.lengths / of.lengths[0]) ** 2  # a length is not known for sure either
     n, number = kind.counts, kind.numbers
     within = kind.squares - (kind.sums**2).sum(1) / n
     question = study.without(within * np.where(n > 1, n / np.maximum(n - 1, 1), 0), of.items)
     question = question / number**2 / squared
-    noise = (of.vectors**2).sum(1) / squared - 1
+    noise = ((of.vectors**2).sum(1) - unbiased) / squared
     whole = (kind.totals**2).sum(1) / number
     seed = (study.without(kind.squares_with_letters, of.items) - whole) / (number - 1)
     return np.stack([noise - question, question, seed / number / squared])

@@ -60,6 +60,8 @@ class Kind:
     """(groups + 1, d_model): over all items, and without each group of them."""
     numbers: Floats
     """(groups + 1,) how many answers."""
+    along: Floats
+    """(groups + 1,) the sum of how far answers lie along the vector, before that was evened out."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ class Direction:
         """(groups + 1, d_model): from all items, and without each group of them."""
         means = [kind.sign * kind.totals / kind.numbers[:, None] for kind in self.kinds]
         return np.sum(means, axis=0)
+
+    @property
+    def lengths(self) -> Floats:
+        """(groups + 1,) of the vector, if its length were not evened out."""
+        return np.sum([kind.sign * kind.along / kind.numbers for kind in self.kinds], axis=0)
 
     @property
     def pulls(self) -> Floats:
@@ -134,6 +141,9 @@ def direction(
                 ).astype(float),
                 totals=study.without(sums, items),
                 numbers=study.without(counts, items),
+                along=study.without(
+                    np.bincount(at, group.states @ along, len(names)).astype(float), items
+                ),
             )
         )
     return Direction(items, tuple(kinds))
@@ -214,14 +224,15 @@ def least_error(one: Floats, two: Floats, items: tuple[Indices, Indices], cosine
 def jackknifed(values: Floats, items: int, least: float = 0.0) -> Estimate:
     """95% intervals of statistics (..., groups + 1): of all items, and without each group of them.
 
-    Student's t with one degree of freedom less than there are `items`, or groups of them; with a
-    standard error of at `least` so much.
+    Student's t with one degree of freedom less than there are `items`, or groups of them. Given the
+    error of the second order, `least`, which the jackknife counts twice (Efron and Stein 1981), it
+    counts once, and in any case once.
     """
     value, without = values[..., 0], values[..., 1:]
     n = without.shape[-1]
     spread = ((without - without.mean(-1, keepdims=True)) ** 2).sum(-1)
-    error = np.maximum(np.sqrt((n - 1) / n * spread), least)
-    reach = students_t(max(min(items, n) - 1, 1)) * error
+    square = np.maximum((n - 1) / n * spread - least**2, least**2)
+    reach = students_t(max(min(items, n) - 1, 1)) * np.sqrt(square)
     return Estimate(value, value - reach, value + reach)
 
 

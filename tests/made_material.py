@@ -1,0 +1,41 @@
+"""Material for vectors, of states that a test makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lib.activation_shards import Origin, write_shard
+from lib.material import Material
+
+
+def made_material(
+    folder: Path,
+    states: Mapping[str, np.ndarray],
+    items: Sequence[str] | np.ndarray,
+    letters: Sequence[str] | np.ndarray | None = None,
+    labels: np.ndarray | None = None,
+    families: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
+) -> Material:
+    """One layer of `states` (n, d_model) at each position; a question's other letter is swapped."""
+    n, width = next(iter(states.values())).shape
+    folder.mkdir(parents=True, exist_ok=True)
+    origin = Origin("m", "r", "float32", width, 1, "t")
+    ids = [f"q{k}" for k in range(n)]
+    held = {name: (ids, each[None].astype(np.float32)) for name, each in states.items()}
+    write_shard(folder / "shard-00000.parquet", held, origin)
+    matching = np.full(n, "") if letters is None else np.array(letters)
+    return Material(
+        folder,
+        origin,
+        labels=np.full(n, np.nan) if labels is None else labels,
+        items=np.array(items),
+        matching=matching,
+        not_matching=np.where(matching == "", "", np.where(matching == "A", "B", "A")),
+        said=matching,
+        families=np.full(n, "f") if families is None else np.array(families),
+        sources=np.full(n, "s") if sources is None else np.array(sources),
+    )
