@@ -55,9 +55,8 @@ class Flips:
     ) -> Floats:
         """The statistics of `scores` (k, n), each a read-out of the vector in `names` (k,)."""
         pulls = item_pulls(scores, labels, clusters, self.items)
-        by_chance = np.abs(pulls @ self.signs)
         for name in dict.fromkeys(names):
-            own = by_chance[[each == name for each in names]].max(0)
+            own = largest_of(pulls[[each == name for each in names]], self.signs)
             self.largest[name] = np.maximum(self.largest.get(name, 0.0), own)
         return statistics_of(pulls)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -11,6 +11,11 @@ from lib.statistics import Estimate, simultaneous
 
 EXPLAINED = 0.5
 """The share of the labels' variance from which on something is said to explain them."""
+OF_FAMILIES = ("opinion_auroc", "misconception_auroc")
+SIDES = [
+    (made, read) for made in ("about_to", "just_did") for read in ("before_the_answer", "after_it")
+]
+"""What reads what in reports/controls.json: a tense, and the side of the answer."""
 RANGES = {"random": "random directions, 95%", "shuffled": "shuffled labels, 95%"}
 NULLS = {
     "letter_auroc": "the letter alone",
@@ -167,28 +172,39 @@ def variants_table(held: pl.DataFrame, together: int) -> str:
 
 def controls_section(controls: dict[str, dict[str, float]]) -> str:
     """What is known of the organisms, and whether the study found it."""
-    rows = [
-        [
-            organism,
-            f"{found['planted_cosine']:.2f}",
-            *(
-                interval(*(found[f"{family}_auroc{end}"] for end in ("", "_low", "_high")))
-                for family in ("opinion", "misconception")
-            ),
-        ]
+
+    def areas(found: dict[str, float], names: Iterable[str]) -> list[str]:
+        ends = ("", "_low", "_high")
+        return [interval(*(found[f"{name}{end}"] for end in ends)) for name in names]
+
+    families = [
+        [organism, f"{found['planted_cosine']:.2f}", *areas(found, OF_FAMILIES)]
         for organism, found in controls.items()
     ]
-    header = [
-        "organism",
-        "cosine with the planted direction",
-        "opinion AUROC",
-        "misconception AUROC",
-    ]
+    across = ["tenses_cosine", *(f"{made}_{read}_auroc" for made, read in SIDES)]
+    tenses = [[organism, *areas(found, across)] for organism, found in controls.items()]
     return "\n\n".join(
         [
             "## Controls: models whose cause of sycophancy is known",
-            "Vectors come from opinions only. In `one_cause` misconceptions have the same cause, "
-            "so they must be predicted; in `two_causes` another, so they must not be.",
-            markdown_table(header, rows),
+            "Vectors come from opinions only, from answers put into the model's mouth. In "
+            "`one_cause` misconceptions have the same cause, so they must be predicted; in "
+            "`two_causes` another, so they must not be. In `two_tenses` what the model just did "
+            "has another direction than what it is about to do, so that these vectors need not "
+            "predict anything before the answer.",
+            markdown_table(
+                [
+                    "organism",
+                    "cosine with the planted direction",
+                    "opinion AUROC",
+                    "misconception AUROC",
+                ],
+                families,
+            ),
+            '"About to" and "just did", on opinions, where they are planted: the cosine of the two '
+            "without noise, and the AUROC of either, before the answer and after it. One direction "
+            "in the first two organisms, two in the third:",
+            markdown_table(
+                ["organism", "cosine", *(f"{m} {r}".replace("_", " ") for m, r in SIDES)], tenses
+            ),
         ]
     )
