@@ -36,6 +36,8 @@ STEPS = 16 + 2 + 1 + 12
 """Small passes after the prompt: the continuation, two forced answers, the continuation's states,
 other wordings of two answers."""
 POSITIONS = 5
+EVALUATED, KEPT_TOKENS = 2400, 6
+"""Of these, the states at so many tokens of the answer are kept too, at most."""
 EFFICIENCY = 0.4
 
 
@@ -62,7 +64,7 @@ def main() -> None:
         layers, width = config.num_hidden_layers, config.hidden_size
         heads = config.num_key_value_heads or config.num_attention_heads
         per_token = 2 * 2 * layers * heads * (width // config.num_attention_heads)
-        disk = 2 * QUESTIONS * POSITIONS * layers * width
+        disk = 2 * (QUESTIONS * POSITIONS + EVALUATED * KEPT_TOKENS) * layers * width
         for gpu in GPUS:
             # Two caches (prompt; continuation) and, while one grows, its old copy of one layer;
             # activations of the widest multiplication.
