@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 
 from lib.agreement import covariance
 from lib.cells import Cell
+from lib.findings import transfer_section
 from lib.statistics import auroc
 from lib.transfer import SCHEMA, foretold, own_sets, transfer_at
 from lib.variation import jackknife, parts, variation
@@ -60,6 +61,21 @@ def test_the_matrix_tells_one_cause_from_two():
         assert row["auroc"] == pytest.approx(0.5, abs=0.1)
         read = [states[cells[family, "all"].rows] @ vectors[each, "m"] for each in ("a", "c")]
         assert row["mahalanobis"] == pytest.approx(np.corrcoef(*read)[0, 1])
+
+
+def test_a_family_without_vectors_of_its_own_is_read_all_the_same():
+    draw = np.random.default_rng(6)
+    states, labels = draw.normal(size=(60, 4)), np.arange(60) % 2
+    items = np.array([f"i{k}" for k in range(60)])
+    cells = {("g", "all"): Cell("g", "all", "test", np.arange(60), labels, items, 0.0, {})}
+    vectors = {("a", "m"): draw.normal(size=4)}
+    metrics = {("g", "all"): covariance(states)}
+    (row,) = transfer_at(vectors, {("f", "all"): "a"}, cells, states, metrics).to_dicts()
+    assert row["auroc"] == pytest.approx(float(auroc(states @ vectors["a", "m"], labels)))
+    assert not row["own"]
+    assert np.isnan([row["cosine"], row["mahalanobis"]]).all()
+    said = transfer_section(pl.DataFrame([row]), {}, "m, layer 0")
+    assert said.splitlines()[-1].endswith("] |")  # and no angle
 
 
 def test_a_source_without_a_set_of_its_own_is_held_against_its_familys():

@@ -137,7 +137,8 @@ def transfer_section(transfer: pl.DataFrame, told: Mapping[str, float], at: str)
             c = cell[name, family]
             area = interval(c["auroc"], c["auroc_low"], c["auroc_high"])
             angles = "own" if c["own"] else f"{shown(c['cosine'])}, {shown(c['mahalanobis'])}"
-            row.append(f"{area} ({angles})")
+            known = c["own"] or c["cosine"] == c["cosine"]
+            row.append(f"{area} ({angles})" if known else area)
         rows.append(row)
     about = (
         f"**Where vectors carry over** ({at}): AUROC on `test`, and in brackets the cosine with "

@@ -65,7 +65,8 @@ def transfer_matrix(transfer: pl.DataFrame, title: str) -> Figure:
     for row in transfer.iter_rows(named=True):
         place = sets.index(row["prompt_set"]), families.index(row["kind"])
         areas[place] = row["auroc"]
-        angles = f"cosine {row['cosine']:.2f}, {row['mahalanobis']:.2f}"
+        known = row["cosine"] == row["cosine"]  # not where the family has no vector of its own
+        angles = f"cosine {row['cosine']:.2f}, {row['mahalanobis']:.2f}" if known else ""
         axis.text(
             place[1],
             place[0],

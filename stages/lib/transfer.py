@@ -48,17 +48,15 @@ def transfer_at(
     comes from (a source without one has its family's); `cells` are the answers of each kind, among
     those with `states` (N, d_model); `metrics` the covariance (d_model, d_model) of their states.
     Beside the AUROC of the set's vector stands its angle with the kind's own vector by the same
-    method.
+    method, or NaN where there is none.
     """
     rows = []
     for (name, method), vector in vectors.items():
         read = project(states, vector[None])[0]
         for (family, source), cell in cells.items():
             home = own.get((family, source), own.get((family, EVERY_SOURCE)))
-            if home is None or (home, method) not in vectors:
-                continue
             area = clustered_auroc(read[:, cell.rows], cell.labels, cell.items)
-            there = vectors[home, method]
+            there = vectors.get((home or "", method), np.full_like(vector, np.nan))
             rows.append(
                 {
                     "method": method,
