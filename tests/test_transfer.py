@@ -106,6 +106,7 @@ def test_what_cosines_foretell_is_spearmans_correlation_by_method():
             "family": "f",
             "source": "all",
             "own": k == 0,
+            "items_of_rarer": 9,
             "auroc": 0.5 + 0.3 * cosine + 0.1 * draw.normal(),
             "cosine": cosine,
         }

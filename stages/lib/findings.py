@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from lib.cell_files import kind
+from lib.statistics import Estimate, simultaneous
 from lib.summary import interval, markdown_table, shown
 
 
@@ -129,6 +130,13 @@ def transfer_section(transfer: pl.DataFrame, told: Mapping[str, float], at: str)
     """Sets x families of one method at one layer, and what cosines foretell. `at` says which."""
     transfer = transfer.with_columns(kind())
     families = transfer["kind"].unique(maintain_order=True).to_list()
+    area = simultaneous(
+        Estimate(*(transfer[end].to_numpy() for end in ("auroc", "auroc_low", "auroc_high"))),
+        transfer["items_of_rarer"].to_numpy(),
+        len(transfer),
+    )
+    ends = (pl.Series("auroc_low", area.low), pl.Series("auroc_high", area.high))
+    transfer = transfer.with_columns(*ends)
     cell = {(row["prompt_set"], row["kind"]): row for row in transfer.iter_rows(named=True)}
     rows = []
     for name in transfer["prompt_set"].unique(maintain_order=True):
@@ -142,7 +150,8 @@ def transfer_section(transfer: pl.DataFrame, told: Mapping[str, float], at: str)
         rows.append(row)
     about = (
         f"**Where vectors carry over** ({at}): AUROC on `test`, and in brackets the cosine with "
-        "the column's own vector, Euclidean and Mahalanobis:"
+        "the column's own vector, Euclidean and Mahalanobis (intervals hold the truth of all cells "
+        "at once):"
     )
     parts = [about, markdown_table(["made from", *families], rows)]
     if "cosine" in told and "mahalanobis" in told:
@@ -152,6 +161,7 @@ def transfer_section(transfer: pl.DataFrame, told: Mapping[str, float], at: str)
         )
         parts.append(
             "Over all methods and layers, the AUROC goes with the Euclidean cosine by a rank "
-            f"correlation of {plain}, with the Mahalanobis cosine by {metric}."
+            f"correlation of {plain}, with the Mahalanobis cosine by {metric} (intervals over "
+            "methods, which share their answers: they are too narrow)."
         )
     return "\n\n".join(parts)

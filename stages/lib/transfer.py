@@ -11,10 +11,10 @@ from lib.agreement import cosine
 from lib.cell_files import EVERY_SOURCE
 from lib.cells import Cell
 from lib.readouts import project
-from lib.statistics import Floats, clustered_auroc, midranks, students_t
+from lib.statistics import Floats, clustered_auroc, items_of_rarer, midranks, students_t
 
 SCHEMA = {"method": pl.String, "prompt_set": pl.String, "family": pl.String, "source": pl.String}
-SCHEMA |= {"own": pl.Boolean}
+SCHEMA |= {"own": pl.Boolean, "items_of_rarer": pl.Int64}
 SCHEMA |= dict.fromkeys(["auroc", "auroc_low", "auroc_high", "cosine", "mahalanobis"], pl.Float64)
 
 
@@ -64,6 +64,7 @@ def transfer_at(
                     "family": family,
                     "source": source,
                     "own": name == home,
+                    "items_of_rarer": items_of_rarer(cell.labels, cell.items),
                     "auroc": float(area.value[0]),
                     "auroc_low": float(area.low[0]),
                     "auroc_high": float(area.high[0]),
