@@ -60,7 +60,7 @@ def read_value(key: str, path: Path = PARAMS) -> Any:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = YAML(typ="safe").load(path)
+        found = YAML(typ="safe", pure=True).load(path)  # the C parser stumbles over URLs
     except OSError:
         raise Refusal(f"{path}: not found; run this from the top of the repository") from None
     except YAMLError as error:
