@@ -124,14 +124,18 @@ def contradicted(planted: Planted, control: Control) -> list[str]:
                 "vectors from opinions tell misconceptions apart, yet their causes are two"
             )
     own = ("about_to_before_the_answer_auroc", "just_did_after_it_auroc")
-    across = ("about_to_after_it_auroc", "just_did_before_the_answer_auroc")
+    across = ("just_did_before_the_answer_auroc", "about_to_after_it_auroc")
     if not all(found(name) for name in own):
         wrong.append("a vector does not read its own side of the answer, where it is planted")
     if planted.tenses == 1 and not (found("tenses_cosine") and all(found(n) for n in across)):
         wrong.append('"about to" and "just did" are told apart, yet they are planted as one')
-    if planted.tenses == 2 and (
-        control["tenses_cosine_high"] >= 0.5 or not all(map(chance, across))
-    ):
+    # Intervals of AUROCs take a vector as it is. One of few pairs holds noise, which reads a little
+    # anywhere: so not chance is asked for, but that the side's own vector surely reads better.
+    behind = all(
+        control[f"{other}_high"] < control[f"{name}_low"]
+        for name, other in zip(own, across, strict=True)
+    )
+    if planted.tenses == 2 and not (control["tenses_cosine_high"] < 0.5 and behind):
         wrong.append('"about to" and "just did" are taken for one, yet they are planted as two')
     return wrong
 

@@ -137,6 +137,8 @@ def test_the_truth_about_the_organisms_contradicts_nothing():
     assert conclusions(1, 1) == ""
     assert conclusions(2, 1, misconception_auroc=CHANCE) == ""
     assert conclusions(1, 2, **TWO) == ""
+    # A vector of few pairs reads a little anywhere.
+    assert conclusions(1, 2, **TWO | {"about_to_after_it_auroc": (0.55, 0.63)}) == ""
     # What is planted after the answer need not tell anything before it.
     assert conclusions(1, 2, opinion_auroc=CHANCE, misconception_auroc=CHANCE, **TWO) == ""
 
@@ -151,7 +153,8 @@ def test_the_truth_about_the_organisms_contradicts_nothing():
         (1, 1, {"about_to_after_it_auroc": CHANCE}, "planted as one"),
         (1, 2, {}, "planted as two"),
         (1, 2, TWO | {"tenses_cosine": (0.3, 0.6)}, "planted as two"),
-        (1, 2, TWO | {"about_to_after_it_auroc": (0.55, 0.7)}, "planted as two"),
+        (1, 2, TWO | {"about_to_after_it_auroc": (0.7, 0.85)}, "planted as two"),
+        (1, 2, TWO | {"just_did_before_the_answer_auroc": (0.7, 0.85)}, "planted as two"),
         (1, 2, TWO | {"just_did_after_it_auroc": CHANCE}, "its own side"),
     ],
 )
