@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study test check public grade judge clean-work
+.PHONY: study test check public grade judge bench clean-work
 
 study: .venv/installed
 	dvc repro
@@ -23,6 +23,16 @@ grade: .venv/installed
 
 judge: .venv/installed
 	python stages/judge.py $(MODEL) $(SET) $(JUDGE)
+
+# How fast states are had, beside other libraries, which get an environment of their own.
+PEERS := .work/peers/installed
+bench: .venv/installed $(PEERS)
+	python benchmarks/extraction.py --peers .work/peers/bin/python
+
+$(PEERS):
+	$(PYTHON) -m venv .work/peers
+	.work/peers/bin/python -m pip install --quiet torch==2.13.0 steering-vectors==0.12.2 repeng==0.4.0
+	@touch $@
 
 # What was computed before and is kept in .work; all of it can be made anew.
 clean-work:

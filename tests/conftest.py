@@ -42,7 +42,7 @@ prompt_set:
   public: {sources: {survey: 5}, splits: [extract, select, test]}
 model:
   tiny: {dtype: float32, device: cpu}
-reading: {batch_size: 8, padding_side: left, max_new_tokens: 4, stop: answer, tokens: [1, 2]}
+reading: {max_new_tokens: 4, stop: answer, tokens: [1, 2]}
 labels: {told_by: logprob}
 scoring: {memory_mb: 64}
 selection: {studies: 20, deals: 99}

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from lib.activation_shards import Origin, read_origin, read_states, write_shard
+from lib.activation_shards import (
+    Origin,
+    gather_shards,
+    read_blocks,
+    read_origin,
+    read_states,
+    write_shard,
+)
 from lib.refusal import Refusal
 
 POSITIONS = ("prompt", "matching")
@@ -51,8 +59,48 @@ def test_reading_a_layer_reads_no_other_layers_bytes(tmp_path):
     before = read_states(tmp_path, 5, "matching").values
     path.write_bytes(spoiled)
     np.testing.assert_array_equal(read_states(tmp_path, 5, "matching").values, before)
-    with pytest.raises(Refusal, match=r"shard-00000\.parquet: not a readable activation shard"):
+    with pytest.raises(Refusal, match="layer 4, matching: expected finite numbers"):
         read_states(tmp_path, 4, "matching")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_any_parquet_reader_finds_the_same_states(tmp_path, dtype):
+    states, _ = write(tmp_path, dtype, rows=700, width=64)
+    table = pl.read_parquet(tmp_path / "shard-00001.parquet")
+    held = table.filter(pl.col("position") == "matching")["layer_02"].to_list()
+    raw = np.frombuffer(b"".join(held), np.uint16 if dtype == "bfloat16" else np.float32)
+    floats = (raw.astype(np.uint32) << 16).view(np.float32) if dtype == "bfloat16" else raw
+    np.testing.assert_array_equal(floats.reshape(700, 64), states[1, 2])
+
+
+def test_states_come_a_shard_at_a_time(tmp_path):
+    write(tmp_path)
+    blocks = list(read_blocks(tmp_path, 1, "prompt"))
+    assert [len(block.ids) for block in blocks] == [5, 5]
+    whole = read_states(tmp_path, 1, "prompt")
+    np.testing.assert_array_equal(np.concatenate([b.values for b in blocks]), whole.values)
+
+
+def test_a_shard_that_was_written_anew_in_another_layout_is_refused(tmp_path):
+    write(tmp_path)
+    path = tmp_path / "shard-00000.parquet"
+    pq.write_table(pq.read_table(path), path, compression="zstd")
+    with pytest.raises(Refusal, match="expected one uncompressed page a layer and position"):
+        read_states(tmp_path, 0, "prompt")
+
+
+def test_gathered_rows_are_those_of_the_shards_in_the_order_asked_for(tmp_path):
+    write(tmp_path)
+    paths = sorted(tmp_path.iterdir())
+    wanted = ["1-3", "0-2", "0-0", "1-1"]
+    (tmp_path / "new").mkdir()
+    gather_shards(tmp_path / "new/shard-00000.parquet", paths, wanted)
+    for position in POSITIONS:
+        for layer in range(3):
+            found, every = (read_states(at, layer, position) for at in (tmp_path / "new", tmp_path))
+            assert found.ids == wanted
+            places = [every.ids.index(each) for each in wanted]
+            np.testing.assert_array_equal(found.values, every.values[places])
 
 
 def test_a_truncated_shard_is_refused_by_name(tmp_path):

@@ -11,30 +11,24 @@ import torch
 from plain_pass import continuation_of, final_norm, hidden_states, logprob_of
 from tiny_models import CONFIGS, drawn_rows, rows, tiny
 from torch import nn
-from tqdm import tqdm
 from transformers import AutoModelForCausalLM, MambaConfig
 
 from lib.labels import WAYS
 from lib.likelihoods import likelihoods, without_user
-from lib.model_pass import ReadingSettings, length_sorted_batches, read_batch, token_position
+from lib.model_pass import ReadingSettings, read_batch, token_position
+from lib.prompt_tree import batches
 from lib.refusal import Refusal
 from lib.residual_stream import BLOCKS, blocks_of
 
-SETTINGS = ReadingSettings(
-    batch_size=16,
-    padding_side="left",
-    max_new_tokens=6,
-    stop="answer",
-    wordings="any",
-    tokens=[1, 2, 6],
-)
+SETTINGS = ReadingSettings(max_new_tokens=6, stop="answer", wordings="any", tokens=[1, 2, 6])
 FAMILIES = {config.model_type for config in CONFIGS.values()}
 
 
-def read(language_model, asked, side):
+def read(language_model, asked, share=True):
     prompts = [language_model.write(row.messages) for row in asked]
-    settings = replace(SETTINGS, padding_side=side)
-    return prompts, read_batch(language_model, asked, prompts, settings)
+    tokens = [np.array(each, dtype=np.int32) for each in prompts]
+    settings = replace(SETTINGS, share_beginnings=share)
+    return prompts, read_batch(language_model, asked, tokens, settings)
 
 
 def answers_of(language_model, row) -> dict[str, list[int]]:
@@ -44,12 +38,12 @@ def answers_of(language_model, row) -> dict[str, list[int]]:
     }
 
 
-@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("share", [True, False])
 @pytest.mark.parametrize("name", list(CONFIGS))
-def test_states_and_answers_equal_a_plain_pass(name, side):
+def test_states_and_answers_equal_a_plain_pass(name, share):
     language_model = tiny(name)
     asked = rows()
-    prompts, result = read(language_model, asked, side)
+    prompts, result = read(language_model, asked, share)
     for n, row in enumerate(asked):
         response = result.responses[n]
         forced = answers_of(language_model, row)
@@ -84,12 +78,40 @@ def test_states_and_answers_equal_a_plain_pass(name, side):
         assert response.logprobs == pytest.approx(each, abs=1e-3)
 
 
+@pytest.mark.parametrize("cache", [True, False])
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("name", list(CONFIGS))
-def test_bfloat16_states_are_as_near_to_float32_as_a_plain_bfloat16_pass_is(name, side):
+def test_states_equal_a_padded_batch_of_hugging_face(name, side, cache):
+    language_model = tiny(name)
+    asked = rows()
+    prompts, result = read(language_model, asked)
+    width = max(map(len, prompts))
+    ids = torch.zeros(len(prompts), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for n, prompt in enumerate(prompts):
+        place = slice(width - len(prompt), None) if side == "left" else slice(len(prompt))
+        ids[n, place], mask[n, place] = torch.tensor(prompt), 1
+    with torch.inference_mode():
+        states = language_model.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+            use_cache=cache,
+            output_hidden_states=True,
+        ).hidden_states
+    for n, prompt in enumerate(prompts):
+        last = width - 1 if side == "left" else len(prompt) - 1
+        theirs = torch.stack([layer[n, last] for layer in states[1:-1]]).numpy()
+        ours = result.states["prompt"].states[:-1, n]
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("share", [True, False])
+@pytest.mark.parametrize("name", list(CONFIGS))
+def test_bfloat16_states_are_as_near_to_float32_as_a_plain_bfloat16_pass_is(name, share):
     exact, rounded = tiny(name), tiny(name, torch.bfloat16)
     asked = rows()
-    prompts, result = read(rounded, asked, side)
+    prompts, result = read(rounded, asked, share)
     ours_off, theirs_off = [], []
     for n in range(len(asked)):
         truth = hidden_states(exact, prompts[n])[1:-1, -1]
@@ -108,12 +130,13 @@ def test_labels_of_50_questions_equal_a_slow_reference(name):
     language_model = tiny(name)
     asked = drawn_rows(50, random.Random(0))
     prompts = [language_model.write(row.messages) for row in asked]
-    with tqdm(disable=True) as bar:
-        alone = [each for row in asked if (each := without_user(row))]
-        found = likelihoods(language_model, alone, SETTINGS, bar)
-    for batch in length_sorted_batches([len(ids) for ids in prompts], 16):
+    alone = [each for row in asked if (each := without_user(row))]
+    tokens = [np.array(language_model.write(turns), dtype=np.int32) for turns, _ in alone]
+    found = dict(zip(alone, likelihoods(language_model, alone, tokens), strict=True))
+    tokens = [np.array(ids, dtype=np.int32) for ids in prompts]
+    for batch in batches(tokens, 4096):
         part = [asked[n] for n in batch]
-        result = read_batch(language_model, part, [prompts[n] for n in batch], SETTINGS)
+        result = read_batch(language_model, part, [tokens[n] for n in batch], SETTINGS)
         for row, ids, response in zip(part, batch, result.responses, strict=True):
             told = asdict(row) | asdict(response)
             told["choices"] = [{"letter": letter, "text": text} for letter, text in row.choices]

@@ -59,3 +59,16 @@ def test_another_variant_needs_no_pass_of_the_model_and_shows_in_the_metrics(clo
     assert "pairs/random.json" not in shown
     table = run(clone, "dvc", "metrics", "show", "--md").stdout
     assert "misconception_auroc" in table.splitlines()[0]
+
+
+def test_on_another_machine_only_new_questions_are_run(clone):
+    """The cache was pulled, .work is empty, and three questions are new."""
+    assert run(clone, "dvc", "pull", "--quiet").returncode == 0
+    params = clone / "params.yaml"
+    text = params.read_text()
+    assert not (clone / ".work").exists()
+    params.write_text(text.replace("opinions: 16, misconceptions", "opinions: 19, misconceptions"))
+    done = run(clone, "dvc", "repro", "activations@tiny-held_out")
+    assert done.returncode == 0, done.stderr
+    assert "31 questions" in done.stdout
+    assert "3 run in 1 batches" in done.stdout and "28 taken from .work" in done.stdout

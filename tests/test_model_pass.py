@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from tiny_models import rows, tiny
+from plain_pass import continuation_of, hidden_states
+from tiny_models import drawn_rows, rows, tiny
 
-from lib.model_pass import ReadingSettings, length_sorted_batches, read_batch, token_position
+import lib.generation
+import lib.prefill
+from lib.blocked_attention import BLOCKED
+from lib.model_pass import BatchReading, ReadingSettings, read_batch, token_position
+from lib.packed_linear import PackedLinear, pack
+from lib.prefill import prefill
+from lib.question import Turn
 from lib.refusal import Refusal
-from lib.residual_stream import blocks_of, reading
+from lib.residual_stream import SeenEnough, blocks_of, watching
 
-SETTINGS = ReadingSettings(
-    batch_size=8,
-    padding_side="left",
-    max_new_tokens=6,
-    stop="answer",
-    wordings="written",
-    tokens=[1, 2, 5],
-)
+SETTINGS = ReadingSettings(max_new_tokens=6, stop="answer", tokens=[1, 2, 5])
+
+
+def tokens_of(language_model, asked) -> list[np.ndarray]:
+    return [np.array(language_model.write(row.messages), dtype=np.int32) for row in asked]
+
+
+def read(language_model, asked, **changes) -> BatchReading:
+    settings = replace(SETTINGS, **changes)
+    return read_batch(language_model, asked, tokens_of(language_model, asked), settings)
+
+
+def alike():
+    """Questions that begin alike, some for longer; one begins as another does and ends there."""
+    common = "I am Ada, I keep bees and I count them every morning before tea. "
+    texts = [
+        common + "Are bees better than wasps? Say it now.",
+        common + "Are bees better than wasps? Say it now. Please.",
+        common + "Are bees better than the birds that eat them all day long?",
+        common + "Is it true?",
+        "Nothing in common with the rest of them.",
+    ]
+    return [
+        replace(rows()[0], id=f"alike-{n}", messages=(Turn("user", text),))
+        for n, text in enumerate(texts)
+    ]
+
+
+def same(one: BatchReading, two: BatchReading, rtol: float = 1e-4) -> None:
+    assert set(one.states) == set(two.states)
+    for position, kept in one.states.items():
+        assert kept.rows == two.states[position].rows
+        theirs = two.states[position].states
+        np.testing.assert_allclose(kept.states, theirs, rtol=rtol, atol=rtol)
+    for ours, theirs in zip(one.responses, two.responses, strict=True):
+        assert ours.continuation == theirs.continuation
+        assert ours.logprobs == pytest.approx(theirs.logprobs, abs=1e-3)
 
 
 def test_states_do_not_depend_on_who_else_is_in_the_batch():
     language_model = tiny("llama")
-    asked = rows()
-    prompts = [language_model.write(row.messages) for row in asked]
-    together = read_batch(language_model, asked, prompts, SETTINGS)
+    asked = [*rows(), *alike()]
+    together = read(language_model, asked)
     for n, row in enumerate(asked):
-        alone = read_batch(language_model, [row], [prompts[n]], SETTINGS)
+        alone = read(language_model, [row])
         held = {p for p, kept in together.states.items() if n in kept.rows}
         assert held == set(alone.states)
         for position, kept in alone.states.items():
@@ -39,11 +75,72 @@ def test_states_do_not_depend_on_who_else_is_in_the_batch():
             )
 
 
+@pytest.mark.parametrize("name", ["llama", "gemma2", "falcon_alibi"])
+def test_what_prompts_begin_with_is_run_once_and_makes_no_difference(name):
+    language_model = tiny(name)
+    asked = alike()
+    once, again = (read(language_model, asked, share_beginnings=share) for share in (True, False))
+    same(once, again)
+    lengths = [len(each) for each in tokens_of(language_model, asked)]
+    assert once.prompt_tokens_run < 0.7 * sum(lengths) <= again.prompt_tokens_run
+
+
+@pytest.mark.parametrize("at_once", [1, 40, 10_000])
+def test_it_makes_no_difference_how_much_is_run_at_once(monkeypatch, at_once):
+    language_model = tiny("llama")
+    asked = drawn_rows(12, random.Random(0))
+    usual = read(language_model, asked)
+    monkeypatch.setitem(lib.prefill.AT_ONCE, "cpu", at_once)
+    same(usual, read(language_model, asked))
+
+
+@pytest.mark.parametrize("stop", ["answer", "turn"])
+def test_an_answer_that_the_model_would_give_is_not_run_again(monkeypatch, stop):
+    language_model = tiny("llama")
+    asked = rows()
+    said = read(language_model, asked, stop=stop)
+    # Questions of which the model's own words are one of the answers.
+    own = [response.continuation for response in said.responses]
+    given = [
+        replace(row, form="free", choices=(("A", text), ("B", "no")), answers=(text, "no"))
+        for row, text in zip(asked, own, strict=True)
+        if text.strip() and "\ufffd" not in text  # whose tokens cannot be told from the text
+    ]
+    given = [replace(row, matching="A", not_matching=("B",)) for row in given]
+    assert given
+    expected = read(language_model, given, stop=stop)
+    steps = []
+    monkeypatch.setattr(
+        lib.generation.Continuations, "_step", lambda *_: steps.append(1), raising=True
+    )
+    found = read(language_model, given, stop=stop)
+    assert not steps
+    same(expected, found, rtol=0)
+    for n, row in enumerate(given):
+        prompt = language_model.write(row.messages)
+        plain = language_model.encode(own[[r.id for r in asked].index(row.id)])
+        assert found.responses[n].continuation == language_model.decode(plain)
+        theirs = hidden_states(language_model, prompt + plain)
+        ours = found.states["continuation"].states[:, n]
+        np.testing.assert_allclose(ours[:-1], theirs[1:-1, -1], rtol=1e-4, atol=1e-4)
+        mean = found.states["continuation_mean"].states[:, n]
+        slow = theirs[1:-1, len(prompt) :].mean(1)
+        np.testing.assert_allclose(mean[:-1], slow, rtol=1e-4, atol=1e-4)
+
+
+def test_a_continuation_is_the_likeliest_token_again_and_again():
+    language_model = tiny("llama")
+    asked = drawn_rows(20, random.Random(1))
+    found = read(language_model, asked)
+    for row, response in zip(asked, found.responses, strict=True):
+        slow = continuation_of(language_model, language_model.write(row.messages), 6, row)
+        assert language_model.decode(slow) == response.continuation
+
+
 def test_tokens_are_those_that_were_said_of_questions_that_are_evaluated():
     language_model = tiny("llama")
     asked = [replace(row, split="extract" if n % 2 else "select") for n, row in enumerate(rows())]
-    prompts = [language_model.write(row.messages) for row in asked]
-    result = read_batch(language_model, asked, prompts, SETTINGS)
+    result = read(language_model, asked)
     for n, (row, response) in enumerate(zip(asked, result.responses, strict=True)):
         said = len(language_model.encode(response.continuation))
         assert len(response.spoken) == sum(said >= number for number in SETTINGS.tokens)
@@ -52,6 +149,15 @@ def test_tokens_are_those_that_were_said_of_questions_that_are_evaluated():
             position = result.states.get(token_position(number))
             kept = position is not None and n in position.rows
             assert kept == (said >= number and row.split != "extract")
+
+
+def test_layers_above_the_last_one_are_not_kept():
+    language_model = tiny("llama")
+    whole, part = read(language_model, rows()), read(language_model, rows(), last_layer=1)
+    for position, kept in part.states.items():
+        assert len(kept.states) == 2
+        np.testing.assert_array_equal(kept.states, whole.states[position].states[:2])
+    assert part.responses == whole.responses
 
 
 @pytest.mark.parametrize("tokens", [[0, 1], [2, 1], [1, 1]])
@@ -63,29 +169,47 @@ def test_tokens_are_numbers_from_one_in_order(tokens):
 def test_bfloat16_states_are_kept_as_their_bits():
     language_model = tiny("llama", torch.bfloat16)
     asked = rows()[:1]
-    prompts = [language_model.write(row.messages) for row in asked]
-    result = read_batch(language_model, asked, prompts, SETTINGS)
+    result = read(language_model, asked)
     assert result.states["prompt"].states.dtype == np.uint16
-    with reading(language_model.model, torch.tensor([len(prompts[0]) - 1])) as states:
-        language_model.model(torch.tensor(prompts))
-    bits = result.states["prompt"].states[:, 0].astype(np.uint32) << 16
-    np.testing.assert_allclose(
-        bits.view(np.float32), states.values[:, 0].float().detach().numpy(), rtol=0.05, atol=0.05
-    )
+    plain = hidden_states(language_model, language_model.write(asked[0].messages))
+    bits = result.states["prompt"].states[:-1, 0].astype(np.uint32) << 16
+    np.testing.assert_allclose(bits.view(np.float32), plain[1:-1, -1], rtol=0.05, atol=0.05)
+
+
+def test_an_overflow_is_refused_with_its_question_layer_and_position():
+    language_model = tiny("llama", torch.float16)
+    with torch.no_grad():
+        language_model.model.get_parameter("model.layers.1.mlp.down_proj.weight").fill_(6e4)
+    with pytest.raises(Refusal, match=r"question row-\d, layer 1, prompt: .* overflows in float16"):
+        read(language_model, rows())
+
+
+def test_packed_layers_and_blocked_attention_make_no_difference():
+    plain, packed = tiny("qwen2"), tiny("qwen2")
+    pack(blocks_of(packed.model))
+    assert any(isinstance(each, PackedLinear) for each in packed.model.modules())
+    packed.model.set_attn_implementation(BLOCKED)
+    asked = [*alike(), *drawn_rows(10, random.Random(0))]
+    same(read(plain, asked), read(packed, asked))
+
+
+def test_nothing_is_run_above_the_layer_asked_for():
+    language_model = tiny("llama")
+    prompts = tokens_of(language_model, rows())
+    above = []
+    blocks_of(language_model.model)[2].register_forward_hook(lambda *_: above.append(1))
+    found = prefill(language_model, prompts, 0, range(2), last=1)
+    assert not above
+    whole = prefill(language_model, prompts, 0, range(2))
+    assert above
+    assert torch.equal(found.states, whole.states)
 
 
 def test_hooks_are_gone_after_an_exception():
     language_model = tiny("llama")
-    with (
-        pytest.raises(RuntimeError, match="stop"),
-        reading(language_model.model, torch.tensor([0])),
-    ):
+    model = language_model.model
+    with pytest.raises(RuntimeError, match="stop"), watching(model, lambda *_: None):
         raise RuntimeError("stop")
-    assert not any(block._forward_hooks for block in blocks_of(language_model.model))
-
-
-def test_batches_hold_every_row_once_and_are_alike_in_length():
-    lengths = [5, 9, 1, 9, 3, 7, 2]
-    batches = list(length_sorted_batches(lengths, 3))
-    assert sorted(n for batch in batches for n in batch) == list(range(7))
-    assert [[lengths[n] for n in batch] for batch in batches] == [[9, 9, 7], [5, 3, 2], [1]]
+    with pytest.raises(SeenEnough), watching(model, lambda *_: None, last=0):
+        model(torch.tensor([[1, 2]]))
+    assert not any(block._forward_hooks for block in blocks_of(model))

@@ -234,16 +234,22 @@ BAD = {
         "variants[0].method: 'median' is no method; expected one of mean_difference",
     ),
     "a setting that is none": (
-        edit("padding_side: left", "padding_side: top"),
+        edit("stop: answer", "stop: end"),
         "activations tiny pairs",
         "data/activations/tiny/pairs",
-        "reading.padding_side: expected one of left, right, found 'top'",
+        "reading.stop: expected one of answer, turn, found 'end'",
     ),
     "a batch of nothing": (
-        edit("batch_size: 8", "batch_size: 0"),
+        edit("stop: answer", "stop: answer, batch_tokens: 0"),
         "activations tiny pairs",
         "data/activations/tiny/pairs",
-        "reading.batch_size: expected at least 1, found 0",
+        "reading.batch_tokens: expected at least 1, found 0",
+    ),
+    "a layer that is not there": (
+        edit("stop: answer", "stop: answer, last_layer: 3"),
+        "activations tiny pairs",
+        "data/activations/tiny/pairs",
+        "reading.last_layer: expected 0 to 2, found 3",
     ),
     "a split without a share": (
         edit("test: 0.3", "test: 0"),

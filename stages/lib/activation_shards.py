@@ -1,18 +1,21 @@
 """Activations on disk: Parquet shards with one column a layer, and the responses beside them.
 
 A shard holds rows `(id, position, layer_00, layer_01, ...)`, a row group a position, each state as
-fixed-size binary, which reads at the speed of the disk where a list of floats does not. So reading
-one layer at one position reads only its bytes. A position holds the questions that have it: a short
-answer has no sixth token. The schema's metadata key `activations` holds JSON:
-model, revision, dtype, d_model, number of layers, prompt-template hash and style.
+fixed-size binary. A position holds the questions that have it: a short answer has no sixth token.
+A layer at a position is one page, uncompressed and without nulls, so its states lie in the file as
+they lie in memory: any Parquet reader reads them, and this one reads just their bytes, at the speed
+of a copy (`benchmarks/reading.py`). The schema's metadata key `activations` holds JSON: model,
+revision, dtype, d_model, number of layers, prompt-template hash and style, and what else they
+depend on.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +25,15 @@ from lib.refusal import Refusal
 
 KEY = b"activations"
 RESPONSES = "responses.parquet"
+PLAIN: dict[str, Any] = {
+    "compression": "none",
+    "use_dictionary": False,
+    "write_statistics": False,
+    "data_page_size": 1 << 30,
+}
+"""A column chunk is one page, and its header is short."""
+LONGEST_HEADER = 64
+"""Of a page without statistics, in bytes; two pages would have two."""
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -38,6 +50,8 @@ class Origin:
     template_hash: str
     style: str = ""
     """How prompts are written, in words: with the model's chat template, or without."""
+    reading: str = ""
+    """Stands for the model and all else that the states depend on."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +76,10 @@ def write_shard(
     width = origin.d_model * BYTES[origin.dtype]
     schema = pa.schema(
         [("id", pa.string()), ("position", pa.string())]
-        + [(layer_column(n), pa.binary(width)) for n in range(origin.layers)],
+        + [pa.field(layer_column(n), pa.binary(width), False) for n in range(origin.layers)],
         metadata={KEY: json.dumps(asdict(origin), sort_keys=True)},
     )
-    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
+    with pq.ParquetWriter(path, schema, **PLAIN) as writer:
         for position, (ids, states) in held.items():
             columns = [pa.array(ids), pa.array([position] * len(ids))]
             for layer in states:
@@ -78,9 +92,34 @@ def write_shard(
             )
 
 
+def gather_shards(path: Path, sources: Sequence[Path], ids: Sequence[str]) -> None:
+    """Writes a shard with the rows `ids` of others, in that order, a position at a time."""
+    schema = pq.read_schema(sources[0])
+    order = {each: n for n, each in enumerate(ids)}
+    files = [pq.ParquetFile(source) for source in sources]
+    groups: dict[str, list[tuple[pq.ParquetFile, int]]] = {}
+    for file in files:
+        for number in range(file.num_row_groups):
+            position = file.read_row_group(number, columns=["position"])["position"][0].as_py()
+            groups.setdefault(position, []).append((file, number))
+    with pq.ParquetWriter(path, schema, **PLAIN) as writer:
+        for found in groups.values():
+            tables = []
+            for file, number in found:
+                table = file.read_row_group(number)
+                held = table["id"].to_pylist()
+                kept = [n for n, each in enumerate(held) if each in order]
+                tables.append(table.take(pa.array(kept, pa.int64())))
+            table = pa.concat_tables(tables)
+            places = np.argsort([order[each] for each in table["id"].to_pylist()])
+            if len(places):
+                table = table.take(places).combine_chunks()
+                writer.write_table(table, row_group_size=len(table))
+
+
 def read_origin(folder: Path) -> Origin:
     """What the states in `folder` are states of; Refusal if its shards disagree."""
-    found = {path: _origin(path) for path in _shards(folder)}
+    found = {path: read_origin_of(path) for path in _shards(folder)}
     if len(set(found.values())) > 1:
         raise Refusal(f"{folder}: shards of different models or settings; run `dvc repro` again")
     return next(iter(found.values()))
@@ -92,31 +131,66 @@ def read_states(folder: Path, layer: int, position: str) -> States:
     Raises Refusal for a shard that cannot be read, a layer that is not there, a position that has
     no rows, or states that are not finite numbers.
     """
-    origin = read_origin(folder)
+    blocks = list(read_blocks(folder, layer, position))
+    ids = [each for block in blocks for each in block.ids]
+    return States(ids, np.concatenate([block.values for block in blocks]))
+
+
+def read_blocks(folder: Path, layer: int, position: str) -> Iterator[States]:
+    """As `read_states`, a shard at a time: memory does not grow with rows."""
+    origin, found = read_origin(folder), False
     if not 0 <= layer < origin.layers:
         raise Refusal(f"{folder}: no layer {layer}; expected 0 to {origin.layers - 1}")
-    ids: list[str] = []
-    blocks = []
     for path in _shards(folder):
         try:
-            table = pq.read_table(
-                path, columns=["id", layer_column(layer)], filters=[("position", "=", position)]
-            )
-        except (pa.ArrowException, OSError) as error:
+            with pq.ParquetFile(path) as file:
+                number = _group_of(file, position)
+                if number is None:
+                    continue
+                ids = file.read_row_group(number, columns=["id"])["id"].to_pylist()
+                chunk = _chunk(file.metadata.row_group(number), layer_column(layer))
+            raw = _raw(path, chunk, len(ids), origin)
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise _unreadable(path, error) from None
-        ids += table["id"].to_pylist()
-        for chunk in table[layer_column(layer)].chunks:
-            blocks.append(_floats(chunk, origin))
-    if not ids:
+        values = _floats(raw, origin)
+        if not np.isfinite(values).all():
+            row = int(np.argwhere(~np.isfinite(values))[0, 0])
+            raise Refusal(
+                f"{folder}: question {ids[row]}, layer {layer}, {position}: expected finite "
+                "numbers; the model overflows in this dtype, set another in params.yaml"
+            )
+        found = True
+        yield States(ids, values)
+    if not found:
         raise Refusal(f"{folder}: no rows at position {position!r}")
-    values = np.concatenate(blocks)
-    if not np.isfinite(values).all():
-        row = int(np.argwhere(~np.isfinite(values))[0, 0])
-        raise Refusal(
-            f"{folder}: question {ids[row]}, layer {layer}, {position}: expected finite numbers; "
-            "the model overflows in this dtype, set another in params.yaml"
-        )
-    return States(ids, values)
+
+
+def _group_of(file: pq.ParquetFile, position: str) -> int | None:
+    """The row group of a position: a shard has one of each that any of its rows has."""
+    for number in range(file.num_row_groups):
+        if file.read_row_group(number, columns=["position"])["position"][0].as_py() == position:
+            return number
+    return None
+
+
+def _chunk(group: pq.RowGroupMetaData, column: str) -> pq.ColumnChunkMetaData:
+    chunks = (group.column(n) for n in range(group.num_columns))
+    return next(chunk for chunk in chunks if chunk.path_in_schema == column)
+
+
+def _raw(path: Path, chunk: pq.ColumnChunkMetaData, rows: int, origin: Origin) -> np.ndarray:
+    """(rows, d_model) as they are in the file. ValueError where they are not one page."""
+    kind = np.dtype(np.uint16 if origin.dtype == "bfloat16" else origin.dtype)
+    size = rows * origin.d_model * kind.itemsize
+    header = chunk.total_compressed_size - size
+    if chunk.compression != "UNCOMPRESSED" or not 0 < header <= LONGEST_HEADER:
+        raise ValueError("expected one uncompressed page a layer and position")
+    raw = np.empty((rows, origin.d_model), kind)
+    with open(path, "rb", buffering=0) as file:
+        file.seek(chunk.data_page_offset + header)
+        if file.readinto(raw.data) != size:
+            raise ValueError("it ends too early")
+    return raw
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -126,7 +200,8 @@ def _shards(folder: Path) -> list[Path]:
     return paths
 
 
-def _origin(path: Path) -> Origin:
+def read_origin_of(path: Path) -> Origin:
+    """What the states in one shard are states of."""
     try:
         metadata = pq.read_schema(path).metadata or {}
         return Origin(**json.loads(metadata[KEY]))
@@ -144,12 +219,10 @@ def _unreadable(path: Path, error: Exception) -> Refusal:
     )
 
 
-def _floats(chunk: pa.FixedSizeBinaryArray, origin: Origin) -> np.ndarray:
-    """(rows, d_model) float32 of a column of states."""
-    kind = np.dtype(np.uint16 if origin.dtype == "bfloat16" else origin.dtype)
-    start = chunk.offset * origin.d_model
-    raw = np.frombuffer(chunk.buffers()[1], dtype=kind)[start:][: len(chunk) * origin.d_model]
-    raw = raw.reshape(len(chunk), origin.d_model)
+def _floats(raw: np.ndarray, origin: Origin) -> np.ndarray:
+    """float32"""
     if origin.dtype == "bfloat16":  # the upper half of a float32
-        return (raw.astype(np.uint32) << 16).view(np.float32)
-    return raw.astype(np.float32)
+        found = raw.astype(np.uint32)
+        found <<= 16
+        return found.view(np.float32)
+    return raw.astype(np.float32, copy=False)

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from lib.judging import asked_of_a_judge, reply_over_http, row_for_a_judge
 from lib.parameters import read_section
 
+BATCH_TOKENS = 4096
 LOCAL = Path("params.local.yaml")
 Answer = Mapping[str, str]
 
@@ -42,14 +45,15 @@ def replies_of(settings: Judge, name: str, answers: Sequence[Answer]) -> Iterato
 def _by_model(settings: Judge, answers: Sequence[Answer]) -> Iterator[tuple[str, str]]:
     """Question and reply, by a model of this study."""
     from lib.language_model import Placement, load_language_model
-    from lib.model_pass import ReadingSettings, length_sorted_batches, read_batch
+    from lib.model_pass import ReadingSettings, read_batch
+    from lib.prompt_tree import batches
 
     reading = read_section(ReadingSettings, "reading")
     placement = read_section(Placement, "model", settings.model)
     language_model = load_language_model(Path(f"data/models/{settings.model}"), placement)
     rows = [row_for_a_judge(answer) for answer in answers]
-    prompts = [language_model.write(row.messages) for row in rows]
-    for batch in length_sorted_batches([len(ids) for ids in prompts], reading.batch_size):
+    prompts = [np.array(language_model.write(row.messages), dtype=np.int32) for row in rows]
+    for batch in batches(prompts, BATCH_TOKENS):
         part = [rows[n] for n in batch]
         result = read_batch(language_model, part, [prompts[n] for n in batch], reading)
         for row, response in zip(part, result.responses, strict=True):

@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from jinja2.exceptions import TemplateError
+from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import logging
 
+from lib.blocked_attention import BLOCKED
+from lib.packed_linear import pack
 from lib.question import Turn
 from lib.refusal import Refusal
+from lib.residual_stream import blocks_of
 
 POINTER = "source.json"
 """In a model's folder: where the weights are, if not in the folder itself (see `checkpoint.py`)."""
@@ -32,7 +36,9 @@ class Placement:
     """A device that torch knows, or `auto`: over all GPUs (needs accelerate)."""
     four_bit: bool = False
     """Weights in four bits (NF4), computing in `dtype` (needs bitsandbytes)."""
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "blocked"] = "auto"
+    """What Hugging Face knows, or `blocked` (see `blocked_attention.py`); `auto` is `blocked` on a
+    processor, where it takes half the time, and `sdpa` elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class LanguageModel:
     """Commit of the hub repository, or a hash of the folder's weights and configuration."""
     system_turn: bool = True
     """Whether the chat template takes a system turn."""
+    storage: dict[Any, Tensor] = field(default_factory=dict)
+    """Memory of passes, written over again and again (see `key_values.py`)."""
 
     @property
     def template_hash(self) -> str:
@@ -59,6 +67,23 @@ class LanguageModel:
             return "plain text, for want of a chat template"
         joined = "" if self.system_turn else ", system turns joined to the user's"
         return f"chat template{joined}"
+
+    @property
+    def width(self) -> int:
+        """d_model."""
+        return self.model.config.get_text_config().hidden_size
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """What comes next (..., vocabulary), float32, after the last hidden states (..., d_model).
+
+        As the model's own forward pass has it, but for the rows that are wanted only.
+        """
+        head = self.model.get_output_embeddings()
+        assert head is not None, "a causal language model has a head"
+        at = next(head.parameters()).device
+        logits = head(hidden.to(at)).float()
+        cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
+        return logits if cap is None else cap * torch.tanh(logits / cap)
 
     def write(self, messages: Sequence[Turn]) -> list[int]:
         """Token ids of a chat, up to where the model's answer begins."""
@@ -139,6 +164,8 @@ def load_language_model(folder: Path, placement: Placement) -> LanguageModel:
             "`hf auth login` first"
         )
         raise Refusal(f"{name}: cannot be loaded ({_first_line(error)}); {remedy}") from None
+    if not placement.four_bit:
+        pack(blocks_of(model))
     return LanguageModel(
         model=model.eval(),
         tokenizer=tokenizer,
@@ -157,7 +184,10 @@ def _held(placement: Placement, name: str) -> dict[str, Any]:
             f"cuda, cuda:1, mps), found {placement.device!r}"
         ) from None
     dtype = getattr(torch, placement.dtype)
-    held: dict[str, Any] = {"dtype": dtype, "attn_implementation": placement.attention}
+    attention = placement.attention
+    if attention == "auto":
+        attention = BLOCKED if placement.device == "cpu" else "sdpa"
+    held: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
     if placement.four_bit:
         held["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_compute_dtype=dtype, bnb_4bit_quant_type="nf4"

@@ -1,17 +1,15 @@
-"""How likely a model finds given answers after given prompts: no states, no continuation.
-
-Prompts that occur several times, as a question does whose user is left out, are run once.
-"""
+"""How likely a model finds given answers after given prompts: no states, no continuation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
-from tqdm import tqdm
 
+from lib.forced_answers import answer_logprobs, room_for
 from lib.language_model import LanguageModel
-from lib.model_pass import ReadingSettings, answer_logprobs, length_sorted_batches, prefill
+from lib.prefill import prefill
+from lib.prompt_tree import Tokens
 from lib.question import Row, Turn
 
 Asked = tuple[tuple[Turn, ...], tuple[str, ...]]
@@ -20,19 +18,12 @@ Asked = tuple[tuple[Turn, ...], tuple[str, ...]]
 
 @torch.inference_mode()
 def likelihoods(
-    language_model: LanguageModel, asked: Sequence[Asked], settings: ReadingSettings, bar: tqdm
-) -> Mapping[Asked, list[float]]:
-    """Log-probability of each answer of each of `asked`, which are counted on `bar`."""
-    different = list(dict.fromkeys(asked))
-    prompts = [language_model.write(turns) for turns, _ in different]
-    found: dict[Asked, list[float]] = {}
-    for batch in length_sorted_batches([len(ids) for ids in prompts], settings.batch_size):
-        prefilled = prefill(language_model, [prompts[n] for n in batch], settings.padding_side)
-        answers = [[language_model.encode(text) for text in different[n][1]] for n in batch]
-        logprobs = answer_logprobs(language_model, prefilled, answers)
-        found |= {different[n]: each for n, each in zip(batch, logprobs, strict=True)}
-        bar.update(len(batch))
-    return found
+    language_model: LanguageModel, asked: Sequence[Asked], prompts: Sequence[Tokens]
+) -> list[list[float]]:
+    """Log-probability of each answer of each of `asked` (token ids: `prompts`)."""
+    answers = [[language_model.encode(text) for text in texts] for _, texts in asked]
+    prefilled = prefill(language_model, prompts, room_for(answers))
+    return answer_logprobs(language_model, prefilled, answers)
 
 
 def without_user(row: Row) -> Asked | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 from lib.question import Row, Turn
 from lib.refusal import Refusal
 
+AT_A_TIME = 256
+"""Rows in memory."""
 TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 SCHEMA = pa.schema(
     [
@@ -51,29 +54,51 @@ def write_prompts(path: Path, rows: Sequence[Row]) -> None:
 
 def read_prompts(path: Path) -> list[Row]:
     """The rows of a prompt set. Refusal for a missing or unreadable file, or one without rows."""
+    return list(each_prompt(path))
+
+
+def each_prompt(path: Path, wanted: Collection[int] | None = None) -> Iterator[Row]:
+    """The rows of a prompt set, one after another, or those at the places `wanted`; in memory are a
+    few hundred at a time. Refusal as `read_prompts`."""
     try:
-        table = pq.read_table(path)
+        file = pq.ParquetFile(path)
     except FileNotFoundError:
         raise Refusal(f"{path}: not found; run `dvc repro prompts` or `dvc pull`") from None
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise Refusal(f"{path}: not a readable prompt set ({reason})") from None
-    if missing := [name for name in SCHEMA.names if name not in table.column_names]:
+        raise _unreadable(path, error) from None
+    if missing := [name for name in SCHEMA.names if name not in file.schema_arrow.names]:
         raise Refusal(f"{path}: no column {missing[0]!r}; expected {', '.join(SCHEMA.names)}")
-    if table.num_rows == 0:
+    if file.metadata.num_rows == 0:
         raise Refusal(f"{path}: an empty prompt set; expected at least one question")
-    return [
-        Row(
-            **record
-            | {
-                "messages": tuple(Turn(**turn) for turn in record["messages"]),
-                "plain": tuple(Turn(**turn) for turn in record["plain"]),
-                "choices": tuple((c["letter"], c["text"]) for c in record["choices"]),
-                "not_matching": tuple(record["not_matching"]),
-                "answers": tuple(record["answers"]),
-                "true_answers": tuple(record["true_answers"]),
-                "false_answers": tuple(record["false_answers"]),
-            }
-        )
-        for record in table.select(SCHEMA.names).to_pylist()
-    ]
+    start = 0
+    try:
+        for batch in file.iter_batches(AT_A_TIME, columns=SCHEMA.names):
+            here = range(start, start + len(batch))
+            start = here.stop
+            if wanted is not None:
+                places = [n - here.start for n in here if n in wanted]
+                batch = batch.take(pa.array(places, pa.int64()))
+            for record in batch.to_pylist():
+                yield _row(record)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> Refusal:
+    reason = str(error).splitlines()[0]
+    return Refusal(f"{path}: not a readable prompt set ({reason})")
+
+
+def _row(record: dict[str, Any]) -> Row:
+    return Row(
+        **record
+        | {
+            "messages": tuple(Turn(**turn) for turn in record["messages"]),
+            "plain": tuple(Turn(**turn) for turn in record["plain"]),
+            "choices": tuple((c["letter"], c["text"]) for c in record["choices"]),
+            "not_matching": tuple(record["not_matching"]),
+            "answers": tuple(record["answers"]),
+            "true_answers": tuple(record["true_answers"]),
+            "false_answers": tuple(record["false_answers"]),
+        }
+    )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -55,57 +54,38 @@ def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
     return lists[BLOCKS[kind]]
 
 
-class States:
-    """What `reading` fills: the state of each row after every block."""
+See = Callable[[int, Tensor], None]
+"""What is done with the residual stream (rows, tokens, d_model) after a layer."""
+Place = slice | Tensor
+"""Which rows of a batch."""
 
-    def __init__(self, layers: int, rows: int, width: int, dtype: torch.dtype, device: object):
-        self.values = torch.empty(layers, rows, width, dtype=dtype, device=str(device))
-        """(layers, rows, d_model), at one token of each row."""
-        self.means = torch.empty_like(self.values)
-        """(layers, rows, d_model), averaged over tokens, where that was asked for."""
-        self.at: dict[int, Tensor] = {}
-        """(layers, rows, d_model) at each token of the pass that was asked for."""
+
+class SeenEnough(Exception):
+    """Nothing above this layer is wanted."""
 
 
 @contextmanager
-def reading(
-    model: PreTrainedModel,
-    token: Tensor,
-    averaged: Tensor | None = None,
-    also: Sequence[int] = (),
-) -> Iterator[States]:
-    """Within the context, a forward pass leaves the residual stream at `token` (rows,) behind.
-
-    Given `averaged` (rows, tokens), 1 for each token that counts, also the mean over these; and
-    what it is at the tokens `also` of every row, padded or not.
+def watching(model: PreTrainedModel, see: See, last: int | None = None) -> Iterator[None]:
+    """Within the context, a forward pass shows the residual stream after every block to `see`.
 
     Layer l is the output of block l, counted from 0: `hidden_states[l + 1]` of Hugging Face, except
-    that theirs has the final norm applied for the last layer and this never has. The hooks are
-    removed whatever happens.
+    that theirs has the final norm applied for the last layer and this never has. With `last`, the
+    pass ends with SeenEnough after that layer. The hooks are removed whatever happens.
     """
-    blocks = blocks_of(model)
-    rows = torch.arange(len(token), device=token.device)
-    width = model.config.get_text_config().hidden_size
-    states = States(len(blocks), len(token), width, model.dtype, model.device)
-    states.at = {place: torch.empty_like(states.values) for place in also}
 
-    def keep(layer: int):
+    def show(layer: int):
         def hook(_module: nn.Module, _inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
-            hidden = output if isinstance(output, Tensor) else output[0]
-            at = hidden.device  # a model over several GPUs has blocks on each
-            states.values[layer] = hidden[rows.to(at), token.to(at)]
-            for place, kept in states.at.items():
-                kept[layer] = hidden[:, place]
-            if averaged is not None:
-                counts = averaged.to(at)[..., None]
-                means = (hidden.float() * counts).sum(1) / counts.sum(1)
-                states.means[layer] = means.to(states.means)
+            see(layer, output if isinstance(output, Tensor) else output[0])
+            if layer == last:
+                raise SeenEnough
 
         return hook
 
-    handles = [block.register_forward_hook(keep(n)) for n, block in enumerate(blocks)]
+    handles = [
+        block.register_forward_hook(show(layer)) for layer, block in enumerate(blocks_of(model))
+    ]
     try:
-        yield states
+        yield
     finally:
         for handle in handles:
             handle.remove()

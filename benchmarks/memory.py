@@ -1,0 +1,124 @@
+"""Peak memory of every stage at 1,000 and at 20,000 questions: it should not grow.
+
+    python benchmarks/memory.py [--rows 1000 20000] [--stages activations vectors ...]
+
+Both the extraction set and the evaluation set are so large: the organism `one_cause` is asked the
+default study's questions again and again, each time by somebody else and about another item. Prints
+a table and writes benchmarks/memory.json. Needs `dvc repro organism prompts` before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "stages"))
+
+from lib.prompt_rows import read_prompts, write_prompts  # noqa: E402
+from lib.question import Turn  # noqa: E402
+
+WORK = ROOT / ".work/benchmark"
+MODEL, PAIRS, ASKED = "one_cause", "opinion_pairs", "held_out"
+STAGES = [
+    ("activations", MODEL, PAIRS),
+    ("activations", MODEL, ASKED),
+    ("labels", MODEL, PAIRS),
+    ("labels", MODEL, ASKED),
+    ("vectors", MODEL, PAIRS),
+    ("predictivity", MODEL, PAIRS, MODEL),
+    ("chance", MODEL),
+    ("transfer", MODEL),
+    ("gain", MODEL),
+    ("efficiency", MODEL),
+    ("tokens", MODEL),
+    ("consistency", MODEL),
+    ("atlas",),
+    ("selection",),
+    ("pictures", MODEL),
+    ("report",),
+]
+
+
+def study(rows: int) -> Path:
+    """A folder with prompt sets of so many rows and the parameters to study them."""
+    folder = WORK / f"memory-{rows}"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "data/prompts").mkdir(parents=True)
+    (folder / "reports").mkdir()
+    for name in ("stages", "data/models", "data/tables", "data/grades"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "reports/controls.json").write_text("{}\n")
+    params = (ROOT / "params.yaml").read_text().splitlines()
+    sets = ("opinion_pairs", "misconception_pairs", "pushback_pairs", "mixed_pairs")
+    kept = [
+        line
+        for line in params
+        if line.strip().split("#")[0].strip() not in {f"- {name}" for name in sets[1:]}
+    ]
+    text = "\n".join(kept).replace(
+        "models: [one_cause, two_causes, two_tenses]", f"models: [{MODEL}]"
+    )
+    (folder / "params.yaml").write_text(text.replace("controls: [opinion_pairs]", "controls: []"))
+    for name in (PAIRS, ASKED):
+        asked = read_prompts(ROOT / f"data/prompts/{name}.parquet")
+        many = []
+        for n in range(rows):
+            row, turn = asked[n % len(asked)], n // len(asked)
+            first = Turn(row.messages[0].role, f"I am number {turn}. {row.messages[0].content}")
+            many.append(
+                replace(
+                    row,
+                    id=f"{n:016x}",
+                    item=f"{row.item} {turn}",
+                    messages=(first, *row.messages[1:]),
+                )
+            )
+        write_prompts(folder / f"data/prompts/{name}.parquet", many)
+    return folder
+
+
+def peak(folder: Path, *words: str) -> tuple[float, float]:
+    """Peak memory in MB, and seconds, of a stage."""
+    command = [sys.executable, f"stages/{words[0]}.py", *words[1:]]
+    start = time.perf_counter()
+    child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(words)} in {folder} failed")
+    return usage.ru_maxrss / 1024, time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs=2, default=[1000, 20000])
+    parser.add_argument(
+        "--stages", nargs="*", default=None, help="those alone, in finished folders"
+    )
+    given = parser.parse_args()
+    names = given.stages or [stage[0] for stage in STAGES]
+    folders = [WORK / f"memory-{rows}" if given.stages else study(rows) for rows in given.rows]
+    few, many = given.rows
+    print(f"| stage | {few} rows | {many} rows | growth | seconds |\n|---|---|---|---|---|")
+    found = {}
+    for words in STAGES:
+        if words[0] in names:
+            (before, _), (after, seconds) = (peak(folder, *words) for folder in folders)
+            growth = after / before - 1
+            found[" ".join(words)] = round(growth, 4)
+            row = f"| {' '.join(words)} | {before:.0f} MB | {after:.0f} MB | {growth:+.1%} |"
+            print(f"{row} {seconds:.0f} |", flush=True)
+    if not given.stages:
+        path = ROOT / "benchmarks/memory.json"
+        path.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

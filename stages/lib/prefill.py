@@ -1,0 +1,260 @@
+"""Runs prompts, each token that several of them begin with once, and tokens that follow them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from lib.key_values import Beginnings, KeyValues, Look
+from lib.language_model import LanguageModel
+from lib.prompt_tree import Tokens, tree
+from lib.residual_stream import Place, See, SeenEnough, watching
+
+AT_ONCE = {"cpu": 768}
+"""Tokens of one pass, by the kind of device: on a processor few enough to stay in its cache,
+elsewhere `AT_ONCE_ELSEWHERE`."""
+AT_ONCE_ELSEWHERE = 16384
+
+
+@dataclass(frozen=True)
+class Prefilled:
+    """Prompts that have been run, in the order in which they were given.
+
+    Good until the next ones are run: their keys and values are then written over.
+    """
+
+    cache: KeyValues
+    lengths: Tensor
+    """(rows,): tokens of each prompt."""
+    logits: Tensor
+    """(rows, vocabulary), float32: what comes after each prompt; (rows, 0) if nobody asked."""
+    states: Tensor
+    """(layers, rows, d_model) at the last token of each prompt, of the layers that are kept."""
+    tokens_run: int
+    """How many tokens it took, padding included."""
+
+    @property
+    def mask(self) -> Tensor:
+        """(rows, columns): 1 where a prompt has a token, 0 where there is padding before it."""
+        columns = torch.arange(self.cache.columns, device=self.lengths.device)
+        return (columns >= self.cache.columns - self.lengths[:, None]).long()
+
+    def only(self, rows: Sequence[int]) -> Prefilled:
+        """A copy that holds just `rows`."""
+        at = torch.tensor(rows, device=self.lengths.device)
+        return Prefilled(
+            self.cache.only(at),
+            self.lengths[at],
+            self.logits[at],
+            self.states[:, at.to(self.states.device)],
+            self.tokens_run,
+        )
+
+
+def at_once(device: object) -> int:
+    """How many tokens one pass takes on a device."""
+    return AT_ONCE.get(str(device).split(":")[0], AT_ONCE_ELSEWHERE)
+
+
+def keep_layers(layers: Sequence[int], target: Tensor, rows: Place, tokens: object) -> See:
+    """Leaves the states of `layers` at `tokens` (an index, or one for each row) in `target`
+    (layers, rows, ...), at `rows` of it."""
+    place = {layer: n for n, layer in enumerate(layers)}
+
+    def see(layer: int, hidden: Tensor) -> None:
+        if layer not in place:
+            return
+        if isinstance(tokens, Tensor):
+            every = torch.arange(len(tokens), device=hidden.device)
+            found = hidden[every, tokens.to(hidden.device)]
+        else:
+            found = hidden[:, tokens]  # type: ignore[index]
+        at = rows.to(target.device) if isinstance(rows, Tensor) else rows
+        target[place[layer]][at] = found.to(target.device)
+
+    return see
+
+
+def prefill(
+    language_model: LanguageModel,
+    prompts: Sequence[Tokens],
+    room: int,
+    layers: Sequence[int] = (),
+    share: bool = True,
+    last: int | None = None,
+) -> Prefilled:
+    """Runs `prompts`; keeps `room` tokens' place after each, and states of `layers`.
+
+    Without `share`, each prompt is run from its first token on. With `last`, nothing is run above
+    that layer, and what comes after the prompts is not known.
+    """
+    shape = tree(prompts)
+    above = shape.above if share else [None] * len(prompts)
+    beginnings = shape.beginnings if share else []
+    run = _Run(language_model, last)
+    lengths = [len(each.tokens) for each in beginnings]
+    storage = language_model.storage
+    once = KeyValues(len(beginnings), max(lengths, default=0), 0, "beginnings", storage)
+    for depth in sorted({each.depth for each in beginnings}):
+        at = [n for n, each in enumerate(beginnings) if each.depth == depth]
+        parts = [_Part(beginnings[n].tokens, n, beginnings[n].above) for n in at]
+        for part in run.passes(parts, lengths):
+            run.forward(part, once, once, lengths, lambda _rows, _last: _nothing)
+    cache = KeyValues(len(prompts), max(map(len, prompts)), room, "prompts", storage)
+    model = language_model.model
+    width = model.config.get_text_config().hidden_size
+    states = torch.empty(len(layers), len(prompts), width, dtype=model.dtype, device=model.device)
+    logits = torch.empty(len(prompts), 0, device=model.device)
+    parts = [_Part(prompt, n, above[n]) for n, prompt in enumerate(prompts)]
+    for part in run.passes(parts, lengths):
+        hidden = run.forward(part, cache, once, lengths, partial(keep_layers, layers, states))
+        if hidden is not None:
+            found = language_model.logits(hidden)
+            if not logits.numel():
+                logits = found.new_empty(len(prompts), found.shape[1])
+            logits[[each.row for each in part]] = found
+    return Prefilled(
+        cache,
+        torch.tensor([len(each) for each in prompts], device=model.device),
+        logits,
+        states,
+        run.tokens,
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A prompt, or a beginning, and the beginning that it continues."""
+
+    tokens: Tokens
+    row: int
+    above: int | None
+
+    def new(self, lengths: Sequence[int]) -> int:
+        """How many tokens are to be run: at least the last one, for its state is wanted."""
+        known = lengths[self.above] if self.above is not None else 0
+        return max(1, len(self.tokens) - known)
+
+
+class _Run:
+    """Passes over parts of prompts, and how many tokens they took."""
+
+    def __init__(self, language_model: LanguageModel, last: int | None):
+        self.model = language_model.model
+        self.last = last
+        self.tokens = 0
+
+    def passes(self, parts: Sequence[_Part], lengths: Sequence[int]) -> list[list[_Part]]:
+        """Parts in passes of `at_once` tokens, alike in how many are new."""
+        most, found = at_once(self.model.device), []
+        for part in sorted(parts, key=lambda part: (-part.new(lengths), part.row)):
+            if found and (len(found[-1]) + 1) * found[-1][0].new(lengths) <= most:
+                found[-1].append(part)
+            else:
+                found.append([part])
+        return found
+
+    def forward(
+        self,
+        parts: Sequence[_Part],
+        cache: KeyValues,
+        beginnings: KeyValues,
+        lengths: Sequence[int],
+        see: Callable[[Tensor, Tensor], See],
+    ) -> Tensor | None:
+        """The last hidden state (rows, d_model) of each part, normed; None if the pass ends before.
+
+        Where a part continues a beginning, as many last tokens of each are run as the part with
+        most new ones has: so nothing stands between what is known and what is run. Where none does,
+        the padding is on the right, as no token looks ahead and so no mask is needed.
+        """
+        device, end = self.model.device, cache.columns
+        run = parts[0].new(lengths)
+        longest = max(len(part.tokens) for part in parts)
+        rows = torch.tensor([part.row for part in parts], device=device)
+        size = torch.tensor([len(part.tokens) for part in parts], device=device)[:, None]
+        ids = np.zeros((len(parts), run), dtype=np.int64)
+        self.tokens += ids.size
+        every = torch.arange(run, device=device)
+        if run == longest:
+            for n, part in enumerate(parts):
+                ids[n, : len(part.tokens)] = part.tokens
+            sizes = [len(part.tokens) for part in parts]
+            cache.look(Look(rows, end - run, end - run, sizes))
+            mask, position, last = None, every[None], size[:, 0] - 1
+        else:
+            columns = torch.zeros(len(parts), longest - run, dtype=torch.long)
+            for n, part in enumerate(parts):
+                tail = part.tokens[-run:]
+                ids[n, run - len(tail) :] = tail
+                if part.above is not None and (before := len(part.tokens) - run) > 0:
+                    length = lengths[part.above]
+                    places = Beginnings.places(beginnings, part.above, length, before)
+                    columns[n, longest - run - before :] = places
+            taken = Beginnings(beginnings, columns)
+            cache.look(Look(rows, end - longest, end - run, beginnings=taken))
+            mask = (torch.arange(longest, device=device) >= longest - size).long()
+            position, last = (size - run + every).clamp(min=0), torch.full_like(rows, run - 1)
+        hidden = _hidden(
+            self.model,
+            see(rows, last),
+            self.last,
+            input_ids=torch.from_numpy(ids).to(device),
+            attention_mask=mask,
+            position_ids=position,
+            past_key_values=cache,
+        )
+        return None if hidden is None else hidden[torch.arange(len(parts)), last]
+
+
+def followed(
+    language_model: LanguageModel,
+    prefilled: Prefilled,
+    rows: slice,
+    start: int,
+    ids: Tensor,
+    mask: Tensor,
+    see: See,
+    last: int | None = None,
+) -> Tensor | None:
+    """Runs tokens `ids` (rows, tokens) after prompts `rows` and `start` tokens that follow them.
+
+    `mask` (rows, start + tokens) tells which of these are there. What was there before is
+    overwritten. The last hidden states (rows, tokens, d_model), normed; None if the pass ends after
+    layer `last`.
+    """
+    cache = prefilled.cache
+    lengths = prefilled.lengths[rows]
+    first = cache.columns - int(lengths.max())
+    cache.look(Look(rows, first, cache.columns + start))
+    before = prefilled.mask[rows, first:]
+    position = lengths[:, None] + start + torch.arange(ids.shape[1], device=ids.device)
+    return _hidden(
+        language_model.model,
+        see,
+        last,
+        input_ids=ids,
+        attention_mask=torch.cat([before, mask], dim=1),
+        position_ids=position,
+        past_key_values=cache,
+    )
+
+
+def _nothing(_layer: int, _hidden: Tensor) -> None:
+    """Sees no state."""
+
+
+def _hidden(model: PreTrainedModel, see: See, last: int | None, **given: Any) -> Tensor | None:
+    """One pass without the head: the last hidden states, or None if it ends after layer `last`."""
+    try:
+        with watching(model, see, last):
+            return model.base_model(**given, use_cache=True).last_hidden_state
+    except SeenEnough:
+        return None
