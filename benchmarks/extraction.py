@@ -33,6 +33,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerF
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "stages"))
 
+from lib.huge_pages import ask_for_huge_pages  # noqa: E402
 from lib.language_model import Placement, load_language_model  # noqa: E402
 from lib.model_pass import read_pairs  # noqa: E402
 from lib.prompt_tree import batches  # noqa: E402
@@ -72,7 +73,7 @@ def make(folder: Path, device: str) -> None:
     tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, "<end>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>"
+        tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>", padding_side="right"
     ).save_pretrained(folder)
     draw = np.random.default_rng(0)
 
@@ -186,6 +187,7 @@ def main() -> None:
     given = parser.parse_args()
     folder = WORK / given.device
     if given.ours:
+        ask_for_huge_pages()
         pairs, dtype, out = given.ours
         ours(folder, Path(out), pairs, dtype, given.device)
         return
@@ -240,7 +242,10 @@ def report(folder: Path, ways: dict, found: dict, main_dtype: str) -> None:
     shares = {}
     for way in ways:
         truth = vectors["CAA loop", way[1], main_dtype]
-        cosines[way] = float(torch.cosine_similarity(vectors[way], truth, dim=-1).min())
+        # repeng's states of the last layer are after the final norm.
+        layers = slice(-1) if way[0] == "repeng" else slice(None)
+        each = torch.cosine_similarity(vectors[way], truth, dim=-1)
+        cosines[way] = float(each[layers].min())
         roof = ""
         if "roof" in found[way][0]:
             each = [needed(folder, way[1]) / run["seconds"] / run["roof"] for run in found[way]]

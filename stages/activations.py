@@ -3,26 +3,17 @@
     python stages/activations.py one_cause opinion_pairs
 
 Reads data/models/MODEL, data/prompts/SET.parquet and `model.MODEL`, `reading` of params.yaml;
-writes data/activations/MODEL/SET/: Parquet shards of states, and responses.parquet. What was run
-before, for this prompt set or another, is taken from .work.
+writes data/activations/MODEL/SET/: Parquet shards of states, responses.parquet, and what answers
+are compared with, compared.parquet. What was run before, for this prompt set or another, is taken
+from .work, or from DVC's cache.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tqdm import tqdm
-
-from lib.activation_shards import RESPONSES
-from lib.activation_store import COMPARED, alone, link, room_on_disk
 from lib.command import command
-from lib.dvc_cache import last_made
-from lib.language_model import Placement, load_language_model
-from lib.model_pass import ReadingSettings
-from lib.output import whole
-from lib.parameters import read_section
-from lib.prompt_rows import each_prompt
-from lib.reading_run import Run, write_responses
+from lib.huge_pages import ask_for_huge_pages
 
 ROWS_PER_SHARD = 1024
 
@@ -33,25 +24,35 @@ ROWS_PER_SHARD = 1024
     prompt_set="an entry of prompt_set in params.yaml",
 )
 def main(model: str, prompt_set: str) -> None:
+    ask_for_huge_pages()  # before torch takes memory
+    from tqdm import tqdm
+
+    from lib.activation_shards import RESPONSES
+    from lib.activation_store import COMPARED, alone, link, room_on_disk
+    from lib.dvc_cache import last_made
+    from lib.language_model import Placement, load_language_model
+    from lib.model_pass import ReadingSettings
+    from lib.output import whole
+    from lib.parameters import read_section
+    from lib.prompt_rows import each_prompt
+    from lib.reading_run import Run, write_responses
+
     settings = read_section(ReadingSettings, "reading")
     placement = read_section(Placement, "model", model)
     prompts = Path(f"data/prompts/{prompt_set}.parquet")
+    output = Path(f"data/activations/{model}/{prompt_set}")
     next(each_prompt(prompts))  # refuses what cannot be read before the model is loaded
     with alone(f"{model}-{prompt_set}"), room_on_disk():
         language_model = load_language_model(Path(f"data/models/{model}"), placement)
         run = Run(language_model, settings, model, placement, prompts)
-        output = Path(f"data/activations/{model}/{prompt_set}")
         if any(key not in run.store.known for key in run.keys):
             run.store.adopt(last_made(output))
         with tqdm(total=len(run.keys), unit="question", disable=None, desc=prompt_set) as bar:
             run.read_rows(bar)
         with tqdm(total=len(run.asked), unit="question", disable=None, desc="compared") as bar:
             run.read_likelihoods(bar)
-        parts = [
-            run.keys[start : start + ROWS_PER_SHARD]
-            for start in range(0, len(run.keys), ROWS_PER_SHARD)
-        ]
-        shards = [run.store.shard(part) for part in parts]
+        starts = range(0, len(run.keys), ROWS_PER_SHARD)
+        shards = [run.store.shard(run.keys[at : at + ROWS_PER_SHARD]) for at in starts]
         with whole(output) as draft:
             draft.mkdir()
             for number, shard in enumerate(shards):

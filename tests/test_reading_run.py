@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import run, run_stage
 
+NO_NEW_START = "GLIBC_TUNABLES=glibc.malloc.hugetlb=0"
 SMALL_BATCHES = "stop: answer, batch_tokens: 300"
 KILLED = """
 import json, os, pathlib, random, signal, sys, time
@@ -88,7 +89,7 @@ def test_killed_at_ten_moments_it_ends_with_the_same_bytes(study, tmp_path):
     assert run_stage(study, "prompts", "held_out").returncode == 0
     other = shutil.copytree(study, tmp_path / "undisturbed", symlinks=True)
     (study / "killed.py").write_text(KILLED)
-    done = run(study, "env", "SEED=1", sys.executable, "killed.py")
+    done = run(study, "env", "SEED=1", NO_NEW_START, sys.executable, "killed.py")
     assert done.returncode == 0, done.stderr
     moments = json.loads(done.stdout)
     assert sum(kept > 0 for _, kept in moments) == 10, moments
@@ -169,7 +170,7 @@ def test_a_full_disk_is_refused_and_what_is_there_is_kept(study):
     small_batches(study)
     # A file may grow to less than the whole: batches fit, the shard does not.
     (study / "little.py").write_text(LITTLE_ROOM.format(size=max(sizes) // 2))
-    done = run(study, sys.executable, "little.py")
+    done = run(study, "env", NO_NEW_START, sys.executable, "little.py")
     assert done.returncode == 1, done.stderr
     assert "refused: " in done.stderr and "make room and run this again" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -210,7 +211,7 @@ def test_out_of_memory_halves_the_batches_and_carries_on(study):
     whole = pq.read_table(study / "data/activations/tiny/held_out/responses.parquet").to_pylist()
     forget(study)
     (study / "little.py").write_text(OUT_OF_MEMORY)
-    done = run(study, sys.executable, "little.py")
+    done = run(study, "env", NO_NEW_START, sys.executable, "little.py")
     assert told(done) == (28, 0)
     budgets = [int(n) for n in re.findall(r"out of memory: (\d+) tokens at a time", done.stderr)]
     assert budgets and budgets == sorted(budgets, reverse=True) and 200 < budgets[-1] <= 700

@@ -128,12 +128,14 @@ class KeyValues(Cache):
 
 
 def _write_right_aligned(held: Tensor, at: Look, new: Tensor, stop: int) -> None:
-    assert isinstance(at.rows, Tensor) and at.sizes
+    assert at.sizes
     if held.device.type == "cpu":  # a handful of rows: copied one by one, in half the time
-        for n, (row, size) in enumerate(zip(at.rows.tolist(), at.sizes, strict=True)):
+        rows = at.rows.tolist() if isinstance(at.rows, Tensor) else range(held.shape[0])[at.rows]
+        for n, (row, size) in enumerate(zip(rows, at.sizes, strict=True)):
             held[row, stop - size : stop] = new[n, :size]
         return
     sizes = torch.tensor(at.sizes, device=new.device)[:, None]
     place = torch.arange(new.shape[1], device=new.device) - (new.shape[1] - sizes)
     index = place.clamp(min=0)[:, :, None, None].expand(new.shape)
-    held[at.rows.to(held.device), at.end : stop] = new.gather(1, index)
+    rows = at.rows.to(held.device) if isinstance(at.rows, Tensor) else at.rows
+    held[rows, at.end : stop] = new.gather(1, index)

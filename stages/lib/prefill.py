@@ -167,7 +167,7 @@ class _Run:
         cache: KeyValues,
         beginnings: KeyValues,
         lengths: Sequence[int],
-        see: Callable[[Tensor, Tensor], See],
+        see: Callable[[Place, Tensor], See],
     ) -> Tensor | None:
         """The last hidden state (rows, d_model) of each part, normed; None if the pass ends before.
 
@@ -178,7 +178,7 @@ class _Run:
         device, end = self.model.device, cache.columns
         run = parts[0].new(lengths)
         longest = max(len(part.tokens) for part in parts)
-        rows = torch.tensor([part.row for part in parts], device=device)
+        rows = _place([part.row for part in parts], device)
         size = torch.tensor([len(part.tokens) for part in parts], device=device)[:, None]
         ids = np.zeros((len(parts), run), dtype=np.int64)
         self.tokens += ids.size
@@ -201,7 +201,8 @@ class _Run:
             taken = Beginnings(beginnings, columns)
             cache.look(Look(rows, end - longest, end - run, beginnings=taken))
             mask = (torch.arange(longest, device=device) >= longest - size).long()
-            position, last = (size - run + every).clamp(min=0), torch.full_like(rows, run - 1)
+            position = (size - run + every).clamp(min=0)
+            last = torch.full((len(parts),), run - 1, device=device)
         hidden = _hidden(
             self.model,
             see(rows, last),
@@ -245,6 +246,13 @@ def followed(
         position_ids=position,
         past_key_values=cache,
     )
+
+
+def _place(rows: list[int], device: object) -> Place:
+    """Rows that lie side by side are not copied to be looked at."""
+    if rows == [*range(rows[0], rows[0] + len(rows))]:
+        return slice(rows[0], rows[0] + len(rows))
+    return torch.tensor(rows, device=str(device))
 
 
 def _nothing(_layer: int, _hidden: Tensor) -> None:

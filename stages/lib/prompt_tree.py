@@ -40,6 +40,11 @@ class Tree:
     above: list[int | None]
     """Of each prompt, the longest of `beginnings` that it continues."""
 
+    def new(self, prompts: Sequence[Tokens]) -> list[int]:
+        """How many tokens of each prompt are to be run: the last one at least, for its state."""
+        known = [0 if at is None else len(self.beginnings[at].tokens) for at in self.above]
+        return [max(1, len(p) - before) for p, before in zip(prompts, known, strict=True)]
+
 
 def lexicographic(prompts: Sequence[Tokens]) -> list[int]:
     """Places of `prompts` in the order of their tokens; equal ones stay in their order."""
@@ -73,7 +78,14 @@ def batches(prompts: Sequence[Tokens], budget: int) -> list[list[int]]:
         else:
             found.append([*family])
             widest = longest[family]
-    return found
+    return [_by_what_is_new(prompts, batch) for batch in found]
+
+
+def _by_what_is_new(prompts: Sequence[Tokens], batch: list[int]) -> list[int]:
+    """A batch in the order in which it is run: then what is run at once lies side by side."""
+    part = [prompts[n] for n in batch]
+    new = tree(part).new(part)
+    return [batch[n] for n in sorted(range(len(batch)), key=lambda n: (-new[n], n))]
 
 
 def _families(prompts: Sequence[Tokens], budget: int) -> list[list[int]]:
