@@ -28,7 +28,7 @@ def main(model: str, prompt_set: str) -> None:
     from tqdm import tqdm
 
     from lib.activation_shards import RESPONSES
-    from lib.activation_store import COMPARED, alone, link, room_on_disk
+    from lib.activation_store import COMPARED, STATES, alone, link, room_on_disk
     from lib.dvc_cache import last_made
     from lib.language_model import Placement, load_language_model
     from lib.model_pass import ReadingSettings
@@ -56,7 +56,7 @@ def main(model: str, prompt_set: str) -> None:
         with whole(output) as draft:
             draft.mkdir()
             for number, shard in enumerate(shards):
-                link(shard / "states.parquet", draft / f"shard-{number:05d}.parquet")
+                link(shard / STATES, draft / f"shard-{number:05d}.parquet")
             run.write_compared(draft / COMPARED)
             answered = write_responses(draft / RESPONSES, shards, run)
         run.store.settle(run.keys, shards)

@@ -16,7 +16,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.activation_shards import Origin, gather_shards, read_origin_of, write_shard
+from lib.activation_shards import (
+    RESPONSES,
+    Origin,
+    gather_shards,
+    read_origin_of,
+    write_shard,
+)
 from lib.output import whole
 from lib.refusal import Refusal
 from lib.remembered import WORK
 
-STATES, RESPONSES = "states.parquet", "responses.parquet"
+STATES = "states.parquet"
 COMPARED = "compared.parquet"
 """In an output: what answers are compared with, by what was asked."""
 KEY = "key"
@@ -69,14 +74,6 @@ def room_on_disk() -> Iterator[None]:
         ) from None
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a question's reading is."""
-
-    block: Path
-    row: int
-
-
 class Store:
     """The blocks of one model, read in one way."""
 
@@ -87,7 +84,8 @@ class Store:
         self.folder = WORK / "activations" / name
         self.asked = self.folder / "asked"
         self.schema = schema
-        self.known: dict[str, Place] = {}
+        self.known: dict[str, Path] = {}
+        """The block that holds each row, by its key."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(self.folder.glob("*/" + RESPONSES)):
             self._take_in(path.parent)
@@ -99,11 +97,10 @@ class Store:
         except (pa.ArrowException, OSError):
             shutil.rmtree(block)  # half written when the power went: made anew
             return
-        for row, key in enumerate(keys):
-            self.known[key] = Place(block, row)
+        self.known |= dict.fromkeys(keys, block)
 
     def adopt(self, files: Mapping[str, Path]) -> None:
-        """Takes in an output that was made before , if it was read this way."""
+        """Takes in an output that was made before, if it was read this way."""
         shards = [files[name] for name in sorted(files) if name.startswith("shard-")]
         if not shards or read_origin_of(shards[0]).reading != self.name or COMPARED not in files:
             return
@@ -159,14 +156,14 @@ class Store:
                 draft.mkdir()
                 table = self._responses(keys)
                 pq.write_table(table, draft / RESPONSES)
-                blocks = dict.fromkeys(self.known[key].block for key in keys)
+                blocks = dict.fromkeys(self.known[key] for key in keys)
                 paths = [each / STATES for each in blocks]
                 gather_shards(draft / STATES, paths, table["id"].to_pylist())
         return block
 
     def _responses(self, keys: Sequence[str]) -> pa.Table:
         tables = []
-        for block in dict.fromkeys(self.known[key].block for key in keys):
+        for block in dict.fromkeys(self.known[key] for key in keys):
             tables.append(pq.read_table(block / RESPONSES, filters=[(KEY, "in", set(keys))]))
         table = pa.concat_tables(tables)
         place = {key: n for n, key in enumerate(table[KEY].to_pylist())}

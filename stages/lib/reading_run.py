@@ -33,7 +33,7 @@ from lib import (
     residual_stream,
 )
 from lib import likelihoods as likelihoods_module
-from lib.activation_shards import Origin
+from lib.activation_shards import RESPONSES, Origin
 from lib.activation_store import KEY, Store, key_of
 from lib.language_model import LanguageModel, Placement
 from lib.likelihoods import Asked, likelihoods, references, without_user
@@ -254,7 +254,7 @@ def write_responses(path: Path, shards: Sequence[Path], run: Run) -> int:
     answered, rows = 0, each_prompt(run.prompts)
     with pq.ParquetWriter(path, schema) as writer:
         for shard in shards:
-            said = pq.read_table(shard / "responses.parquet")
+            said = pq.read_table(shard / RESPONSES)
             answered += len(said) - said["answer"].null_count
             compared = [_compared(run, next(rows)) for _ in range(len(said))]
             for name in COMPARED_WITH:
