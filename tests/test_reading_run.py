@@ -32,7 +32,7 @@ def counted(language_model, rows, *others):
 lib.reading_run.read_batch = counted
 sys.argv = ["activations.py", "tiny", "held_out"]
 draw = random.Random(int(os.environ["SEED"]))
-kept = lambda: len([*pathlib.Path(".work/activations").glob("*/*/responses.parquet")])
+kept = lambda: len([*pathlib.Path(".work/activations").glob("*/[!.]*/responses.parquet")])
 told = []
 for moment in range(10):
     before, finished = kept(), len(open("finished.txt").readlines()) if moment else 0
@@ -182,8 +182,17 @@ def test_a_full_disk_is_refused_and_what_is_there_is_kept(study):
 def test_a_block_that_cannot_be_read_is_made_anew(study):
     whole = output(study)
     shutil.rmtree(study / ".dvc/cache")
-    for path in (study / ".work/activations").glob("*/*/responses.parquet"):
+    for path in (study / ".work/activations").glob("*/[!.]*/responses.parquet"):
         path.write_bytes(path.read_bytes()[:-30])
+    assert told(run_stage(study, "activations", "tiny", "held_out")) == (28, 0)
+    assert output(study) == whole
+
+
+def test_a_draft_that_was_left_is_no_block(study):
+    whole = output(study)
+    shutil.rmtree(study / ".dvc/cache")
+    for path in (study / ".work/activations").glob("*/[!.]*/responses.parquet"):
+        path.parent.rename(path.parent.with_name(f".{path.parent.name}.partial"))
     assert told(run_stage(study, "activations", "tiny", "held_out")) == (28, 0)
     assert output(study) == whole
 

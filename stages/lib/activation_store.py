@@ -87,8 +87,12 @@ class Store:
         self.known: dict[str, Path] = {}
         """The block that holds each row, by its key."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in sorted(self.folder.glob("*/" + RESPONSES)):
-            self._take_in(path.parent)
+        for block in self._blocks():
+            self._take_in(block)
+
+    def _blocks(self) -> list[Path]:
+        """Those in place: a draft, whose name begins with a dot, may be anything."""
+        return [path.parent for path in sorted(self.folder.glob("[!.]*/" + RESPONSES))]
 
     def _take_in(self, block: Path) -> None:
         try:
@@ -172,11 +176,11 @@ class Store:
     def settle(self, keys: Sequence[str], shards: Sequence[Path]) -> None:
         """All of `keys` are in `shards`: deletes the blocks that hold nothing else."""
         inside = set(keys)
-        for path in sorted(self.folder.glob("*/" + RESPONSES)):
-            if path.parent not in shards:
-                held = pq.read_table(path, columns=[KEY])[KEY].to_pylist()
+        for block in self._blocks():
+            if block not in shards:
+                held = pq.read_table(block / RESPONSES, columns=[KEY])[KEY].to_pylist()
                 if inside.issuperset(held):
-                    shutil.rmtree(path.parent)
+                    shutil.rmtree(block)
         (self.folder / f"{key_of(*keys)}.json").unlink(missing_ok=True)
 
 
