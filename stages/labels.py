@@ -48,13 +48,14 @@ def main(model: str, prompt_set: str) -> None:
     )
     noise = noise_of(labels["judge"], labels["hand"]) if told_by == "judge" else None
     ways = [way for way in (*WAYS, *GRADED) if labels[way].null_count() < len(labels)]
-    # A set that is read by nothing but contrast pairs needs no labels.
+    # A set that is read by nothing but contrast pairs needs no labels, and may have none.
     if told_by not in ways and prompt_set == read_name("evaluation"):
         raise Refusal(
             f"params.yaml: labels.told_by: no answer of {model} to {prompt_set} can be told by "
-            f"{told_by!r}; expected one of {', '.join(ways)}"
+            f"{told_by!r}; expected one of {', '.join(ways) or 'none'}"
         )
-    differ = labels.filter(pl.concat_list(ways).list.drop_nulls().list.n_unique() > 1)
+    told = pl.concat_list(ways or pl.lit(None)).list.drop_nulls()
+    differ = labels.filter(told.list.n_unique() > 1)
     texts = answered.select("id", "continuation", pl.col("messages").list.last().struct["content"])
     with whole(Path(f"data/labels/{model}/{prompt_set}.parquet")) as draft:
         write_labels(draft, labels, noise)

@@ -15,7 +15,7 @@ from typing import Literal
 from lib.command import command
 from lib.output import whole
 from lib.parameters import read_section
-from lib.prompt_rows import write_prompts
+from lib.prompt_rows import Reading, write_prompts
 from lib.question import Row
 from lib.refusal import Refusal
 from lib.sources import questions_of
@@ -29,6 +29,9 @@ class PromptSet:
     sources: dict[str, int]
     """Source -> the most rows to draw from it."""
     splits: list[Literal["extract", "select", "test"]]
+    read: Reading = "everything"
+    """Of what the model does: `everything`, or only the states of the `answers` that are forced,
+    which is enough for vectors from contrast pairs, and faster."""
 
 
 @command(
@@ -55,7 +58,7 @@ def main(prompt_set: str) -> None:
         if len(new) < len(drawn.rows):
             print(f"  left out: {len(drawn.rows) - len(new)} (in another source too)")
     with whole(Path(f"data/prompts/{prompt_set}.parquet")) as draft:
-        write_prompts(draft, rows)
+        write_prompts(draft, rows, wanted.read)
 
 
 def described(rows: list[Row]) -> list[str]:

@@ -61,21 +61,18 @@ def test_a_tree_saves_what_is_shared_and_every_prompt_continues_its_beginning():
     # Both orders of the options: a longer beginning in common than the persona.
     prompts += [np.append(prompt, [7, 7, 7]).astype(np.int32) for prompt in prompts]
     found = tree(prompts)
-    run = sum(
-        len(each.tokens)
-        - (len(found.beginnings[each.above].tokens) if each.above is not None else 0)
-        for each in found.beginnings
-    )
-    for prompt, above in zip(prompts, found.above, strict=True):
-        assert above is not None
-        beginning = found.beginnings[above].tokens
+    run = sum(each.new for each in found.beginnings + found.prompts)
+    for prompt, part in zip(prompts, found.prompts, strict=True):
+        assert part.above is not None and part.tokens is prompt
+        beginning = found.beginnings[part.above].tokens
         assert prompt[: len(beginning)].tolist() == beginning.tolist()
-        run += max(1, len(prompt) - len(beginning))
+        assert part.new == max(1, len(prompt) - len(beginning))
     for n, each in enumerate(found.beginnings):
         if each.above is not None:
             parent = found.beginnings[each.above]
             assert each.above < n and each.depth == parent.depth + 1
             assert each.tokens[: len(parent.tokens)].tolist() == parent.tokens.tolist()
+            assert each.new == len(each.tokens) - len(parent.tokens)
     different = {tuple(p[:k].tolist()) for p in prompts for k in range(1, len(p) + 1)}
     # Nothing is run twice but what is too short to be worth it, and a last token.
     assert len(different) <= run <= len(different) + LEAST_SHARED * len(found.beginnings) + 24
@@ -85,4 +82,4 @@ def test_a_tree_saves_what_is_shared_and_every_prompt_continues_its_beginning():
 def test_a_beginning_that_saves_little_is_run_again():
     short = [np.array([1, 2, 3, n], dtype=np.int32) for n in range(4)]
     assert tree(short).beginnings == []
-    assert tree([np.arange(9, dtype=np.int32)]).above == [None]
+    assert [part.above for part in tree([np.arange(9, dtype=np.int32)]).prompts] == [None]

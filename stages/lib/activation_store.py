@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -122,19 +122,26 @@ class Store:
         self.asked.mkdir(exist_ok=True)
         shutil.copyfile(files[COMPARED], self.asked / f"{files[COMPARED].name}.parquet")
 
-    def missing(self, keys: Sequence[str]) -> list[str]:
-        """Which of `keys` are not known, as they were when their set was first asked for.
+    def missing(self, keys: Sequence[str], known: Collection[str]) -> list[str]:
+        """Which of `keys` were not `known` when all of them were first asked for.
 
         So a run that was stopped goes on with the same batches, and ends with the same bytes.
         """
-        plan = self.folder / f"{key_of(*keys)}.json"
+        plan = self._plan(keys)
         if plan.exists():
             return json.loads(plan.read_text())
-        missing = [key for key in keys if key not in self.known]
+        missing = [key for key in keys if key not in known]
         if missing:
             with whole(plan) as draft:
                 draft.write_text(json.dumps(missing))
         return missing
+
+    def _plan(self, keys: Sequence[str]) -> Path:
+        return self.folder / f"{key_of(*keys)}.json"
+
+    def found(self, keys: Sequence[str]) -> None:
+        """All of `keys` are known."""
+        self._plan(keys).unlink(missing_ok=True)
 
     def keep(
         self,
@@ -181,7 +188,7 @@ class Store:
                 held = pq.read_table(block / RESPONSES, columns=[KEY])[KEY].to_pylist()
                 if inside.issuperset(held):
                     shutil.rmtree(block)
-        (self.folder / f"{key_of(*keys)}.json").unlink(missing_ok=True)
+        self.found(keys)
 
 
 def link(source: Path, target: Path) -> None:

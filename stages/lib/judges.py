@@ -12,7 +12,6 @@ import numpy as np
 from lib.judging import asked_of_a_judge, reply_over_http, row_for_a_judge
 from lib.parameters import read_section
 
-BATCH_TOKENS = 4096
 LOCAL = Path("params.local.yaml")
 Answer = Mapping[str, str]
 
@@ -47,13 +46,14 @@ def _by_model(settings: Judge, answers: Sequence[Answer]) -> Iterator[tuple[str,
     from lib.language_model import Placement, load_language_model
     from lib.model_pass import ReadingSettings, read_batch
     from lib.prompt_tree import batches
+    from lib.reading_run import batch_tokens
 
     reading = read_section(ReadingSettings, "reading")
     placement = read_section(Placement, "model", settings.model)
     language_model = load_language_model(Path(f"data/models/{settings.model}"), placement)
     rows = [row_for_a_judge(answer) for answer in answers]
     prompts = [np.array(language_model.write(row.messages), dtype=np.int32) for row in rows]
-    for batch in batches(prompts, BATCH_TOKENS):
+    for batch in batches(prompts, batch_tokens(language_model, reading)):
         part = [rows[n] for n in batch]
         result = read_batch(language_model, part, [prompts[n] for n in batch], reading)
         for row, response in zip(part, result.responses, strict=True):

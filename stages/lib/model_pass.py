@@ -18,7 +18,6 @@ from torch import Tensor
 
 from lib.answers import find_answer, without_continuations, wordings
 from lib.forced_answers import (
-    Answers,
     answer_each,
     answer_logprobs,
     by_row,
@@ -36,6 +35,8 @@ POSITIONS = ("prompt", "continuation", "continuation_mean", "matching", "not_mat
 """Where the residual stream is read: the last token of the prompt and of the model's own answer, on
 average over that answer's tokens, and the last token of the sycophantic and of the (first) other
 answer forced after the prompt."""
+FORCED = ("prompt", "matching", "not_matching")
+"""Those that need nothing of the model's own."""
 MATERIAL = "extract"
 """The split of questions that vectors are made from."""
 
@@ -88,14 +89,15 @@ class Response:
 
     id: str
     prompt_tokens: int
-    continuation: str
-    answer: str | None
+    continuation: str = ""
+    """Empty, and all below None, where only the states of forced answers were wanted."""
+    answer: str | None = None
     """Letter of the answer found in the continuation."""
-    logprobs: list[float]
+    logprobs: list[float] | None = None
     """Log-probability of each choice's answer as written, all its tokens, after the prompt."""
-    any_logprobs: list[float] | None
+    any_logprobs: list[float] | None = None
     """Log-probability of each choice's answer in any wording, where that was asked for."""
-    spoken: list[str]
+    spoken: list[str] = field(default_factory=list)
     """What of the continuation is there after each of `reading.tokens`, as far as it goes."""
 
 
@@ -138,9 +140,7 @@ def read_batch(
 ) -> BatchReading:
     """Everything this pipeline wants to know of the model about `rows` (token ids: `prompts`)."""
     layers = layers_of(language_model, settings)
-    written = [[language_model.encode(answer) for answer in row.answers] for row in rows]
-    if empty := [row.id for row, each in zip(rows, written, strict=True) if not all(each)]:
-        raise Refusal(f"question {empty[0]}: an answer without a token; expected some text")
+    written = [_encoded(language_model, row, row.answers) for row in rows]
     ways, counts = _in_any_wording(language_model, rows) if settings.wordings == "any" else ([], [])
     room = max(room_for(written), room_for(ways), settings.max_new_tokens)
     prefilled = prefill(language_model, prompts, room, layers, settings.share_beginnings)
@@ -194,19 +194,37 @@ def read_batch(
 
 
 @torch.inference_mode()
-def read_pairs(
+def read_answers(
     language_model: LanguageModel,
+    rows: Sequence[Row],
     prompts: Sequence[Tokens],
-    answers: Answers,
-    layers: range,
-    share: bool = True,
-) -> np.ndarray:
-    """The states (answers, layers, rows, d_model) at the last token of each row's forced answers,
-    of which all rows have as many; no layer above `layers` is run, and no head."""
-    room, last = room_for(answers), layers[-1]
-    prefilled = prefill(language_model, prompts, room, layers, share, last)
-    found = states_of_answers(language_model, prefilled, answers, layers)
-    return np.stack([raw(states) for states in found])
+    settings: ReadingSettings,
+) -> BatchReading:
+    """The states at `matching` and `not_matching` and nothing else: the model says nothing of its
+    own, and no layer is run above those that are kept."""
+    layers = layers_of(language_model, settings)
+    pairs = [
+        _encoded(language_model, row, [row.answer_of(row.matching), row.answer_of(other)])
+        for row, other in ((row, row.not_matching[0]) for row in rows)
+    ]
+    prefilled = prefill(
+        language_model, prompts, room_for(pairs), layers, settings.share_beginnings, layers[-1]
+    )
+    found = states_of_answers(language_model, prefilled, pairs, layers)
+    held = torch.stack([prefilled.states, *found])
+    return BatchReading(
+        _kept(held, FORCED, rows, [0] * len(rows)),
+        [Response(row.id, len(prompt)) for row, prompt in zip(rows, prompts, strict=True)],
+        prefilled.tokens_run,
+    )
+
+
+def _encoded(language_model: LanguageModel, row: Row, answers: Sequence[str]) -> list[list[int]]:
+    """Token ids of answers to `row`. Refusal for one without a token."""
+    found = [language_model.encode(answer) for answer in answers]
+    if not all(found):
+        raise Refusal(f"question {row.id}: an answer without a token; expected some text")
+    return found
 
 
 def _response(
@@ -220,8 +238,6 @@ def _response(
         prompt_tokens=tokens,
         continuation=text,
         answer=found.letter if found else None,
-        logprobs=[],
-        any_logprobs=None,
         spoken=[language_model.decode(said[:n]) for n in numbers if n <= len(said)],
     )
 
@@ -241,8 +257,11 @@ def _kept(
             f"{str(held.dtype).removeprefix('torch.')}; set another dtype in params.yaml"
         )
     states = raw(held)
-    found = {name: Kept([*range(len(rows))], states[n]) for n, name in enumerate(POSITIONS)}
-    for n, name in enumerate(names[len(POSITIONS) :], len(POSITIONS)):
+    found = {}
+    for n, name in enumerate(names):
+        if name in POSITIONS:
+            found[name] = Kept([*range(len(rows))], states[n])
+            continue
         number = int(name.removeprefix("token_"))
         there = [k for k, row in enumerate(rows) if said[k] >= number and row.split != MATERIAL]
         if there:

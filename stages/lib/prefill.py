@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from lib.key_values import Beginnings, KeyValues, Look
 from lib.language_model import LanguageModel
-from lib.prompt_tree import Tokens, tree
+from lib.prompt_tree import Part, Tokens, no_tree, tree
 from lib.residual_stream import Place, See, SeenEnough, watching
 
 AT_ONCE = {"cpu": 768}
@@ -95,31 +95,27 @@ def prefill(
     Without `share`, each prompt is run from its first token on. With `last`, nothing is run above
     that layer, and what comes after the prompts is not known.
     """
-    shape = tree(prompts)
-    above = shape.above if share else [None] * len(prompts)
-    beginnings = shape.beginnings if share else []
-    run = _Run(language_model, last)
-    lengths = [len(each.tokens) for each in beginnings]
+    shape = tree(prompts) if share else no_tree(prompts)
+    lengths = [len(each.tokens) for each in shape.beginnings]
     storage = language_model.storage
-    once = KeyValues(len(beginnings), max(lengths, default=0), 0, "beginnings", storage)
-    for depth in sorted({each.depth for each in beginnings}):
-        at = [n for n, each in enumerate(beginnings) if each.depth == depth]
-        parts = [_Part(beginnings[n].tokens, n, beginnings[n].above) for n in at]
-        for part in run.passes(parts, lengths):
-            run.forward(part, once, once, lengths, lambda _rows, _last: _nothing)
+    once = KeyValues(len(lengths), max(lengths, default=0), 0, "beginnings", storage)
+    run = _Run(language_model, once, lengths, last)
+    for depth in sorted({each.depth for each in shape.beginnings}):
+        at = {n: each for n, each in enumerate(shape.beginnings) if each.depth == depth}
+        for part in run.passes(at):
+            run.forward(part, once, lambda _rows, _last: _nothing)
     cache = KeyValues(len(prompts), max(map(len, prompts)), room, "prompts", storage)
     model = language_model.model
     width = model.config.get_text_config().hidden_size
     states = torch.empty(len(layers), len(prompts), width, dtype=model.dtype, device=model.device)
     logits = torch.empty(len(prompts), 0, device=model.device)
-    parts = [_Part(prompt, n, above[n]) for n, prompt in enumerate(prompts)]
-    for part in run.passes(parts, lengths):
-        hidden = run.forward(part, cache, once, lengths, partial(keep_layers, layers, states))
+    for part in run.passes(dict(enumerate(shape.prompts))):
+        hidden = run.forward(part, cache, partial(keep_layers, layers, states))
         if hidden is not None:
             found = language_model.logits(hidden)
             if not logits.numel():
                 logits = found.new_empty(len(prompts), found.shape[1])
-            logits[[each.row for each in part]] = found
+            logits[[*part]] = found
     return Prefilled(
         cache,
         torch.tensor([len(each) for each in prompts], device=model.device),
@@ -129,45 +125,37 @@ def prefill(
     )
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A prompt, or a beginning, and the beginning that it continues."""
-
-    tokens: Tokens
-    row: int
-    above: int | None
-
-    def new(self, lengths: Sequence[int]) -> int:
-        """How many tokens are to be run: at least the last one, for its state is wanted."""
-        known = lengths[self.above] if self.above is not None else 0
-        return max(1, len(self.tokens) - known)
-
-
 class _Run:
     """Passes over parts of prompts, and how many tokens they took."""
 
-    def __init__(self, language_model: LanguageModel, last: int | None):
+    def __init__(
+        self,
+        language_model: LanguageModel,
+        beginnings: KeyValues,
+        lengths: Sequence[int],
+        last: int | None,
+    ):
+        """`lengths` are those of the `beginnings` that parts continue."""
         self.model = language_model.model
+        self.beginnings = beginnings
+        self.lengths = lengths
         self.last = last
         self.tokens = 0
 
-    def passes(self, parts: Sequence[_Part], lengths: Sequence[int]) -> list[list[_Part]]:
-        """Parts in passes of `at_once` tokens, alike in how many are new."""
+    def passes(self, parts: Mapping[int, Part]) -> list[dict[int, Part]]:
+        """Parts, by their rows, in passes of `at_once` tokens, alike in how many are new."""
         most, found = at_once(self.model.device), []
-        for part in sorted(parts, key=lambda part: (-part.new(lengths), part.row)):
-            if found and (len(found[-1]) + 1) * found[-1][0].new(lengths) <= most:
-                found[-1].append(part)
+        width = 0
+        for row, part in sorted(parts.items(), key=lambda at: (-at[1].new, at[0])):
+            if found and (len(found[-1]) + 1) * width <= most:
+                found[-1][row] = part
             else:
-                found.append([part])
+                found.append({row: part})
+                width = part.new
         return found
 
     def forward(
-        self,
-        parts: Sequence[_Part],
-        cache: KeyValues,
-        beginnings: KeyValues,
-        lengths: Sequence[int],
-        see: Callable[[Place, Tensor], See],
+        self, rows_of: Mapping[int, Part], cache: KeyValues, see: Callable[[Place, Tensor], See]
     ) -> Tensor | None:
         """The last hidden state (rows, d_model) of each part, normed; None if the pass ends before.
 
@@ -176,9 +164,10 @@ class _Run:
         the padding is on the right, as no token looks ahead and so no mask is needed.
         """
         device, end = self.model.device, cache.columns
-        run = parts[0].new(lengths)
+        parts = [*rows_of.values()]
+        run = max(part.new for part in parts)
         longest = max(len(part.tokens) for part in parts)
-        rows = _place([part.row for part in parts], device)
+        rows = _place([*rows_of], device)
         size = torch.tensor([len(part.tokens) for part in parts], device=device)[:, None]
         ids = np.zeros((len(parts), run), dtype=np.int64)
         self.tokens += ids.size
@@ -195,10 +184,10 @@ class _Run:
                 tail = part.tokens[-run:]
                 ids[n, run - len(tail) :] = tail
                 if part.above is not None and (before := len(part.tokens) - run) > 0:
-                    length = lengths[part.above]
-                    places = Beginnings.places(beginnings, part.above, length, before)
+                    length = self.lengths[part.above]
+                    places = Beginnings.places(self.beginnings, part.above, length, before)
                     columns[n, longest - run - before :] = places
-            taken = Beginnings(beginnings, columns)
+            taken = Beginnings(self.beginnings, columns)
             cache.look(Look(rows, end - longest, end - run, beginnings=taken))
             mask = (torch.arange(longest, device=device) >= longest - size).long()
             position = (size - run + every).clamp(min=0)

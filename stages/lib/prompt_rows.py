@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +13,10 @@ import pyarrow.parquet as pq
 from lib.question import Row, Turn
 from lib.refusal import Refusal
 
+READ = b"read"
+"""The metadata key that says what of the model's doings is wanted: a `Reading`."""
+Reading = Literal["everything", "answers"]
+"""`answers`: only the states of the answers that are forced."""
 AT_A_TIME = 256
 """Rows in memory."""
 TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
@@ -38,7 +42,7 @@ SCHEMA = pa.schema(
 )
 
 
-def write_prompts(path: Path, rows: Sequence[Row]) -> None:
+def write_prompts(path: Path, rows: Sequence[Row], reading: Reading = "everything") -> None:
     """Write `rows` in their order."""
     records = [
         {field.name: getattr(row, field.name) for field in fields(row)}
@@ -49,7 +53,16 @@ def write_prompts(path: Path, rows: Sequence[Row]) -> None:
         }
         for row in rows
     ]
-    pq.write_table(pa.Table.from_pylist(records, schema=SCHEMA), path)
+    schema = SCHEMA.with_metadata({READ: reading})
+    pq.write_table(pa.Table.from_pylist(records, schema=schema), path)
+
+
+def reading_of(path: Path) -> Reading:
+    """What of the model's doings is wanted of a prompt set, whose rows can be read."""
+    said = (pq.read_schema(path).metadata or {}).get(READ, b"everything").decode()
+    if said not in (known := get_args(Reading)):
+        raise Refusal(f"{path}: to read: expected one of {', '.join(known)}, found {said!r}")
+    return said  # type: ignore[return-value]
 
 
 def read_prompts(path: Path) -> list[Row]:

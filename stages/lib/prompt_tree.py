@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,29 +21,27 @@ LEAST_SHARED = 16
 
 
 @dataclass(frozen=True)
-class Beginning:
-    """What several prompts begin with."""
+class Part:
+    """A prompt, or what several begin with."""
 
     tokens: Tokens
     """All of it, from the first token."""
     above: int | None
-    """The (shorter) beginning that this one continues, by its place; None where it is the first."""
+    """The longest (shorter) beginning that it continues, by its place; None where there is none."""
+    new: int
+    """How many of its last tokens are to be run: one at least, for its state."""
     depth: int
     """How many beginnings it continues."""
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The beginnings of a batch of prompts, those that continue none first."""
+    """What of a batch of prompts is to be run."""
 
-    beginnings: list[Beginning]
-    above: list[int | None]
-    """Of each prompt, the longest of `beginnings` that it continues."""
-
-    def new(self, prompts: Sequence[Tokens]) -> list[int]:
-        """How many tokens of each prompt are to be run: the last one at least, for its state."""
-        known = [0 if at is None else len(self.beginnings[at].tokens) for at in self.above]
-        return [max(1, len(p) - before) for p, before in zip(prompts, known, strict=True)]
+    beginnings: list[Part]
+    """Those that continue none first."""
+    prompts: list[Part]
+    """In their order."""
 
 
 def lexicographic(prompts: Sequence[Tokens]) -> list[int]:
@@ -83,9 +81,8 @@ def batches(prompts: Sequence[Tokens], budget: int) -> list[list[int]]:
 
 def _by_what_is_new(prompts: Sequence[Tokens], batch: list[int]) -> list[int]:
     """A batch in the order in which it is run: then what is run at once lies side by side."""
-    part = [prompts[n] for n in batch]
-    new = tree(part).new(part)
-    return [batch[n] for n in sorted(range(len(batch)), key=lambda n: (-new[n], n))]
+    parts = tree([prompts[n] for n in batch]).prompts
+    return [batch[n] for n in sorted(range(len(batch)), key=lambda n: (-parts[n].new, n))]
 
 
 def _families(prompts: Sequence[Tokens], budget: int) -> list[list[int]]:
@@ -118,44 +115,48 @@ def _parts(alike: NDArray[np.int64], start: int, end: int, least: int) -> list[t
     return list(itertools.pairwise(edges))
 
 
+def no_tree(prompts: Sequence[Tokens]) -> Tree:
+    """Every prompt by itself, from its first token on."""
+    return Tree([], [Part(prompt, None, len(prompt), 0) for prompt in prompts])
+
+
 def tree(prompts: Sequence[Tokens]) -> Tree:
     """The beginnings that are worth running once, and which of them each prompt continues."""
     order = lexicographic(prompts)
     alike = _alike(prompts, order)
-    beginnings: list[Beginning] = []
-    above: list[int | None] = [None] * len(prompts)
-    # A range of neighbours, the beginning they all continue, and its length.
+    beginnings: list[Part] = []
+    found = no_tree(prompts).prompts
+
+    def after(tokens: Tokens, above: int | None) -> Part:
+        if above is None:
+            return Part(tokens, None, len(tokens), 0)
+        known = beginnings[above]
+        return Part(tokens, above, max(1, len(tokens) - len(known.tokens)), known.depth + 1)
+
+    # Ranges of neighbours, and the beginning that all in a range continue.
     level: list[tuple[int, int, int | None]] = [(0, len(order), None)]
     while level:
         deeper = []
-        for start, end, parent in level:
+        for start, end, above in level:
             if end - start == 1:
-                above[order[start]] = parent
+                found[order[start]] = after(prompts[order[start]], above)
                 continue
             least = int(alike[start + 1 : end].min())
-            known = len(beginnings[parent].tokens) if parent is not None else 0
+            known = len(beginnings[above].tokens) if above is not None else 0
             if (least - known) * (end - start - 1) >= LEAST_SHARED:
-                depth = beginnings[parent].depth + 1 if parent is not None else 0
-                tokens = prompts[order[start]][:least]
-                beginnings.append(Beginning(tokens, parent, depth))
-                parent = len(beginnings) - 1
-            deeper += [(*part, parent) for part in _parts(alike, start, end, least)]
+                beginnings.append(after(prompts[order[start]][:least], above))
+                above = len(beginnings) - 1
+            deeper += [(*part, above) for part in _parts(alike, start, end, least)]
         level = deeper
-    return _by_depth(beginnings, above)
+    return _by_depth(beginnings, found)
 
 
-def _by_depth(beginnings: list[Beginning], above: list[int | None]) -> Tree:
-    """The same tree, with every beginning after those it continues."""
+def _by_depth(beginnings: list[Part], prompts: list[Part]) -> Tree:
+    """The same tree, with every beginning after those that continue fewer."""
     order = sorted(range(len(beginnings)), key=lambda n: (beginnings[n].depth, n))
     place = {old: new for new, old in enumerate(order)}
 
-    def moved(old: int | None) -> int | None:
-        return None if old is None else place[old]
+    def moved(part: Part) -> Part:
+        return part if part.above is None else replace(part, above=place[part.above])
 
-    return Tree(
-        [
-            Beginning(each.tokens, moved(each.above), each.depth)
-            for each in (beginnings[old] for old in order)
-        ],
-        [moved(old) for old in above],
-    )
+    return Tree([moved(beginnings[old]) for old in order], [moved(each) for each in prompts])

@@ -86,6 +86,10 @@ class Row:
     true_answers: tuple[str, ...] = ()
     false_answers: tuple[str, ...] = ()
 
+    def answer_of(self, letter: str) -> str:
+        """What is forced after the prompt for the choice shown under `letter`."""
+        return self.answers[[mark for mark, _ in self.choices].index(letter)]
+
 
 def letters_of(order: Order) -> dict[int, str]:
     """The letter under which each option (by its index in the source) is shown."""

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -37,8 +37,9 @@ from lib.activation_shards import RESPONSES, Origin
 from lib.activation_store import KEY, Store, key_of
 from lib.language_model import LanguageModel, Placement
 from lib.likelihoods import Asked, likelihoods, references, without_user
-from lib.model_pass import MATERIAL, ReadingSettings, layers_of, read_batch
-from lib.prompt_rows import each_prompt
+from lib.model_pass import MATERIAL, ReadingSettings, layers_of, read_answers, read_batch
+from lib.output import whole
+from lib.prompt_rows import Reading, each_prompt, reading_of
 from lib.prompt_tree import Tokens, batches
 from lib.question import Row
 from lib.remembered import code, digest
@@ -60,7 +61,7 @@ ENGINE = (
 """Where it stands how a model is read."""
 WINDOW = 1024
 """Questions in memory, those that begin alike together."""
-BATCH_TOKENS = {"cpu": 4096}
+BATCH_TOKENS = {"cpu": 8192}
 BATCH_TOKENS_ELSEWHERE = 32768
 WAITING = 1
 """Batches that may be written while the next one runs: what a power cut can cost."""
@@ -77,6 +78,9 @@ ASKED = pa.schema([(KEY, pa.string()), ("logprobs", pa.list_(pa.float64()))])
 COMPARED_WITH = ["plain_logprobs", "true_logprobs", "false_logprobs"]
 
 
+Found = TypeVar("Found")
+
+
 class Run:
     """What one model is asked, and what of it is known."""
 
@@ -91,7 +95,8 @@ class Run:
         self.language_model = language_model
         self.settings = settings
         self.prompts = prompts
-        reading = reading_key(language_model, settings, placement)
+        self.wanted = reading_of(prompts)
+        reading = reading_key(language_model, settings, placement, self.wanted)
         self.origin = Origin(
             model=model,
             revision=language_model.revision,
@@ -116,22 +121,19 @@ class Run:
                 if each:
                     self.asked.setdefault(asked_key(each), number)
         self.likelihoods: dict[str, list[float]] = {}
-        device = language_model.model.device.type
-        self.budget = (
-            BATCH_TOKENS.get(device, BATCH_TOKENS_ELSEWHERE)
-            if settings.batch_tokens == "auto"
-            else settings.batch_tokens
-        )
+        self.budget = batch_tokens(language_model, settings)
         self.ran = self.batches = self.tokens = self.tokens_run = 0
 
     def compared_with(self, row: Row) -> tuple[Asked | None, Asked | None]:
         """The question without its user, and alone before its reference answers."""
+        if self.wanted == "answers":
+            return None, None
         chat = bool(self.language_model.tokenizer.chat_template)
         return without_user(row), references(row, chat)
 
     def read_rows(self, bar: tqdm) -> None:
         """Reads the rows that are not known, and puts each batch in place while the next runs."""
-        missing = set(self.store.missing(self.keys))
+        missing = set(self.store.missing(self.keys, self.store.known))
         bar.update(len(self.keys) - len(missing))
         with _in_the_background() as later:
             for window in self._windows([n for n, k in enumerate(self.keys) if k in missing]):
@@ -158,7 +160,7 @@ class Run:
         bar: tqdm,
         later: Callable[[Callable[[], None]], None],
     ) -> None:
-        """Reads a batch, in halves where memory does not suffice."""
+        """Reads what of a batch is not known, in halves where memory does not suffice."""
         keys = [row_key(row) for row in rows]
         there = [n for n, key in enumerate(keys) if key not in self.store.known]
         bar.update(len(rows) - len(there))
@@ -166,23 +168,12 @@ class Run:
             return
         rows, prompts = [rows[n] for n in there], [prompts[n] for n in there]
         keys = [keys[n] for n in there]
-        size = len(rows) * max(map(len, prompts))
-        result = None
-        if len(rows) == 1 or size <= self.budget:
-            try:
-                result = read_batch(self.language_model, rows, prompts, self.settings)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if len(rows) == 1 or not _out_of_memory(error):
-                    raise
+        read = read_answers if self.wanted == "answers" else read_batch
+        result = self._within_memory(
+            prompts, lambda: read(self.language_model, rows, prompts, self.settings)
+        )
         if result is None:
-            if size <= self.budget:
-                self.budget = max(1, size // 2)
-                self.language_model.storage.clear()
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()
-                print(f"out of memory: {self.budget} tokens at a time from here", file=sys.stderr)
-            half = len(rows) // 2
-            for part in (slice(half), slice(half, None)):
+            for part in _halves(len(rows)):
                 self._read_batch(rows[part], prompts[part], bar, later)
             return
         held = {
@@ -197,16 +188,32 @@ class Run:
         self.tokens_run += result.prompt_tokens_run
         bar.update(len(rows))
 
+    def _within_memory(self, prompts: Sequence[Tokens], read: Callable[[], Found]) -> Found | None:
+        """What `read` finds, or None where half of these prompts should be read at a time."""
+        size = len(prompts) * max(map(len, prompts))
+        if len(prompts) > 1 and size > self.budget:
+            return None
+        try:
+            return read()
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if len(prompts) == 1 or not _out_of_memory(error):
+                raise
+        self.budget = max(1, size // 2)
+        self.language_model.storage.clear()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        print(f"out of memory: {self.budget} tokens at a time from here", file=sys.stderr)
+        return None
+
     def read_likelihoods(self, bar: tqdm) -> None:
         """Reads what the rows' answers are compared with: much of it is the same for many rows."""
-        folder = self.store.asked
-        for path in sorted(folder.glob("*.parquet")):
+        for path in sorted(self.store.asked.glob("[!.]*.parquet")):
             table = pq.read_table(path)
             found = zip(table[KEY].to_pylist(), table["logprobs"].to_pylist(), strict=True)
             self.likelihoods |= {key: each for key, each in found if key in self.asked}
         bar.update(len(self.likelihoods))
-        missing = {key: row for key, row in self.asked.items() if key not in self.likelihoods}
-        for window in self._windows(sorted(set(missing.values()))):
+        missing = set(self.store.missing([*self.asked], self.likelihoods))
+        for window in self._windows(sorted({self.asked[key] for key in missing})):
             asked = [
                 each
                 for row in each_prompt(self.prompts, {*window})
@@ -216,18 +223,26 @@ class Run:
             asked = list({asked_key(each): each for each in asked}.values())
             prompts = [self._tokens(turns) for turns, _ in asked]
             for batch in batches(prompts, self.budget):
-                here = [asked[n] for n in batch]
-                keys = [asked_key(each) for each in here]
-                if all(key in self.likelihoods for key in keys):
-                    continue
-                found = likelihoods(self.language_model, here, [prompts[n] for n in batch])
-                folder.mkdir(exist_ok=True)
-                with_keys = pa.table({KEY: keys, "logprobs": found}, schema=ASKED)
-                path = folder / f"{key_of(*keys)}.parquet"
-                pq.write_table(with_keys, path.with_suffix(".partial"))
-                path.with_suffix(".partial").rename(path)
-                self.likelihoods |= dict(zip(keys, found, strict=True))
-                bar.update(len(batch))
+                self._compare([asked[n] for n in batch], [prompts[n] for n in batch], bar)
+        self.store.found([*self.asked])
+
+    def _compare(self, asked: Sequence[Asked], prompts: Sequence[Tokens], bar: tqdm) -> None:
+        """Reads how likely answers are, in halves where memory does not suffice, and keeps it."""
+        keys = [asked_key(each) for each in asked]
+        if all(key in self.likelihoods for key in keys):
+            return
+        found = self._within_memory(
+            prompts, lambda: likelihoods(self.language_model, asked, prompts)
+        )
+        if found is None:
+            for part in _halves(len(asked)):
+                self._compare(asked[part], prompts[part], bar)
+            return
+        path = self.store.asked / f"{key_of(*keys)}.parquet"
+        with whole(path) as draft:
+            pq.write_table(pa.table({KEY: keys, "logprobs": found}, schema=ASKED), draft)
+        self.likelihoods |= dict(zip(keys, found, strict=True))
+        bar.update(len(asked))
 
     def write_compared(self, path: Path) -> None:
         """Keeps what the rows' answers are compared with beside them."""
@@ -275,7 +290,7 @@ def _compared(run: Run, row: Row) -> dict[str, list[float] | None]:
 
 
 def reading_key(
-    language_model: LanguageModel, settings: ReadingSettings, placement: Placement
+    language_model: LanguageModel, settings: ReadingSettings, placement: Placement, wanted: Reading
 ) -> str:
     """Stands for all that a model's reading of a question depends on, but for the question.
 
@@ -285,7 +300,7 @@ def reading_key(
     read = {name: value for name, value in asdict(settings).items() if name not in same}
     held = placement.dtype, placement.four_bit
     written = language_model.template_hash, language_model.style
-    parts = [language_model.revision, repr(read), repr(held), repr(written)]
+    parts = [language_model.revision, repr(read), repr(held), repr(written), wanted]
     return digest([*parts, *code(*ENGINE)])[:32]
 
 
@@ -307,6 +322,17 @@ def asked_key(asked: Asked) -> str:
     """Stands for a chat and the answers that may follow it."""
     turns, texts = asked
     return key_of([[turn.role, turn.content] for turn in turns], texts)
+
+
+def batch_tokens(language_model: LanguageModel, settings: ReadingSettings) -> int:
+    """Tokens of prompts in memory at a time."""
+    if settings.batch_tokens != "auto":
+        return settings.batch_tokens
+    return BATCH_TOKENS.get(language_model.model.device.type, BATCH_TOKENS_ELSEWHERE)
+
+
+def _halves(count: int) -> tuple[slice, slice]:
+    return slice(count // 2), slice(count // 2, None)
 
 
 def _out_of_memory(error: Exception) -> bool:
