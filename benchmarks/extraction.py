@@ -35,9 +35,10 @@ sys.path.insert(0, str(ROOT / "stages"))
 
 from lib.huge_pages import ask_for_huge_pages  # noqa: E402
 from lib.language_model import Placement, load_language_model  # noqa: E402
-from lib.model_pass import read_pairs  # noqa: E402
+from lib.model_pass import ReadingSettings, read_answers  # noqa: E402
 from lib.prompt_tree import batches  # noqa: E402
-from lib.reading_run import BATCH_TOKENS, BATCH_TOKENS_ELSEWHERE  # noqa: E402
+from lib.question import Row  # noqa: E402
+from lib.reading_run import batch_tokens  # noqa: E402
 
 WORK = ROOT / ".work/benchmark"
 VOCABULARY = 32000
@@ -95,7 +96,8 @@ def ours(folder: Path, out: Path, pairs: str, dtype: str, device: str) -> None:
     """This engine, in a process of its own; prints what `peers.py` prints, and the roofline."""
     language_model = load_language_model(folder, Placement(dtype, device))  # type: ignore[arg-type]
     texts = json.loads((folder / pairs).read_text())
-    budget = BATCH_TOKENS.get(device, BATCH_TOKENS_ELSEWHERE)
+    settings = ReadingSettings(max_new_tokens=1, stop="answer")
+    budget = batch_tokens(language_model, settings)
     depth = language_model.model.config.num_hidden_layers
 
     def run(some: list[list[str]]) -> torch.Tensor:
@@ -103,14 +105,16 @@ def ours(folder: Path, out: Path, pairs: str, dtype: str, device: str) -> None:
             np.array(language_model.encode(one.removesuffix(ANSWERS[0])), dtype=np.int32)
             for one, _ in some
         ]
-        answers = [language_model.encode(each) for each in ANSWERS]
+        choices = (("A", ""), ("B", ""))
+        row = Row("", "", "", "", "", (), choices, "A", ("B",), ANSWERS, "letters", "extract", None)
         total = np.zeros((depth, language_model.width))
         for batch in batches(prompts, budget):
             part = [prompts[n] for n in batch]
-            states = read_pairs(language_model, part, [answers] * len(part), range(depth))
+            found = read_answers(language_model, [row] * len(part), part, settings).states
+            one, two = (found[position].states for position in ("matching", "not_matching"))
             if dtype == "bfloat16":
-                states = (states.astype(np.uint32) << 16).view(np.float32)
-            total += (states[0] - states[1]).sum(1)
+                one, two = ((each.astype(np.uint32) << 16).view(np.float32) for each in (one, two))
+            total += (one - two).sum(1)
         return torch.from_numpy(total / len(some)).float()
 
     run(texts[:2])

@@ -88,7 +88,7 @@ def test_another_half_of_the_questions_turns_a_vector_by_as_much_as_said(tmp_pat
     given = pairs(tmp_path, np.eye(WIDTH)[0] * 2, item=0.3, question=1.0, letter=np.eye(WIDTH)[1])
     of = grouped({str(each): "f" for each in given.items})
     said = by_the_draw(direction(given, "answer", 0, of), of)[2, 0]
-    differences = given.states(0, "matching")
+    differences = given.states(0, "matching").all()
     along = differences.mean(0) / np.linalg.norm(differences.mean(0))
     draw, apart = np.random.default_rng(0), []
     for _ in range(4000):
@@ -179,9 +179,9 @@ def test_reliability_rises_with_the_pairs_and_is_the_cosine_of_new_vectors(tmp_p
     again = []
     for seed in range(200):
         one, two = (
-            pairs(tmp_path / f"{seed}-{k}", truth, 1000 + 2 * seed + k, 0.2, 1.5).states(
-                0, "matching"
-            )
+            pairs(tmp_path / f"{seed}-{k}", truth, 1000 + 2 * seed + k, 0.2, 1.5)
+            .states(0, "matching")
+            .all()
             for k in range(2)
         )
         rows = np.random.default_rng(seed).permutation(160)[:16]

@@ -57,12 +57,12 @@ def test_pairs_share_their_questions_and_others_share_none(given):
     pairs = contrast_of(material, "pca", 0, 8, True, 3)
     assert pairs.paired
     assert len(pairs.sycophantic) == len(pairs.other) == 8
-    gaps = np.linalg.norm(pairs.sycophantic.states - pairs.other.states, axis=1)
+    gaps = np.linalg.norm(pairs.differences.all(), axis=1)
     assert gaps.max() < 5
     apart = contrast_of(material, "pca", 0, 8, False, 3)
     assert not apart.paired
     assert len(apart.sycophantic) == len(apart.other) == 8
-    distances = apart.sycophantic.states[:, None] - apart.other.states
+    distances = apart.sycophantic.states.all()[:, None] - apart.other.states.all()
     assert np.linalg.norm(distances, axis=-1).min() > 5
     with pytest.raises(Inapplicable, match="80 questions; expected 82"):
         contrast_of(material, "pca", 0, 41, False, 3)

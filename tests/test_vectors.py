@@ -10,7 +10,9 @@ from sklearn.decomposition import PCA, TruncatedSVD
 
 from lib.contrast import Contrast, Group, Inapplicable, normalised
 from lib.extraction import METHODS, NULLS, PAIRS_ONLY, steering_vector
+from lib.fitting import first_component
 from lib.refusal import Refusal
+from lib.stream import Stream
 from lib.vector_files import read_vectors, write_vectors
 
 
@@ -18,7 +20,7 @@ def group(states: np.ndarray, letters: str = "AB") -> Group:
     """States of answers to a question each, which say letters in turn."""
     n = len(states)
     said = np.array([letters[k % len(letters)] for k in range(n)]) if letters else np.full(n, "")
-    return Group(states, np.array([f"item {k}" for k in range(n)]), said)
+    return Group(Stream.of(states), np.array([f"item {k}" for k in range(n)]), said)
 
 
 def contrast(seed: int = 0, paired: bool = True, n: int = 60, width: int = 12) -> Contrast:
@@ -34,20 +36,27 @@ def between(one: np.ndarray, two: np.ndarray, paired: bool = False) -> Contrast:
     return Contrast(group(one), group(two, "BA"), paired, np.random.default_rng(0))
 
 
+def everything(given: Contrast) -> tuple[np.ndarray, np.ndarray]:
+    """All states, and 1 for sycophantic ones."""
+    blocks = [*given.pooled()]
+    labels = [np.full(len(block), label) for _, block, label in blocks]
+    return np.concatenate([block for _, block, _ in blocks]), np.concatenate(labels)
+
+
 def cosine(one, other) -> float:
     return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 
 
 def test_mean_difference_is_the_difference_of_means():
     given = contrast()
-    expected = given.sycophantic.states.mean(0) - given.other.states.mean(0)
+    expected = given.sycophantic.states.all().mean(0) - given.other.states.all().mean(0)
     found = steering_vector("mean_difference", given)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_pca_of_differences_is_uncentred_so_it_keeps_the_mean_difference():
     given = contrast()
-    differences = given.sycophantic.states - given.other.states
+    differences = given.sycophantic.states.all() - given.other.states.all()
     expected = TruncatedSVD(1, algorithm="arpack", random_state=0).fit(differences).components_[0]  # type: ignore[index]
     found = METHODS["pca"](given)
     assert abs(cosine(found, expected)) == pytest.approx(1, abs=1e-9)
@@ -91,23 +100,23 @@ def test_the_probe_finds_a_direction_that_the_variance_hides():
 
 def test_one_odd_pair_does_not_turn_the_median():
     given = contrast()
-    states = given.sycophantic.states.copy()
+    states = given.sycophantic.states.all()
     states[0] += 1e4
-    odd = replace(given, sycophantic=replace(given.sycophantic, states=states))
+    odd = replace(given, sycophantic=replace(given.sycophantic, states=Stream.of(states)))
     assert cosine(METHODS["median_difference"](odd), given.mean_difference) > 0.95
     assert cosine(METHODS["mean_difference"](odd), given.mean_difference) < 0.7
 
 
 def test_in_context_vectors_are_those_of_their_authors_code():
     layers = [contrast(seed) for seed in (1, 2, 3)]
-    side_by_side = np.concatenate([each.differences for each in layers], axis=1)
+    side_by_side = np.concatenate([each.differences.all() for each in layers], axis=1)
     fitted = PCA(1).fit(side_by_side)
     component = np.asarray(fitted.components_)[0]
     component *= np.sign(component @ fitted.mean_)
     expected = (component + fitted.mean_).reshape(3, -1)
-    products = sum(each.differences @ each.differences.T for each in layers)
+    along = first_component([each.differences for each in layers])
     for given, part in zip(layers, expected, strict=True):
-        found = METHODS["in_context_vector"](replace(given, all_layers=lambda: products))
+        found = METHODS["in_context_vector"](replace(given, component=lambda: along))
         np.testing.assert_allclose(found, part, rtol=1e-9)
 
 
@@ -117,7 +126,7 @@ def test_a_whitened_direction_ignores_what_varies_for_other_reasons(name):
     noise = draw.normal(size=(4000, 5)) @ np.diag([9.0, 1, 1, 1, 1])
     noise[:, 1] += 0.9 * noise[:, 0]
     given = between(noise[:2000] + np.array([3.0, 1, 0, 0, 0]), noise[2000:])
-    within = [group.states - group.states.mean(0) for group in (given.sycophantic, given.other)]
+    within = [group.states.all() - group.states.mean for group in given.groups]
     covariance = np.cov(np.concatenate(within).T)
     expected = np.linalg.solve(covariance, given.mean_difference)
     assert cosine(METHODS[name](given), expected) > 0.99
@@ -129,7 +138,7 @@ def test_no_linear_trace_is_left_along_what_leace_reads():
     states = draw.normal(size=(8000, 8)) @ draw.normal(size=(8, 8))
     given = between(states[:4000] + draw.normal(size=8), states[4000:])
     reads = METHODS["leace"](given)
-    pooled, labels, _, _ = given.pooled()
+    pooled, labels = everything(given)
     covariance = np.cov(pooled.T)
     along = covariance @ reads / (reads @ covariance @ reads)
     erased = pooled - (pooled @ reads)[:, None] * along
@@ -147,8 +156,8 @@ def test_consistent_search_finds_the_truth_behind_a_louder_letter():
     letters = np.where(says_a, "A", "B"), np.where(says_a, "B", "A")
     items = np.array([f"item {k}" for k in range(n)])
     given = Contrast(
-        Group(prompts + one + truth + noise[0], items, letters[0]),
-        Group(prompts + two - truth + noise[1], items, letters[1]),
+        Group(Stream.of(prompts + one + truth + noise[0]), items, letters[0]),
+        Group(Stream.of(prompts + two - truth + noise[1]), items, letters[1]),
         paired=True,
         draw=np.random.default_rng(0),
     )
@@ -159,7 +168,7 @@ def test_consistent_search_finds_the_truth_behind_a_louder_letter():
 
 
 def test_the_letter_needs_two_letters():
-    states = contrast().sycophantic.states
+    states = contrast().sycophantic.states.all()
     given = Contrast(group(states, "A"), group(states, ""), True, np.random.default_rng(0))
     with pytest.raises(Inapplicable, match="no answers that say two different letters"):
         steering_vector("letter", given)
@@ -176,12 +185,12 @@ def test_a_direction_found_after_normalisation_reads_the_same_in_the_states(how)
     given = contrast()
     changed, back = normalised(given, how)
     direction = METHODS["mean_difference"](changed)
-    states, there = given.pooled()[0], changed.pooled()[0]
+    states, there = everything(given)[0], everything(changed)[0]
     if how == "unit":
         there = there * np.linalg.norm(states, axis=1, keepdims=True)
-        np.testing.assert_allclose(np.linalg.norm(changed.pooled()[0], axis=1), 1)
+        np.testing.assert_allclose(np.linalg.norm(everything(changed)[0], axis=1), 1)
     if how == "standard":
-        np.testing.assert_allclose(changed.pooled()[0].std(0), 1)
+        np.testing.assert_allclose(everything(changed)[0].std(0), 1)
     np.testing.assert_allclose(states @ (direction * back), there @ direction)
 
 

@@ -125,6 +125,25 @@ def read_origin(folder: Path) -> Origin:
     return next(iter(found.values()))
 
 
+def read_ids(folder: Path) -> list[str]:
+    """The questions whose states are in `folder`, in the order of the shards."""
+    read_origin(folder)
+    return [each for path in _shards(folder) for each in _ids(path, "prompt")]
+
+
+def _ids(path: Path, position: str) -> list[str]:
+    try:
+        with pq.ParquetFile(path) as file:
+            number = _group_of(file, position)
+            return [] if number is None else _ids_of(file, number)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _ids_of(file: pq.ParquetFile, group: int) -> list[str]:
+    return file.read_row_group(group, columns=["id"])["id"].to_pylist()
+
+
 def read_states(folder: Path, layer: int, position: str) -> States:
     """The states after `layer` at `position`, in the order of the shards; nothing else is read.
 
@@ -147,7 +166,7 @@ def read_blocks(folder: Path, layer: int, position: str) -> Iterator[States]:
                 number = _group_of(file, position)
                 if number is None:
                     continue
-                ids = file.read_row_group(number, columns=["id"])["id"].to_pylist()
+                ids = _ids_of(file, number)
                 chunk = _chunk(file.metadata.row_group(number), layer_column(layer))
             raw = _raw(path, chunk, len(ids), origin)
         except (pa.ArrowException, OSError, ValueError) as error:

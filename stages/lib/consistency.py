@@ -189,20 +189,20 @@ def reliabilities(given: Material, layer: int, pairs: Sequence[int]) -> pl.DataF
     """Mean cosine of two vectors, each of so many pairs about other items, and the middle 95% of
     `HALVES` draws. A number of pairs that half of the set does not have has no row."""
     contrast = given.contrast(Recipe("mean_difference", "answer"), layer)
-    differences, items = contrast.differences, contrast.sycophantic.items
-    names = np.unique(items)
+    names, of = np.unique(contrast.sycophantic.items, return_inverse=True)
     draw = np.random.default_rng(0)
     rows = []
     for n in pairs:
-        found = []
-        for _ in range(HALVES):
-            first = np.isin(items, draw.permutation(names)[: len(names) // 2])
-            halves = [draw.permutation(np.flatnonzero(half))[:n] for half in (first, ~first)]
-            if min(map(len, halves)) < n:
-                break
-            found.append(float(cosine(*(differences[half].mean(0) for half in halves))))
-        if len(found) == HALVES:
-            low, high = middle(np.array(found))
-            mean = float(np.mean(found))
-            rows.append((len(items), len(names), n, HALVES, mean, float(low), float(high)))
+        halves = np.zeros((2, HALVES, len(of)), dtype=bool)
+        for k in range(HALVES):
+            first = np.isin(of, draw.permutation(len(names))[: len(names) // 2])
+            for side, half in enumerate((first, ~first)):
+                halves[side, k, draw.permutation(np.flatnonzero(half))[:n]] = True
+        if (halves.sum(-1) < n).any():
+            continue
+        one, two = (contrast.differences.weighted(side) for side in halves)
+        found = cosine(one, two)
+        low, high = middle(found)
+        ends = float(found.mean()), float(low), float(high)
+        rows.append((len(of), len(names), n, HALVES, *ends))
     return pl.DataFrame(rows, schema=RELIABILITY, orient="row")

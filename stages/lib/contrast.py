@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from lib.statistics import Floats
+from lib.stream import Stream
+
 Names = NDArray[np.str_]
 Normalisation = Literal["none", "unit", "standard"]
 
@@ -22,7 +25,7 @@ class Inapplicable(Exception):
 class Group:
     """States of the answers of one kind."""
 
-    states: Floats
+    states: Stream
     """(n, d_model)"""
     items: Names
     """(n,) what each question is about."""
@@ -32,9 +35,14 @@ class Group:
     def __len__(self) -> int:
         return len(self.states)
 
-    def rows(self, wanted: NDArray[np.integer]) -> Group:
-        """The rows `wanted`, in that order."""
-        return Group(self.states[wanted], self.items[wanted], self.letters[wanted])
+    def letter_means(self) -> dict[str, tuple[int, Floats]]:
+        """Of the answers that say each letter: how many, and their mean (d_model,)."""
+        names, member = np.unique(self.letters, return_inverse=True)
+        counts = np.bincount(member)
+        means = self.states.weighted((member == np.arange(len(names))[:, None]) / counts[:, None])
+        return {
+            str(name): (int(n), mean) for name, n, mean in zip(names, counts, means, strict=True)
+        }
 
 
 @dataclass(frozen=True)
@@ -47,41 +55,55 @@ class Contrast:
     """Whether row k of both groups is the same question, answered in two ways."""
     draw: np.random.Generator
     """Seeded; all the chance there is in a method."""
-    all_layers: Callable[[], Floats] | None = None
-    """(n, n) inner products of the differences, summed over layers; for methods that need it."""
+    component: Callable[[], Floats] | None = None
+    """(pairs,) `first_component` of the differences at all layers side by side; for methods that
+    need it."""
 
     @property
-    def differences(self) -> Floats:
-        """(pairs, d_model): sycophantic minus other. Unpaired states are paired at random."""
-        one, two = self.sycophantic.states, self.other.states
-        if self.paired:
-            return one - two
-        count = min(len(one), len(two))
-        return (
-            one[self.draw.permutation(len(one))[:count]]
-            - two[self.draw.permutation(len(two))[:count]]
-        )
+    def groups(self) -> tuple[Group, Group]:
+        """Sycophantic answers, and others."""
+        return self.sycophantic, self.other
+
+    @property
+    def differences(self) -> Stream:
+        """(pairs, d_model): sycophantic minus other. Of pairs only."""
+        assert self.paired
+        return self.sycophantic.states.minus(self.other.states)
 
     @property
     def mean_difference(self) -> Floats:
         """(d_model,)"""
-        return self.sycophantic.states.mean(0) - self.other.states.mean(0)
+        return self.sycophantic.states.mean - self.other.states.mean
 
-    def pooled(self) -> tuple[Floats, NDArray[np.int64], Names, Names]:
-        """All states (n + m, d_model), 1 for each sycophantic one and else 0, items, letters."""
-        both = self.sycophantic, self.other
-        return (
-            np.concatenate([group.states for group in both]),
-            np.repeat([1, 0], [len(group) for group in both]),
-            np.concatenate([group.items for group in both]),
-            np.concatenate([group.letters for group in both]),
-        )
+    @cached_property
+    def mean(self) -> Floats:
+        """(d_model,) of all states."""
+        means = np.stack([each.states.mean for each in self.groups])
+        return np.average(means, axis=0, weights=[*map(len, self.groups)])
+
+    @cached_property
+    def spread(self) -> Floats:
+        """(d_model,) standard deviation of all states, 1 where there is none."""
+        mean = self.mean
+        squares = [each.states.variance + (each.states.mean - mean) ** 2 for each in self.groups]
+        found = np.sqrt(np.average(squares, axis=0, weights=[*map(len, self.groups)]))
+        found[found == 0] = 1.0
+        return found
+
+    def __len__(self) -> int:
+        return len(self.sycophantic) + len(self.other)
+
+    def pooled(self) -> Iterator[tuple[slice, Floats, int]]:
+        """All states in blocks: where they stand among all, sycophantic ones first, the states, and
+        1 for sycophantic ones, else 0."""
+        for group, label in zip(self.groups, (1, 0), strict=True):
+            start = 0 if label else len(self.sycophantic)
+            for at, block in group.states.placed():
+                yield slice(start + at.start, start + at.stop), block, label
 
     def mapped(self, change: Callable[[Floats], Floats]) -> Contrast:
         """The same with other states."""
-        one, two = (
-            replace(group, states=change(group.states)) for group in (self.sycophantic, self.other)
-        )
+        one, two = (replace(group, states=group.states.mapped(change)) for group in self.groups)
         return replace(self, sycophantic=one, other=two)
 
 
@@ -92,8 +114,7 @@ def normalised(contrast: Contrast, how: Normalisation) -> tuple[Contrast, Floats
     coordinate at variance 1. The second value (d_model,) multiplies a direction, so that its
     read-out of a state is that of the normalised one.
     """
-    states = contrast.pooled()[0]
-    ones = np.ones(states.shape[1])
+    ones = np.ones(len(contrast.sycophantic.states.mean))
     if how == "unit":
 
         def at_length_one(group: Floats) -> Floats:
@@ -102,7 +123,6 @@ def normalised(contrast: Contrast, how: Normalisation) -> tuple[Contrast, Floats
 
         return contrast.mapped(at_length_one), ones
     if how == "standard":
-        spread = states.std(0)
-        spread[spread == 0] = 1.0
+        spread = contrast.spread
         return contrast.mapped(lambda group: group / spread), 1 / spread
     return contrast, ones

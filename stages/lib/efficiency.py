@@ -53,7 +53,7 @@ def contrast_of(
     rows = np.random.default_rng([seed, pairs]).permutation(n)[:wanted]
     one, two = (rows, rows) if paired else (rows[:pairs], rows[pairs:])
     found = given.contrast(Recipe(method, "answer", seed=seed), layer, (one, two))
-    return found if paired else replace(found, paired=False, all_layers=None)
+    return found if paired else replace(found, paired=False, component=None)
 
 
 def learned(

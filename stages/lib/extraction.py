@@ -7,13 +7,16 @@ the length of the mean difference, so that adding one vector, or a random one, m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from lib.contrast import Contrast, Floats, Inapplicable, Normalisation, normalised
+from lib.contrast import Contrast, Inapplicable, Normalisation, normalised
+from lib.fitting import first_component, fitted, loss_of, shrunk_covariance
+from lib.statistics import Floats
+from lib.stream import Stream
 
 Method = Callable[[Contrast], Floats]
 METHODS: dict[str, Method] = {}
@@ -50,19 +53,26 @@ def mean_difference(contrast: Contrast) -> Floats:
 def median_difference(contrast: Contrast) -> Floats:
     """Median of the differences, coordinate by coordinate: one odd pair does not turn it."""
     if contrast.paired:
-        return np.median(contrast.differences, axis=0)
-    return np.median(contrast.sycophantic.states, axis=0) - np.median(contrast.other.states, axis=0)
+        return contrast.differences.medians()
+    return contrast.sycophantic.states.medians() - contrast.other.states.medians()
 
 
 @method()
 def pca(contrast: Contrast) -> Floats:
     """First principal direction of the differences (LAT of https://arxiv.org/abs/2310.01405).
 
-    Uncentred, as centring would delete the mean difference; its sign is that of the pairs.
+    Uncentred, as centring would delete the mean difference; its sign is that of the pairs. Unpaired
+    answers are taken in all pairs there are.
     """
-    differences = contrast.differences
-    direction = np.linalg.svd(differences, full_matrices=False)[2][0]
-    return direction if (differences @ direction).sum() >= 0 else -direction
+    gap = contrast.mean_difference
+    if contrast.paired:
+        differences = contrast.differences
+        products = differences.covariance + np.outer(gap, gap)
+    else:
+        one, two = (each.states.covariance for each in contrast.groups)
+        products = one + two + np.outer(gap, gap)
+    direction = np.linalg.eigh(products)[1][:, -1]
+    return direction if gap @ direction >= 0 else -direction
 
 
 @method(pairs_only=True)
@@ -73,14 +83,8 @@ def in_context_vector(contrast: Contrast) -> Floats:
     mean; of this, the part at one layer. The component's sign is that of the pairs.
     """
     differences = contrast.differences
-    products = contrast.all_layers() if contrast.all_layers else differences @ differences.T
-    n = len(products)
-    centring = np.eye(n) - 1 / n
-    sizes, directions = np.linalg.eigh(centring @ products @ centring)
-    along = centring @ directions[:, -1]  # (n,): where each pair lies on the component, scaled
-    share = differences.T @ along / np.sqrt(max(sizes[-1], np.finfo(float).tiny))
-    towards = (products @ along).sum()  # of the component and the mean, over all layers
-    return (share if towards >= 0 else -share) + differences.mean(0)
+    along = contrast.component() if contrast.component else first_component([differences])
+    return differences.weighted(along[None])[0] + differences.mean
 
 
 @method()
@@ -91,25 +95,22 @@ def probe(contrast: Contrast) -> Floats:
     The strength of its L2 penalty is chosen by cross-validation over items (Alain and Bengio 2016,
     https://arxiv.org/abs/1610.01644, for probes in general).
     """
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold
 
-    states, labels, items, _ = contrast.pooled()
-    spread = states.std(0)
-    spread[spread == 0] = 1.0
-    states = (states - states.mean(0)) / spread
-    # By hand, as the scoring of scikit-learn's LogisticRegressionCV takes longer than its fits.
-    folds = GroupKFold(min(5, len(np.unique(items))))
-    losses = np.zeros(len(PENALTIES))
-    for train, held_out in folds.split(states, labels, items):
-        model = LogisticRegression(max_iter=1000, warm_start=True)
+    items = np.concatenate([group.items for group in contrast.groups])
+    fold = np.zeros(len(items), dtype=int)
+    parts = GroupKFold(min(5, len(np.unique(items)))).split(items, groups=items)
+    for number, (_, held_out) in enumerate(parts):
+        fold[held_out] = number
+    losses, nothing = np.zeros(len(PENALTIES)), np.zeros(len(contrast.mean) + 1)
+    for number in range(fold.max() + 1):
+        weights = nothing
         for n, strength in enumerate(PENALTIES):
-            model.set_params(C=strength).fit(states[train], labels[train])
-            odds = model.decision_function(states[held_out]) * (2 * labels[held_out] - 1)
-            losses[n] += np.logaddexp(0, -odds).mean()
+            weights = fitted(contrast, (fold != number).astype(float), strength, weights)
+            losses[n] += loss_of(contrast, (fold == number).astype(float), weights)[0]
     best = PENALTIES[int(losses.argmin())]
-    fitted = LogisticRegression(C=best, max_iter=1000).fit(states, labels)
-    return fitted.coef_[0] / spread
+    everything = np.ones(len(items))
+    return fitted(contrast, everything, best, nothing)[:-1] / contrast.spread
 
 
 @method()
@@ -117,13 +118,12 @@ def lda(contrast: Contrast) -> Floats:
     """Mean difference whitened by the covariance within groups: Fisher's discriminant, and the
     mass-mean probe of Marks and Tegmark (2023, https://arxiv.org/abs/2310.06824).
 
-    The covariance is shrunk as Ledoit and Wolf do (2004).
+    The covariance of each group is shrunk as Ledoit and Wolf do (2004), as scikit-learn has it.
     """
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
-    states, labels, _, _ = contrast.pooled()
-    fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(states, labels)
-    return fitted.coef_[0]
+    shares = [len(each) / len(contrast) for each in contrast.groups]
+    one, two = (shrunk_covariance(each) for each in contrast.groups)
+    within = shares[0] * one + shares[1] * two
+    return np.linalg.lstsq(within, contrast.mean_difference)[0].astype(np.float64)
 
 
 @method()
@@ -134,8 +134,9 @@ def leace(contrast: Contrast) -> Floats:
     import torch
     from concept_erasure import LeaceFitter
 
-    states, labels, _, _ = contrast.pooled()
-    fitter = LeaceFitter.fit(torch.from_numpy(states), torch.from_numpy(labels).double())
+    fitter = LeaceFitter(len(contrast.mean), 1, dtype=torch.float64)
+    for _, block, label in contrast.pooled():
+        fitter.update(torch.from_numpy(block), torch.full((len(block), 1), float(label)).double())
     direction = fitter.eraser.proj_right.numpy()[0]
     return direction if direction @ contrast.mean_difference >= 0 else -direction
 
@@ -151,27 +152,43 @@ def ccs(contrast: Contrast) -> Floats:
     starts, the best is kept. Its sign alone is that of the pairs.
     """
     from scipy.optimize import minimize
+    from scipy.special import expit
 
-    one, two = contrast.sycophantic.states, contrast.other.states
     letters = contrast.sycophantic.letters
-    by_chance = contrast.draw.random(len(one)) < 0.5  # which is first, where no letters are shown
+    by_chance = contrast.draw.random(len(letters)) < 0.5  # which is first, where no letters are
     swapped = np.where(letters == "", by_chance, letters > contrast.other.letters)
-    first = np.where(swapped[:, None], two, one)
-    second = np.where(swapped[:, None], one, two)
-    spread = np.concatenate([first - first.mean(0), second - second.mean(0)]).std(0)
+
+    def answers() -> Iterator[tuple[Floats, Floats]]:
+        """The first answers of a block of questions, and the other ones."""
+        one, two = (group.states for group in contrast.groups)
+        for (at, a), b in zip(one.placed(), two.blocks(), strict=True):
+            turned = swapped[at, None]
+            yield np.where(turned, b, a), np.where(turned, a, b)
+
+    count = len(letters)
+    first, second = (Stream(count, lambda k=k: (each[k] for each in answers())) for k in (0, 1))
+    spread = np.sqrt((first.variance + second.variance) / 2)
     spread[spread == 0] = 1.0
-    first, second = (first - first.mean(0)) / spread, (second - second.mean(0)) / spread
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        p = 1 / (1 + np.exp(-np.clip(first @ weights[:-1] + weights[-1], -30, 30)))
-        q = 1 / (1 + np.exp(-np.clip(second @ weights[:-1] + weights[-1], -30, 30)))
-        odd, least = p + q - 1, np.minimum(p, q)
-        by_p = (2 * odd + 2 * least * (p <= q)) * p * (1 - p)
-        by_q = (2 * odd + 2 * least * (q < p)) * q * (1 - q)
-        slope = np.append(by_p @ first + by_q @ second, (by_p + by_q).sum())
-        return float((odd**2 + least**2).mean()), slope / len(p)
+        read = weights[:-1] / spread
+        offsets = [weights[-1] - each.mean @ read for each in (first, second)]
+        value, along, pulls = 0.0, np.zeros(len(read)), np.zeros(2)
+        for one, two in answers():
+            p, q = (
+                expit(block @ read + offset)
+                for block, offset in zip((one, two), offsets, strict=True)
+            )
+            odd, least = p + q - 1, np.minimum(p, q)
+            by_p = (2 * odd + 2 * least * (p <= q)) * p * (1 - p)
+            by_q = (2 * odd + 2 * least * (q < p)) * q * (1 - q)
+            value += float((odd**2 + least**2).sum())
+            along += by_p @ one + by_q @ two
+            pulls += by_p.sum(), by_q.sum()
+        slope = (along - pulls[0] * first.mean - pulls[1] * second.mean) / spread
+        return value / count, np.append(slope, pulls.sum()) / count
 
-    starts = contrast.draw.normal(size=(10, one.shape[1] + 1)) / np.sqrt(one.shape[1])
+    starts = contrast.draw.normal(size=(10, len(spread) + 1)) / np.sqrt(len(spread))
     fits = [minimize(loss, start, jac=True, method="L-BFGS-B") for start in starts]
     direction = min(fits, key=lambda fit: fit.fun).x[:-1] / spread
     return direction if direction @ contrast.mean_difference >= 0 else -direction
@@ -180,7 +197,7 @@ def ccs(contrast: Contrast) -> Floats:
 @method(null=True)
 def random(contrast: Contrast) -> Floats:
     """A direction drawn at random."""
-    return contrast.draw.standard_normal(contrast.sycophantic.states.shape[1])
+    return contrast.draw.standard_normal(len(contrast.mean))
 
 
 @method(null=True)
@@ -188,21 +205,27 @@ def shuffled(contrast: Contrast) -> Floats:
     """The mean difference after the two answers of each pair, or all labels, are dealt anew."""
     if contrast.paired:
         signs = contrast.draw.choice([-1.0, 1.0], len(contrast.sycophantic))
-        return (contrast.differences * signs[:, None]).mean(0)
-    states, labels, _, _ = contrast.pooled()
-    dealt = contrast.draw.permutation(labels)
-    return states[dealt == 1].mean(0) - states[dealt == 0].mean(0)
+        return contrast.differences.weighted(signs[None] / len(signs))[0]
+    one, two = map(len, contrast.groups)
+    dealt = contrast.draw.permutation(np.repeat([1 / one, -1 / two], [one, two]))
+    sycophantic, other = (each.states for each in contrast.groups)
+    return sycophantic.weighted(dealt[None, :one])[0] + other.weighted(dealt[None, one:])[0]
 
 
 @method(null=True)
 def letter(contrast: Contrast) -> Floats:
     """Answers that say the first letter against answers that say another, sycophantic or not."""
-    states, _, _, letters = contrast.pooled()
-    first = letters == min((each for each in letters if each), default="")
-    others = (letters != "") & ~first
-    if not (first.any() and others.any()):
+    held = [each for group in contrast.groups for each in group.letter_means().items() if each[0]]
+    first = min((name for name, _ in held), default="")
+    says_first = [of for name, of in held if name == first]
+    others = [of for name, of in held if name != first]
+    if not (says_first and others):
         raise Inapplicable("no answers that say two different letters")
-    return states[first].mean(0) - states[others].mean(0)
+    one, two = (
+        np.average([mean for _, mean in side], axis=0, weights=[n for n, _ in side])
+        for side in (says_first, others)
+    )
+    return one - two
 
 
 def steering_vector(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.contrast import Names
+from lib.contrast import Group, Names
 from lib.material import Material, Rows
 from lib.recipes import Position, Recipe
 from lib.statistics import Estimate, Floats, students_t
@@ -113,48 +113,54 @@ def direction(
     if contrast.paired:
         values = [(1.0, replace(contrast.sycophantic, states=contrast.differences))]
     else:
-        middle = contrast.pooled()[0].mean(0)
-        values = [
-            (sign, replace(group, states=group.states - middle))
-            for sign, group in ((1.0, contrast.sycophantic), (-1.0, contrast.other))
-        ]
+        centred = contrast.mapped(lambda block: block - contrast.mean)
+        values = [*zip((1.0, -1.0), centred.groups, strict=True)]
     names = np.unique(np.concatenate([group.items for _, group in values]))
     items = np.array([study.places[str(name)] for name in names], dtype=np.intp)
     along = contrast.mean_difference / (np.linalg.norm(contrast.mean_difference) or 1)
-    kinds = []
-    for sign, group in values:
-        at = np.searchsorted(names, group.items)
-        off = group.states - group.states.mean(0)
-        with_letters = group.states - (off @ along)[:, None] * along
-        even = without_letters(with_letters, group.letters)
-        sums = np.zeros((len(names), even.shape[1]))
-        np.add.at(sums, at, even)
-        counts = np.bincount(at, minlength=len(names)).astype(float)
-        kinds.append(
-            Kind(
-                sign,
-                sums,
-                counts,
-                squares=np.bincount(at, (even**2).sum(1), minlength=len(names)).astype(float),
-                squares_with_letters=np.bincount(
-                    at, (with_letters**2).sum(1), minlength=len(names)
-                ).astype(float),
-                totals=study.without(sums, items),
-                numbers=study.without(counts, items),
-                along=study.without(
-                    np.bincount(at, group.states @ along, len(names)).astype(float), items
-                ),
-            )
-        )
+    kinds = [_kind(sign, group, along, names, items, study) for sign, group in values]
     return Direction(items, tuple(kinds))
 
 
-def without_letters(states: Floats, letters: Names) -> Floats:
-    """States (n, d_model) of the same mean, to which the answers' letters make no difference."""
-    found = states.copy()
-    for letter in np.unique(letters):
-        of = letters == letter
-        found[of] += states.mean(0) - states[of].mean(0)
+def _kind(
+    sign: float, group: Group, along: Floats, names: Names, items: Indices, study: Items
+) -> Kind:
+    """The answers of one kind, about the items `names` whose numbers are `items`."""
+    of, mean = np.searchsorted(names, group.items), group.states.mean
+    evened = _letters_evened(group, along)
+    letters = np.array([[letter] for letter in evened])
+    sums = np.zeros((len(names), len(mean)))
+    counts, squares, squares_with_letters, reach = np.zeros((4, len(names)))
+    for at, block in group.states.placed():
+        with_letters = block - ((block - mean) @ along)[:, None] * along
+        said = (group.letters[at] == letters).argmax(0)
+        even = with_letters + np.stack([*evened.values()])[said]
+        np.add.at(sums, of[at], even)
+        for found, each in (
+            (counts, np.ones(len(block))),
+            (squares, (even**2).sum(1)),
+            (squares_with_letters, (with_letters**2).sum(1)),
+            (reach, block @ along),
+        ):
+            found += np.bincount(of[at], each, len(names))
+    return Kind(
+        sign,
+        sums,
+        counts,
+        squares,
+        squares_with_letters,
+        totals=study.without(sums, items),
+        numbers=study.without(counts, items),
+        along=study.without(reach, items),
+    )
+
+
+def _letters_evened(group: Group, along: Floats) -> dict[str, Floats]:
+    """What has to be added to answers that say each letter, once how far they lie along a vector is
+    evened out, so that letters make no difference and the mean is the same."""
+    mean, found = group.states.mean, {}
+    for letter, (_, of) in group.letter_means().items():
+        found[letter] = mean - (of - ((of - mean) @ along) * along)
     return found
 
 

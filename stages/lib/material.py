@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lib.activation_shards import Origin, read_origin, read_states
-from lib.contrast import Contrast, Floats, Group, Inapplicable, Names, normalised
+from lib.activation_shards import Origin, read_blocks, read_ids, read_origin
+from lib.contrast import Contrast, Group, Inapplicable, Names, normalised
+from lib.fitting import first_component
 from lib.label_files import read_labels
 from lib.recipes import Recipe
+from lib.statistics import Floats
+from lib.stream import Stream
 
 Rows = NDArray[np.integer]
+HELD = 64 * 2**20
+"""Bytes of one layer's states that may be in memory; more are read again and again."""
 
 
 @dataclass
@@ -38,8 +44,12 @@ class Material:
     """(n,)"""
     sources: Names
     """(n,)"""
-    _at: tuple[int, dict[str, Floats]] = (-1, {})
-    _all_layers: dict[tuple[Recipe, bytes], Floats] = field(default_factory=dict)
+    _layer: int = -1
+    """The one that what follows belongs to."""
+    _blocks: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
+    _streams: dict[tuple[str, bytes], Stream] = field(default_factory=dict)
+    _component: tuple[tuple[Recipe, bytes], Floats] | None = None
+    """The last one: it is the same for all layers."""
 
     def rows(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """The rows of sycophantic and of other answers that `recipe` draws, in order.
@@ -67,7 +77,7 @@ class Material:
 
         Those of `rows`, where given, instead of the recipe's own.
         """
-        one, two = rows or self.rows(recipe)
+        one, two = (np.sort(each) for each in rows or self.rows(recipe))
         draw = np.random.default_rng([recipe.seed, layer])
         if recipe.position == "answer":
             return Contrast(
@@ -75,7 +85,7 @@ class Material:
                 self._group(layer, "not_matching", two, self.not_matching),
                 paired=True,
                 draw=draw,
-                all_layers=partial(self._products, recipe, rows=one),
+                component=partial(self._first_component, recipe, rows=one),
             )
         sycophantic, other = (
             self._group(layer, recipe.position, rows, self.said) for rows in (one, two)
@@ -83,28 +93,56 @@ class Material:
         return Contrast(sycophantic, other, paired=False, draw=draw)
 
     def _group(self, layer: int, position: str, rows: Rows, letters: Names) -> Group:
-        return Group(self.states(layer, position)[rows], self.items[rows], letters[rows])
+        return Group(self.states(layer, position, rows), self.items[rows], letters[rows])
 
-    def states(self, layer: int, position: str) -> Floats:
-        """(n, d_model); kept until another layer is asked for, as many recipes want the same."""
-        if self._at[0] != layer:
-            self._at = layer, {}
-        kept = self._at[1]
-        if position not in kept:
-            kept[position] = read_states(self.activations, layer, position).values.astype(float)
-        return kept[position]
+    def states(self, layer: int, position: str, rows: Rows | None = None) -> Stream:
+        """(n, d_model): all, or those of `rows`, in their order.
 
-    def _products(self, recipe: Recipe, rows: Rows) -> Floats:
-        """(n, n) inner products of the pairs' differences, summed over layers."""
+        The same one until another layer is asked for, as many recipes want the same.
+        """
+        self._turn_to(layer)
+        rows = np.arange(len(self.items)) if rows is None else rows
+        key = position, rows.tobytes()
+        if key not in self._streams:
+            read = partial(self._read, layer, position, rows)
+            self._streams[key] = Stream(len(rows), read)
+        return self._streams[key]
+
+    def _turn_to(self, layer: int) -> None:
+        if layer != self._layer:
+            self._layer, self._blocks, self._streams = layer, {}, {}
+
+    def _read(self, layer: int, position: str, rows: Rows) -> Iterator[Floats]:
+        start = 0
+        for block in self._all(layer, position):
+            first, last = np.searchsorted(rows, [start, start + len(block)])
+            if last > first:
+                yield block[rows[first:last] - start].astype(float)
+            start += len(block)
+
+    def _all(self, layer: int, position: str) -> Iterator[NDArray[np.float32]]:
+        """All states, from memory if they fit there."""
+        self._turn_to(layer)
+        size = len(self.items) * self.origin.d_model * 4
+        held = sum(block.nbytes for blocks in self._blocks.values() for block in blocks)
+        if position not in self._blocks and held + size <= HELD:
+            read = read_blocks(self.activations, layer, position)
+            self._blocks[position] = [block.values for block in read]
+        if position in self._blocks:
+            yield from self._blocks[position]
+        else:
+            yield from (block.values for block in read_blocks(self.activations, layer, position))
+
+    def _first_component(self, recipe: Recipe, rows: Rows) -> Floats:
+        """(n,) `first_component` of the pairs' differences at all layers."""
         key = recipe, rows.tobytes()
-        if key not in self._all_layers:
-            total, at = np.zeros((len(rows), len(rows))), self._at
-            for layer in range(self.origin.layers):
-                contrast = self.contrast(recipe, layer, (rows, rows))
-                changed, _ = normalised(contrast, recipe.normalisation)
-                total += changed.differences @ changed.differences.T
-            self._all_layers, self._at = {key: total}, at  # the last one: it is large
-        return self._all_layers[key]
+        if self._component is None or self._component[0] != key:
+            contrasts = (
+                self.contrast(recipe, layer, (rows, rows)) for layer in range(self.origin.layers)
+            )
+            changed = [normalised(contrast, recipe.normalisation)[0] for contrast in contrasts]
+            self._component = key, first_component([each.differences for each in changed])
+        return self._component[1]
 
 
 def _drawn(rows: Rows, recipe: Recipe, draw: np.random.Generator) -> Rows:
@@ -116,10 +154,16 @@ def _drawn(rows: Rows, recipe: Recipe, draw: np.random.Generator) -> Rows:
     return np.sort(draw.permutation(rows)[: recipe.pairs])
 
 
+def _shared(names: pl.Series) -> Names:
+    """(n,) the same string for equal names, in memory once."""
+    found, place = np.unique(names.to_numpy().astype(object), return_inverse=True)
+    return found[place]
+
+
 def read_material(activations: Path, labelled: Path, prompts: Path) -> Material:
     """Refusal for files that are missing, unreadable, or not about the same questions."""
     origin = read_origin(activations)
-    told = read_labels(labelled, read_states(activations, 0, "prompt").ids)
+    told = read_labels(labelled, read_ids(activations))
     asked = pl.read_parquet(prompts, columns=["id", "not_matching"])
     shown = pl.col("form") == "letters"
     rows = told.join(asked, on="id", how="left", maintain_order="left").select(
@@ -137,7 +181,7 @@ def read_material(activations: Path, labelled: Path, prompts: Path) -> Material:
         ),
     )
     names = ("item", "matching", "not_matching", "said", "family", "source")
-    held: dict[str, Names] = {name: rows[name].to_numpy().astype(str) for name in names}
+    held = {name: _shared(rows[name]) for name in names}
     return Material(
         activations,
         origin,

@@ -12,7 +12,6 @@ from lib.agreement import (
     corrected,
     cosine,
     cosine_interval,
-    covariance,
     principal_angles,
     reliability,
 )
@@ -58,7 +57,7 @@ def agreement(one: Made, two: Made) -> str:
     plain, header = cosine(one.vectors, two.vectors), ["layer", "cosine"]
     if not (one.again and two.again):
         return markdown_table(header, [[str(n), shown(plain[n])] for n in layers])
-    metrics = [covariance(one.again[0].states(layer, "prompt")) for layer in layers]
+    metrics = [one.again[0].states(layer, "prompt").covariance for layer in layers]
     halves = [
         np.array([[made_from(*made, part) for part in pair] for pair in halved(made[0], SPLITS)])
         for made in (one.again, two.again)
