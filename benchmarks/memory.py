@@ -3,8 +3,7 @@
     python benchmarks/memory.py [--rows 1000 20000] [--stages activations vectors ...]
 
 Both the extraction set and the evaluation set are so large: the organism `one_cause` is asked the
-default study's questions again and again, each time by somebody else and about another item. Prints
-a table and writes benchmarks/memory.json. Needs `dvc repro organism prompts` before.
+default study's questions again and again, each time by somebody else. Prints a table and writes benchmarks/memory.json. Needs `dvc repro organism prompts` before.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ def study(rows: int) -> Path:
                 replace(
                     row,
                     id=f"{n:016x}",
-                    item=f"{row.item} {turn}",
+                    persona=f"{row.persona} {turn}",
                     messages=(first, *row.messages[1:]),
                 )
             )

@@ -18,8 +18,8 @@ import polars as pl
 from tqdm import tqdm
 
 from lib import cells as cells_module
-from lib import chance, readouts, statistics
-from lib.activation_shards import read_origin, read_states
+from lib import chance, readouts, statistics, stream
+from lib.activation_shards import read_ids, read_origin, stream_states
 from lib.cell_files import CHANCE, EVERY_SOURCE, POSITIONS
 from lib.cells import Cell, cells
 from lib.chance import aurocs, shuffled_differences
@@ -32,7 +32,7 @@ from lib.recipes import read_recipes
 from lib.remembered import code, digest, place
 from lib.selection import Selection
 
-MODULES = cells_module, chance, readouts, statistics
+MODULES = cells_module, chance, readouts, statistics, stream
 """Where it stands how this is measured."""
 
 
@@ -43,9 +43,7 @@ def main(model: str) -> None:
     on = Path(f"data/activations/{model}/{read_name('evaluation')}")
     labels = Path(f"data/labels/{model}/{on.name}.parquet")
     held = [
-        cell
-        for cell in cells(read_labels(labels, read_states(on, 0, "prompt").ids))
-        if cell.source == EVERY_SOURCE
+        cell for cell in cells(read_labels(labels, read_ids(on))) if cell.source == EVERY_SOURCE
     ]
     here = digest([on, labels, *code(*MODULES), f"{studies} {each}"])
     for prompt_set in read_names("extractions"):
@@ -63,12 +61,11 @@ def measured(made_from: Path, on: Path, held: list[Cell], studies: int, each: in
     layers = range(read_origin(on).layers)
     for layer in tqdm(layers, unit="layer", disable=None, desc=made_from.name):
         matching, other = (
-            read_states(made_from, layer, position).values.astype(float)
-            for position in ("matching", "not_matching")
+            stream_states(made_from, layer, position) for position in ("matching", "not_matching")
         )
-        vectors = shuffled_differences(matching - other, studies * each)
+        vectors = shuffled_differences(matching.minus(other), studies * each)
         for position in POSITIONS:
-            states = read_states(on, layer, position).values.astype(float)
+            states = stream_states(on, layer, position)
             for cell, found in zip(held, aurocs(vectors, states, held), strict=True):
                 tables.append(
                     pl.DataFrame(

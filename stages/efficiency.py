@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
-from lib.activation_shards import read_states
+from lib.activation_shards import read_ids, stream_states
 from lib.cell_files import EVERY_SOURCE, chosen_layer
 from lib.cells import cells
 from lib.command import command
@@ -46,14 +45,14 @@ def main(model: str) -> None:
     )
     activations = Path(f"data/activations/{model}/{on}")
     labels = Path(f"data/labels/{model}/{on}.parquet")
-    responses = read_labels(labels, read_states(activations, 0, "prompt").ids)
+    responses = read_labels(labels, read_ids(activations))
     held = {
         cell.family: cell
         for cell in cells(responses)
         if cell.split == "test" and cell.source == EVERY_SOURCE and len(set(cell.labels)) == 2
     }
     layer = chosen_layer(model, headline)
-    states = read_states(activations, layer, "prompt").values.astype(np.float64)
+    states = stream_states(activations, layer, "prompt")
     found = curves(learned(given, list(methods), layer, settings, held, states))
     target = Path(f"reports/efficiency/{model}.csv")
     with whole(target) as draft:

@@ -16,10 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
-from lib.activation_shards import read_origin, read_states
+from lib.activation_shards import read_ids, read_origin, stream_states
 from lib.answer_scores import answer_scores
 from lib.cell_files import CELLS, FLIPS, SCORES, of_another
 from lib.command import command
@@ -31,6 +30,7 @@ from lib.predictivity_table import choose_layers, described, generalisation
 from lib.refusal import Refusal
 from lib.remembered import digest
 from lib.selection import Selection
+from lib.stream import Stream
 from lib.vector_files import read_every_vector
 from lib.vector_metrics import vector_metrics
 
@@ -61,15 +61,15 @@ def main(model: str, prompt_set: str, owner: str) -> None:
     activations = Path(f"data/activations/{model}/{on}")
     labels = Path(f"data/labels/{model}/{on}.parquet")
     extraction = pl.read_parquet(f"data/prompts/{prompt_set}.parquet", columns=ASKED)
-    responses = read_labels(labels, read_states(activations, 0, "prompt").ids)
+    responses = read_labels(labels, read_ids(activations))
     kinds = generalisation(extraction, responses)
     origin = read_origin(activations)
     folder = Path(f"vectors/{owner}/{prompt_set}")
     vectors, about = read_every_vector(folder, origin)
     here = digest([activations, labels])
 
-    def read_layer(layer: int, position: str) -> np.ndarray:
-        return read_states(activations, layer, position).values
+    def read_layer(layer: int, position: str) -> Stream:
+        return stream_states(activations, layer, position)
 
     table, largest, new = measured(
         vectors,

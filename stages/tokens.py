@@ -18,14 +18,14 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from lib.activation_shards import RESPONSES, read_states
+from lib.activation_shards import RESPONSES, read_ids, stream_states
 from lib.cell_files import chosen_layers
 from lib.command import command
 from lib.label_files import read_labels
 from lib.output import whole
 from lib.parameters import read_name, read_value
 from lib.prompt_rows import read_prompts
-from lib.statistics import Floats
+from lib.stream import Stream
 from lib.token_by_token import SCHEMA, Moment, measured, with_token, with_words
 from lib.vector_files import read_vectors
 
@@ -36,9 +36,7 @@ def main(model: str) -> None:
     numbers = read_value("reading").get("tokens", [])
     asked = {row.id: row for row in read_prompts(Path(f"data/prompts/{on}.parquet"))}
     activations = Path(f"data/activations/{model}/{on}")
-    answers = read_labels(
-        Path(f"data/labels/{model}/{on}.parquet"), read_states(activations, 0, "prompt").ids
-    )
+    answers = read_labels(Path(f"data/labels/{model}/{on}.parquet"), read_ids(activations))
     texts = ["\n".join(turn.content for turn in asked[each].messages) for each in answers["id"]]
     spoken = pl.read_parquet(activations / RESPONSES, columns=["id", "spoken"])
     answers = (
@@ -70,14 +68,18 @@ def main(model: str) -> None:
     print(f"{target}: {len(vectors)} vectors at the prompt's end and {len(numbers)} tokens")
 
 
-def states_of(activations: Path, token: int, wanted: list[str]) -> Callable[[int], Floats]:
-    """The states (wanted, d_model) at a token of the continuation, 0 being the prompt's end."""
+def states_of(activations: Path, token: int, wanted: list[str]) -> Callable[[int], Stream]:
+    """The states (wanted, d_model) at a token of the continuation, 0 being the prompt's end.
+
+    `wanted` are in the order of the shards.
+    """
+    position = f"token_{token}" if token else "prompt"
+    those = set(wanted)
+    rows = [n for n, each in enumerate(read_ids(activations, position)) if each in those]
 
     @cache
-    def after(layer: int) -> Floats:
-        found = read_states(activations, layer, f"token_{token}" if token else "prompt")
-        place = {each: n for n, each in enumerate(found.ids)}
-        return found.values[[place[each] for each in wanted]].astype(np.float64)
+    def after(layer: int) -> Stream:
+        return stream_states(activations, layer, position).rows(np.array(rows))
 
     return after
 

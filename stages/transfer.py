@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lib.activation_shards import read_origin, read_states
-from lib.agreement import covariance
+from lib.activation_shards import read_ids, read_origin, stream_states
 from lib.cells import cells
 from lib.command import command
 from lib.label_files import read_labels
@@ -43,9 +42,7 @@ def main(model: str) -> None:
             if not about.get("null"):
                 vectors[name, path.stem] = found.astype(np.float64)
     activations = Path(f"data/activations/{model}/{on}")
-    responses = read_labels(
-        Path(f"data/labels/{model}/{on}.parquet"), read_states(activations, 0, "prompt").ids
-    )
+    responses = read_labels(Path(f"data/labels/{model}/{on}.parquet"), read_ids(activations))
     held = cells(responses)
     test, select = (
         {(cell.family, cell.source): cell for cell in held if cell.split == split}
@@ -53,9 +50,11 @@ def main(model: str) -> None:
     )
     tables = []
     for layer in range(read_origin(activations).layers):
-        states = read_states(activations, layer, "prompt").values.astype(np.float64)
+        states = stream_states(activations, layer, "prompt")
         # Angles know nothing of the answers that they are to foretell.
-        metrics = {kind: covariance(states[select[kind].rows]) for kind in test if kind in select}
+        metrics = {
+            kind: states.rows(cell.rows).covariance for kind, cell in select.items() if kind in test
+        }
         known = {kind: cell for kind, cell in test.items() if kind in metrics}
         at = {key: each[layer] for key, each in vectors.items()}
         table = transfer_at(at, own_sets(kinds), known, states, metrics)

@@ -14,12 +14,13 @@ from lib.contrast import Inapplicable
 from lib.efficiency import Efficiency, contrast_of, curves, learned
 from lib.material import Material
 from lib.refusal import Refusal
+from lib.stream import Stream
 
 N, WIDTH = 80, 16
 
 
 @pytest.fixture
-def given(tmp_path: Path) -> tuple[Material, dict[str, Cell], np.ndarray]:
+def given(tmp_path: Path) -> tuple[Material, dict[str, Cell], Stream]:
     """Pairs whose questions differ far more than their answers, and answers to be told apart."""
     draw = np.random.default_rng(0)
     questions = draw.normal(size=(N, WIDTH)) * 3
@@ -49,7 +50,7 @@ def given(tmp_path: Path) -> tuple[Material, dict[str, Cell], np.ndarray]:
     answers = draw.normal(size=(200, WIDTH))
     answers[:, 0] += 1.5 * labels
     cell = Cell("f", "all", "test", np.arange(200), labels, np.arange(200).astype(str), 0.0, {})
-    return material, {"f": cell}, answers
+    return material, {"f": cell}, Stream.of(answers)
 
 
 def test_pairs_share_their_questions_and_others_share_none(given):

@@ -16,6 +16,7 @@ from lib.predictivity_table import (
     project,
 )
 from lib.refusal import Refusal
+from lib.stream import Stream
 
 
 def answers(n: int = 240, sources: int = 1) -> pl.DataFrame:
@@ -50,7 +51,9 @@ def states_of(responses: pl.DataFrame, layers: int = 3, width: int = 6) -> np.nd
 def table_of(responses: pl.DataFrame, vectors: np.ndarray, states: np.ndarray) -> pl.DataFrame:
     places = {"prompt": 0, "continuation": 1, "continuation_mean": 1}
     given = {"v": vectors}
-    return predictivity(given, lambda layer, p: states[layer, places[p]], responses, seed=0)
+    return predictivity(
+        given, lambda layer, p: Stream.of(states[layer, places[p]]), responses, seed=0
+    )
 
 
 def layers_of(table: pl.DataFrame, families: list[str]) -> dict[str, int]:
@@ -61,7 +64,7 @@ def layers_of(table: pl.DataFrame, families: list[str]) -> dict[str, int]:
 def test_projection_and_cosine_are_what_they_are_called():
     draw = np.random.default_rng(0)
     states, vectors = draw.normal(size=(7, 5)), draw.normal(size=(3, 5))
-    projection, cosine = project(states, vectors)
+    projection, cosine = project(Stream.of(states), vectors)
     for k, vector in enumerate(vectors):
         for n, state in enumerate(states):
             along = state @ vector / np.linalg.norm(vector)
@@ -72,7 +75,7 @@ def test_projection_and_cosine_are_what_they_are_called():
 def test_cosine_is_no_cosine_of_signs():
     # The original study normalised along the wrong axis, which leaves the signs of the elements.
     state, vector = np.array([[3.0, 0.1]]), np.array([[3.0, -0.1]])
-    assert project(state, vector)[1, 0, 0] > 0.99
+    assert project(Stream.of(state), vector)[1, 0, 0] > 0.99
 
 
 def test_each_cell_equals_a_slow_computation():
@@ -112,7 +115,7 @@ def test_the_memory_that_is_allowed_makes_no_difference():
     states, draw = states_of(responses), np.random.default_rng(2)
     vectors = {name: draw.normal(size=(3, 6)) for name in "abcd"}
     small, large = (
-        predictivity(vectors, lambda layer, _: states[layer, 0], responses, 0, memory_mb=memory)
+        predictivity(vectors, lambda n, _: Stream.of(states[n, 0]), responses, 0, memory_mb=memory)
         for memory in (1, 512)
     )
     keys = ["name", "extraction_layer", "layer", "position", "family", "split", "readout"]

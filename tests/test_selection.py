@@ -11,6 +11,7 @@ from lib.chance import aurocs, shuffled_differences
 from lib.comparison import against, auroc_difference
 from lib.selection import beaten, choose, chosen_by_chance, selected_by_chance
 from lib.statistics import auroc
+from lib.stream import Stream
 
 
 def tried(**areas: tuple[float, float]) -> pl.DataFrame:
@@ -65,7 +66,7 @@ def loud():
 def test_vectors_of_shuffled_pairs_are_selected_in_at_most_5_of_100_studies(loud):
     states, responses, differences = loud
     held, studies, each = cells(responses), 200, 4
-    vectors = shuffled_differences(differences, studies * each)
+    vectors = shuffled_differences(Stream.of(differences), studies * each)
     tables = [
         pl.DataFrame({"study": np.repeat(np.arange(studies), each), "auroc": found}).with_columns(
             pl.lit("f").alias("family"),
@@ -74,7 +75,7 @@ def test_vectors_of_shuffled_pairs_are_selected_in_at_most_5_of_100_studies(loud
             pl.lit(cell.split).alias("split"),
             pl.int_range(pl.len()).mod(each).alias("vector"),
         )
-        for cell, found in zip(held, aurocs(vectors, states, held), strict=True)
+        for cell, found in zip(held, aurocs(vectors, Stream.of(states), held), strict=True)
     ]
     chance = chosen_by_chance(pl.concat(tables))["auroc"].to_numpy()
     assert np.quantile(chance, 0.5) > 0.6  # direction by direction, chance is loud here
@@ -88,10 +89,10 @@ def test_vectors_of_shuffled_pairs_are_selected_in_at_most_5_of_100_studies(loud
 
 def test_shuffled_differences_are_what_they_are_called():
     differences = np.random.default_rng(1).normal(size=(30, 5))
-    found = shuffled_differences(differences, 2000)
+    found = shuffled_differences(Stream.of(differences), 2000)
     covariance = differences.T @ differences / 30**2
     np.testing.assert_allclose(found.T @ found / 2000, covariance, atol=0.15 * covariance.max())
-    np.testing.assert_array_equal(found, shuffled_differences(differences, 2000))
+    np.testing.assert_array_equal(found, shuffled_differences(Stream.of(differences), 2000))
 
 
 def answered(draw: np.random.Generator, items: int = 40, each: int = 5):

@@ -11,6 +11,7 @@ from conftest import run_stage
 from sklearn.metrics import roc_auc_score
 from tiny_models import rows
 
+from lib.stream import Stream
 from lib.text_odds import text_odds
 from lib.token_by_token import SCHEMA, Moment, measured, told, with_token, with_words
 from lib.vector_findings import tokens_section
@@ -84,7 +85,7 @@ def test_only_answers_that_go_on_so_far_have_a_token():
 
 def moment(told_by_text: np.ndarray, held: pl.DataFrame, states: np.ndarray) -> Moment:
     spoken = held.with_columns(pl.lit("").alias("spoken"), pl.Series("told", told_by_text))
-    return Moment("opinion", 1, with_words(spoken), lambda layer: states + layer)
+    return Moment("opinion", 1, with_words(spoken), lambda layer: Stream.of(states + layer))
 
 
 def test_a_projection_is_held_against_the_words_until_the_text_gives_the_answer_away():

@@ -11,6 +11,7 @@ from lib.agreement import covariance
 from lib.cells import Cell
 from lib.findings import transfer_section
 from lib.statistics import auroc
+from lib.stream import Stream
 from lib.transfer import SCHEMA, foretold, own_sets, transfer_at
 from lib.variation import jackknife, parts, variation
 
@@ -45,7 +46,7 @@ def test_the_matrix_tells_one_cause_from_two():
     vectors = {("a", "m"): np.eye(width)[0], ("c", "m"): np.eye(width)[1]}
     metrics = {kind: covariance(states[cell.rows]) for kind, cell in cells.items()}
     own = {("f", "all"): "a", ("g", "all"): "c"}
-    table = transfer_at(vectors, own, cells, states, metrics)
+    table = transfer_at(vectors, own, cells, Stream.of(states), metrics)
     found = {(row["prompt_set"], row["family"]): row for row in table.iter_rows(named=True)}
     for name, family in (("a", "f"), ("c", "g")):
         row = found[name, family]
@@ -70,7 +71,7 @@ def test_a_family_without_vectors_of_its_own_is_read_all_the_same():
     cells = {("g", "all"): Cell("g", "all", "test", np.arange(60), labels, items, 0.0, {})}
     vectors = {("a", "m"): draw.normal(size=4)}
     metrics = {("g", "all"): covariance(states)}
-    (row,) = transfer_at(vectors, {("f", "all"): "a"}, cells, states, metrics).to_dicts()
+    (row,) = transfer_at(vectors, {("f", "all"): "a"}, cells, Stream.of(states), metrics).to_dicts()
     assert row["auroc"] == pytest.approx(float(auroc(states @ vectors["a", "m"], labels)))
     assert not row["own"]
     assert np.isnan([row["cosine"], row["mahalanobis"]]).all()
@@ -88,7 +89,9 @@ def test_a_source_without_a_set_of_its_own_is_held_against_its_familys():
     }
     vectors = {(name, "m"): draw.normal(size=4) for name in "ab"}
     metrics = {kind: covariance(states[cell.rows]) for kind, cell in cells.items()}
-    table = transfer_at(vectors, {("f", "all"): "a", ("f", "s"): "b"}, cells, states, metrics)
+    table = transfer_at(
+        vectors, {("f", "all"): "a", ("f", "s"): "b"}, cells, Stream.of(states), metrics
+    )
     own = {(row["source"], row["prompt_set"]): row["own"] for row in table.iter_rows(named=True)}
     assert [key for key, is_own in own.items() if is_own] == [("all", "a"), ("u", "a"), ("s", "b")]
     for row in table.iter_rows(named=True):

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.refusal import Refusal
+from lib.stream import Stream
 
 KEY = b"activations"
 RESPONSES = "responses.parquet"
@@ -125,10 +126,10 @@ def read_origin(folder: Path) -> Origin:
     return next(iter(found.values()))
 
 
-def read_ids(folder: Path) -> list[str]:
-    """The questions whose states are in `folder`, in the order of the shards."""
+def read_ids(folder: Path, position: str = "prompt") -> list[str]:
+    """The questions that have a position, in the order of the shards."""
     read_origin(folder)
-    return [each for path in _shards(folder) for each in _ids(path, "prompt")]
+    return [each for path in _shards(folder) for each in _ids(path, position)]
 
 
 def _ids(path: Path, position: str) -> list[str]:
@@ -153,6 +154,16 @@ def read_states(folder: Path, layer: int, position: str) -> States:
     blocks = list(read_blocks(folder, layer, position))
     ids = [each for block in blocks for each in block.ids]
     return States(ids, np.concatenate([block.values for block in blocks]))
+
+
+def stream_states(folder: Path, layer: int, position: str) -> Stream:
+    """As `read_states`, read a shard at a time and as often as it is wanted."""
+
+    def read() -> Iterator[np.ndarray]:
+        for block in read_blocks(folder, layer, position):
+            yield block.values.astype(float)
+
+    return Stream(len(read_ids(folder, position)), read)
 
 
 def read_blocks(folder: Path, layer: int, position: str) -> Iterator[States]:

@@ -8,20 +8,21 @@ import numpy as np
 import polars as pl
 
 from lib.readouts import project
+from lib.stream import Stream
 
 
 def answer_scores(
     layers: pl.DataFrame,
     vectors: Mapping[str, np.ndarray],
     responses: pl.DataFrame,
-    read_layer: Callable[[int, str], np.ndarray],
+    read_layer: Callable[[int, str], Stream],
 ) -> pl.DataFrame:
     """The read-outs of each labelled answer, at each vector's chosen layers."""
     about = ["id", "source", "family", "item", "split", "label"]
     tables = []
     for (position, layer), held in layers.group_by("position", "layer", maintain_order=True):
         names = held["name"].to_list()
-        states = read_layer(int(str(layer)), str(position)).astype(float)
+        states = read_layer(int(str(layer)), str(position))
         read = project(states, np.stack([vectors[name][layer] for name in names]).astype(float))
         for name, projection, cosine in zip(names, *read, strict=True):
             tables.append(

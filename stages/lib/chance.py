@@ -7,28 +7,34 @@ from collections.abc import Sequence
 import numpy as np
 
 from lib.cells import Cell
-from lib.readouts import project
+from lib.readouts import at_once, project
 from lib.statistics import Floats, auroc
+from lib.stream import Stream
 
 SEED = 1_000
-AT_ONCE = 256
-"""Vectors whose scores are held at once."""
+AT_ONCE = 128
+"""Vectors that are made at once."""
 
 
-def shuffled_differences(differences: Floats, count: int) -> Floats:
+def shuffled_differences(differences: Stream, count: int) -> Floats:
     """`count` mean differences (count, d_model) of pairs (n, d_model), each pair's sign at random.
 
     The same signs for every layer, as a pair is shuffled as a whole.
     """
-    signs = np.random.default_rng(SEED).choice([-1.0, 1.0], (count, len(differences)))
-    return signs @ differences / len(differences)
+    draw, found = np.random.default_rng(SEED), []
+    for start in range(0, count, AT_ONCE):
+        number = min(AT_ONCE, count - start)
+        signs = draw.integers(0, 2, (number, len(differences)), np.int8) * 2 - 1
+        found.append(differences.weighted(signs) / len(differences))
+    return np.concatenate(found)
 
 
-def aurocs(vectors: Floats, states: Floats, cells: Sequence[Cell]) -> list[Floats]:
+def aurocs(vectors: Floats, states: Stream, cells: Sequence[Cell]) -> list[Floats]:
     """For each cell, the AUROC of each of `vectors` (k, d_model) among the answers' `states`."""
     found: list[list[Floats]] = [[] for _ in cells]
-    for start in range(0, len(vectors), AT_ONCE):
-        read = project(states, vectors[start : start + AT_ONCE])[0]
+    size = at_once(2 * len(states))
+    for start in range(0, len(vectors), size):
+        read = project(states, vectors[start : start + size])[0]
         for cell, areas in zip(cells, found, strict=True):
             areas.append(auroc(np.take(read, cell.rows, axis=1), cell.labels))
     return [np.concatenate(areas) for areas in found]

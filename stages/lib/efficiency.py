@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 
 from lib.cells import Cell
+from lib.chance import aurocs
 from lib.contrast import Contrast, Inapplicable
 from lib.extraction import PAIRS_ONLY, steering_vector
 from lib.material import Material
-from lib.readouts import project
 from lib.recipes import Recipe
 from lib.refusal import Refusal
-from lib.statistics import Floats, auroc, middle
+from lib.statistics import middle
+from lib.stream import Stream
 
 SCHEMA = {"method": pl.String, "paired": pl.Boolean, "pairs": pl.Int64, "draw": pl.Int64}
 SCHEMA |= {"family": pl.String, "auroc": pl.Float64}
@@ -62,27 +63,30 @@ def learned(
     layer: int,
     settings: Efficiency,
     cells: Mapping[str, Cell],
-    states: Floats,
+    states: Stream,
 ) -> pl.DataFrame:
     """A row a method, pairing, number of pairs, draw and family: the AUROC on the family's answers.
 
     Vectors are made at `layer`; `states` (N, d_model) are those of all answers there. A number of
     pairs that the set does not have has no rows.
     """
-    rows = []
+    made, vectors = [], []
     for method in methods:
         for paired in (True,) if method in PAIRS_ONLY else (True, False):
             for pairs in settings.pairs:
                 for draw in range(settings.draws):
                     try:
                         at = contrast_of(given, method, layer, pairs, paired, draw)
-                        vector = steering_vector(method, at)
+                        vectors.append(steering_vector(method, at))
                     except Inapplicable:
                         continue
-                    read = project(states, vector[None].astype(np.float64))[0]
-                    for family, cell in cells.items():
-                        area = float(auroc(read[:, cell.rows], cell.labels)[0])
-                        rows.append((method, paired, pairs, draw, family, area))
+                    made.append((method, paired, pairs, draw))
+    areas = aurocs(np.stack(vectors).astype(np.float64), states, [*cells.values()])
+    rows = [
+        (*of, family, float(area[n]))
+        for n, of in enumerate(made)
+        for family, area in zip(cells, areas, strict=True)
+    ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 

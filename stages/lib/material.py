@@ -101,37 +101,26 @@ class Material:
         The same one until another layer is asked for, as many recipes want the same.
         """
         self._turn_to(layer)
-        rows = np.arange(len(self.items)) if rows is None else rows
-        key = position, rows.tobytes()
+        key = position, b"" if rows is None else rows.tobytes()
         if key not in self._streams:
-            read = partial(self._read, layer, position, rows)
-            self._streams[key] = Stream(len(rows), read)
+            every = Stream(len(self.items), partial(self._read, layer, position))
+            self._streams[key] = every if rows is None else every.rows(rows)
         return self._streams[key]
 
     def _turn_to(self, layer: int) -> None:
         if layer != self._layer:
             self._layer, self._blocks, self._streams = layer, {}, {}
 
-    def _read(self, layer: int, position: str, rows: Rows) -> Iterator[Floats]:
-        start = 0
-        for block in self._all(layer, position):
-            first, last = np.searchsorted(rows, [start, start + len(block)])
-            if last > first:
-                yield block[rows[first:last] - start].astype(float)
-            start += len(block)
-
-    def _all(self, layer: int, position: str) -> Iterator[NDArray[np.float32]]:
+    def _read(self, layer: int, position: str) -> Iterator[Floats]:
         """All states, from memory if they fit there."""
         self._turn_to(layer)
         size = len(self.items) * self.origin.d_model * 4
         held = sum(block.nbytes for blocks in self._blocks.values() for block in blocks)
+        read = (block.values for block in read_blocks(self.activations, layer, position))
         if position not in self._blocks and held + size <= HELD:
-            read = read_blocks(self.activations, layer, position)
-            self._blocks[position] = [block.values for block in read]
-        if position in self._blocks:
-            yield from self._blocks[position]
-        else:
-            yield from (block.values for block in read_blocks(self.activations, layer, position))
+            self._blocks[position] = [*read]
+        for block in self._blocks.get(position, read):
+            yield block.astype(float)
 
     def _first_component(self, recipe: Recipe, rows: Rows) -> Floats:
         """(n,) `first_component` of the pairs' differences at all layers."""

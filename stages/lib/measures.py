@@ -11,7 +11,6 @@ from lib.label_noise import LabelNoise
 from lib.statistics import (
     Estimate,
     Floats,
-    auroc,
     clustered_auroc,
     clustered_correlation,
     middle,
@@ -56,8 +55,7 @@ def measures(
     return columns | {"shuffled_low": shuffled[0], "shuffled_high": shuffled[1]}
 
 
-def random_range(cell: Cell, null: Floats, noise: LabelNoise | None) -> dict[str, object]:
-    """The range that holds 95% of the AUROCs of random directions' scores `null` (k, N)."""
-    ends = middle(auroc(null[:, cell.rows], cell.labels))
-    low, high = (stretched(end, noise) if noise else end for end in ends)
+def random_range(areas: Floats, noise: LabelNoise | None) -> dict[str, object]:
+    """The range that holds 95% of random directions' AUROCs (k,)."""
+    low, high = (stretched(end, noise) if noise else end for end in middle(areas))
     return {"random_low": float(low), "random_high": float(high)}

@@ -11,28 +11,33 @@ from lib import (
     average_precision,
     calibration,
     cells,
+    chance,
     measures,
     predictivity_table,
     readouts,
     sign_flips,
     statistics,
+    stream,
 )
 from lib.label_noise import LabelNoise
 from lib.output import write_table
 from lib.predictivity_table import predictivity
 from lib.remembered import code, digest, place
 from lib.sign_flips import Flips, dealt_signs
+from lib.stream import Stream
 
 SEED = 0
 CODE = code(
     average_precision,
     calibration,
     cells,
+    chance,
     measures,
     predictivity_table,
     readouts,
     sign_flips,
     statistics,
+    stream,
 )
 """Where it stands how a vector is measured."""
 
@@ -40,7 +45,7 @@ CODE = code(
 def measured(
     vectors: Mapping[str, np.ndarray],
     keys: Mapping[str, str],
-    read_layer: Callable[[int, str], np.ndarray],
+    read_layer: Callable[[int, str], Stream],
     responses: pl.DataFrame,
     noise: LabelNoise | None,
     deals: int,

@@ -14,12 +14,14 @@ import polars as pl
 
 from lib.cell_files import EVERY_SOURCE
 from lib.cells import cells, counts
+from lib.chance import aurocs
 from lib.label_noise import LabelNoise
 from lib.measures import measures, random_range
-from lib.readouts import RANDOM_DIRECTIONS, READ_AT, READOUTS, project
+from lib.readouts import RANDOM_DIRECTIONS, READ_AT, READOUTS, TOGETHER, project
 from lib.refusal import Refusal
 from lib.sign_flips import Flips
 from lib.statistics import Floats
+from lib.stream import Stream
 
 ARRAYS = 16
 """As many arrays of the scores' size are alive at once, at most."""
@@ -27,11 +29,11 @@ ARRAYS = 16
 
 def predictivity(
     vectors: Mapping[str, Floats],
-    read_layer: Callable[[int, str], Floats],
+    read_layer: Callable[[int, str], Stream],
     responses: pl.DataFrame,
     seed: int,
     noise: LabelNoise | None = None,
-    memory_mb: int = 512,
+    memory_mb: int = 32,
     flips: Flips | None = None,
 ) -> pl.DataFrame:
     """One row a vector, layer it was made at, layer and position it is read at, cell and read-out.
@@ -41,30 +43,33 @@ def predictivity(
     intervals are those against labels without it. As many vectors are scored at once as `memory_mb`
     has room for, which makes no difference to the result. `flips` gathers the projections' tests.
     """
-    names, layers = list(vectors), len(next(iter(vectors.values())))
+    names, (layers, width) = list(vectors), next(iter(vectors.values())).shape
     held = cells(responses)
     select = {(cell.family, cell.source): cell for cell in held if cell.split == "select"}
-    at_once = max(1, memory_mb * 2**20 // (len(responses) * 8 * layers * len(READOUTS) * ARRAYS))
+    # Of each vector, so many layers at a time.
+    made_at = [range(at, min(at + TOGETHER, layers)) for at in range(0, layers, TOGETHER)]
+    pieces = [(name, part) for name in names for part in made_at]
+    rows = len(made_at[0]) * len(READOUTS)
+    at_once = max(1, memory_mb * 2**20 // (len(responses) * 8 * rows * ARRAYS))
     tables = []
     for position in READ_AT:
         for layer in range(layers):
-            states = read_layer(layer, position).astype(np.float64)
+            states = read_layer(layer, position)
             draw = np.random.default_rng([seed, layer])
-            null = project(states, draw.standard_normal((RANDOM_DIRECTIONS, states.shape[1])))[0]
-            ranges = [random_range(cell, null, noise) for cell in held]
-            for start in range(0, len(names), at_once):
-                part = names[start : start + at_once]
-                # Vector by vector: a product of another shape is summed in another order.
-                each = [project(states, vectors[name].astype(np.float64)) for name in part]
-                read = np.concatenate(each, axis=1).reshape(-1, len(states))
+            null = aurocs(draw.standard_normal((RANDOM_DIRECTIONS, width)), states, held)
+            ranges = [random_range(areas, noise) for areas in null]
+            for start in range(0, len(pieces), at_once):
+                part = pieces[start : start + at_once]
+                made = [vectors[name][at.start : at.stop].astype(np.float64) for name, at in part]
+                read = project(states, np.concatenate(made)).reshape(-1, len(states))
                 for cell, by_chance in zip(held, ranges, strict=True):
                     fitted_on = (
                         select.get((cell.family, cell.source)) if cell.split == "test" else None
                     )
                     index = {
-                        "name": [name for name in part for _ in range(layers)] * len(READOUTS),
-                        "extraction_layer": [*range(layers)] * len(part) * len(READOUTS),
-                        "readout": [way for way in READOUTS for _ in range(len(part) * layers)],
+                        "name": [name for name, at in part for _ in at] * len(READOUTS),
+                        "extraction_layer": [n for _, at in part for n in at] * len(READOUTS),
+                        "readout": [way for way in READOUTS for _, at in part for _ in at],
                     }
                     same = {
                         "layer": layer,

@@ -17,6 +17,8 @@ from lib.label_noise import LabelNoise
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95
+RANKED = 2**18
+"""Scores that are ranked at once."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def auroc(scores: Floats, labels: NDArray[np.integer]) -> Floats:
     n_pos, n_neg = int(positive.sum()), int((~positive).sum())
     if not n_pos or not n_neg:
         return np.full(np.shape(scores)[:-1], np.nan)
+    if scores.ndim > 1 and scores.size > RANKED and len(scores) > 1:
+        return np.concatenate([auroc(part, labels) for part in np.array_split(scores, 2)])
     ranks = midranks(scores)
     return (ranks[..., positive].sum(-1) - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)
 

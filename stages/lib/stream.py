@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib.statistics import Floats
 
@@ -53,6 +54,17 @@ class Stream:
     def mapped(self, change: Callable[[Floats], Floats]) -> Stream:
         """The same number of rows, each block changed."""
         return Stream(self.count, lambda: map(change, self.blocks()))
+
+    def rows(self, wanted: NDArray[np.integer]) -> Stream:
+        """Those that stand at `wanted` (n,), which is in order."""
+
+        def read() -> Iterator[Floats]:
+            for at, block in self.placed():
+                first, last = np.searchsorted(wanted, [at.start, at.stop])
+                if last > first:
+                    yield block[wanted[first:last] - at.start]
+
+        return Stream(len(wanted), read)
 
     def minus(self, other: Stream) -> Stream:
         """Differences of rows; both have to be cut into the same blocks."""

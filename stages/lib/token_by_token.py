@@ -19,6 +19,7 @@ from lib.comparison import auroc_difference
 from lib.question import Row
 from lib.readouts import RANDOM_DIRECTIONS, project
 from lib.statistics import Estimate, Floats, auroc, clustered_auroc, middle
+from lib.stream import Stream
 from lib.text_odds import joined, text_odds
 
 SEED = 0
@@ -53,7 +54,7 @@ class Moment:
     """0 is the prompt's end, 1 the first token that the model says."""
     answers: pl.DataFrame
     """`split`, `item`, `label`, `words` (log-odds of the prompt's), `spoken` and `told` of each."""
-    states: Callable[[int], Floats]
+    states: Callable[[int], Stream]
     """(answers, d_model) after a layer."""
 
 
@@ -69,14 +70,15 @@ def measured(moment: Moment, vectors: Mapping[str, tuple[int, Floats]]) -> list[
     labels, items = test["label"].to_numpy().astype(int), test["item"].to_numpy().astype(str)
     text = text_alone(select, test)
     by_text = clustered_auroc(text[None], labels, items)
-    rows = []
+    rows, ranges = [], {}
     for name, (layer, vector) in vectors.items():
-        states = moment.states(layer)[is_test]
+        states = moment.states(layer).rows(np.flatnonzero(is_test))
         read = project(states, vector[None])[0]
-        null = np.random.default_rng([SEED, layer]).standard_normal(
-            (RANDOM_DIRECTIONS, states.shape[1])
-        )
-        low, high = middle(auroc(project(states, null)[0], labels))
+        if layer not in ranges:
+            draw = np.random.default_rng([SEED, layer])
+            null = project(states, draw.standard_normal((RANDOM_DIRECTIONS, len(vector))))[0]
+            ranges[layer] = middle(auroc(null, labels))
+        low, high = ranges[layer]
         found: dict[str, Estimate] = {
             "auroc": clustered_auroc(read, labels, items),
             "text": by_text,

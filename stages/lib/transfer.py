@@ -12,6 +12,7 @@ from lib.cell_files import EVERY_SOURCE
 from lib.cells import Cell
 from lib.readouts import project
 from lib.statistics import Floats, clustered_auroc, items_of_rarer, midranks, students_t
+from lib.stream import Stream
 
 SCHEMA = {"method": pl.String, "prompt_set": pl.String, "family": pl.String, "source": pl.String}
 SCHEMA |= {"own": pl.Boolean, "items_of_rarer": pl.Int64}
@@ -39,7 +40,7 @@ def transfer_at(
     vectors: Mapping[tuple[str, str], Floats],
     own: Mapping[Kind, str],
     cells: Mapping[Kind, Cell],
-    states: Floats,
+    states: Stream,
     metrics: Mapping[Kind, Floats],
 ) -> pl.DataFrame:
     """One row a method, set and kind of question, all at one layer.
@@ -51,11 +52,11 @@ def transfer_at(
     method, or NaN where there is none.
     """
     rows = []
-    for (name, method), vector in vectors.items():
-        read = project(states, vector[None])[0]
+    scores = project(states, np.stack([*vectors.values()]))[0]
+    for ((name, method), vector), read in zip(vectors.items(), scores, strict=True):
         for (family, source), cell in cells.items():
             home = own.get((family, source), own.get((family, EVERY_SOURCE)))
-            area = clustered_auroc(read[:, cell.rows], cell.labels, cell.items)
+            area = clustered_auroc(read[None, cell.rows], cell.labels, cell.items)
             there = vectors.get((home or "", method), np.full_like(vector, np.nan))
             rows.append(
                 {
