@@ -3,7 +3,8 @@
     python benchmarks/memory.py [--rows 1000 20000] [--stages activations vectors ...]
 
 Both the extraction set and the evaluation set are so large: the organism `one_cause` is asked the
-default study's questions again and again, each time by somebody else. Prints a table and writes benchmarks/memory.json. Needs `dvc repro organism prompts` before.
+default study's questions again and again, each time by somebody else. Prints a table and writes
+benchmarks/memory.json. Needs `dvc repro organism prompts` before.
 """
 
 from __future__ import annotations

@@ -15,8 +15,6 @@ from pathlib import Path
 from lib.command import command
 from lib.huge_pages import ask_for_huge_pages
 
-ROWS_PER_SHARD = 1024
-
 
 @command(
     __doc__,
@@ -34,7 +32,7 @@ def main(model: str, prompt_set: str) -> None:
     from lib.model_pass import ReadingSettings
     from lib.output import whole
     from lib.parameters import read_section
-    from lib.prompt_rows import each_prompt
+    from lib.prompt_rows import PART, each_prompt
     from lib.reading_run import Run, write_responses
 
     settings = read_section(ReadingSettings, "reading")
@@ -51,8 +49,8 @@ def main(model: str, prompt_set: str) -> None:
             run.read_rows(bar)
         with tqdm(total=len(run.asked), unit="question", disable=None, desc="compared") as bar:
             run.read_likelihoods(bar)
-        starts = range(0, len(run.keys), ROWS_PER_SHARD)
-        shards = [run.store.shard(run.keys[at : at + ROWS_PER_SHARD]) for at in starts]
+        starts = range(0, len(run.keys), PART)
+        shards = [run.store.shard(run.keys[at : at + PART]) for at in starts]
         with whole(output) as draft:
             draft.mkdir()
             for number, shard in enumerate(shards):

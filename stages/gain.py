@@ -18,7 +18,7 @@ from lib.command import command
 from lib.gain import gains
 from lib.output import whole
 from lib.parameters import read_name
-from lib.prompt_rows import read_prompts
+from lib.prompt_texts import prompt_texts
 from lib.refusal import Refusal
 
 
@@ -26,13 +26,7 @@ from lib.refusal import Refusal
 def main(model: str) -> None:
     on, headline = read_name("evaluation"), read_name("headline")
     prompt_set, _, variant = headline.partition("/")
-    rows = read_prompts(Path(f"data/prompts/{on}.parquet"))
-    texts = pl.DataFrame(
-        {
-            "id": [row.id for row in rows],
-            "text": ["\n".join(turn.content for turn in row.messages) for row in rows],
-        }
-    )
+    texts = prompt_texts(Path(f"data/prompts/{on}.parquet"))
     margins = pl.read_parquet(f"data/labels/{model}/{on}.parquet", columns=["id", "margin"])
     scores = pl.read_parquet(SCORES / model / f"{prompt_set}.parquet").filter(
         pl.col("name") == variant, pl.col("position") == "prompt"

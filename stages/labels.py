@@ -17,7 +17,7 @@ import polars as pl
 
 from lib.command import command
 from lib.confounds import explained_by
-from lib.gradable import read_answers
+from lib.gradable import each_answer
 from lib.grades import JUDGE, Grader, agreed, grade_id, graded, graders_of
 from lib.label_files import ASKED, write_labels
 from lib.labels import GRADED, WAYS, disagreements, margin, noise_of, said_letter
@@ -41,11 +41,16 @@ class LabelSettings:
 )
 def main(model: str, prompt_set: str) -> None:
     told_by = read_section(LabelSettings, "labels").told_by
-    answered = read_answers(model, prompt_set)
-    graders = graders_of(model, prompt_set, grade_ids(answered))
-    labels = labelled(answered, graders, told_by).with_columns(
-        pl.col(told_by).alias("label"), pl.lit(told_by).alias("label_from")
-    )
+    ids = [each for part in each_answer(model, prompt_set) for each in grade_ids(part)]
+    graders = graders_of(model, prompt_set, ids)
+    tables, differing = [], []
+    for part in each_answer(model, prompt_set):
+        labels = labelled(part, graders, told_by).with_columns(
+            pl.col(told_by).alias("label"), pl.lit(told_by).alias("label_from")
+        )
+        tables.append(labels)
+        differing.append(differ(labels, part))
+    labels, apart = pl.concat(tables), pl.concat(differing)
     noise = noise_of(labels["judge"], labels["hand"]) if told_by == "judge" else None
     ways = [way for way in (*WAYS, *GRADED) if labels[way].null_count() < len(labels)]
     # A set that is read by nothing but contrast pairs needs no labels, and may have none.
@@ -54,13 +59,10 @@ def main(model: str, prompt_set: str) -> None:
             f"params.yaml: labels.told_by: no answer of {model} to {prompt_set} can be told by "
             f"{told_by!r}; expected one of {', '.join(ways) or 'none'}"
         )
-    told = pl.concat_list(ways or pl.lit(None)).list.drop_nulls()
-    differ = labels.filter(told.list.n_unique() > 1)
-    texts = answered.select("id", "continuation", pl.col("messages").list.last().struct["content"])
     with whole(Path(f"data/labels/{model}/{prompt_set}.parquet")) as draft:
         write_labels(draft, labels, noise)
     with whole(Path(f"data/labels/{model}/{prompt_set}.differ.csv")) as draft:
-        differ.select("id", "family", *ways).join(texts, on="id", how="left").write_csv(draft)
+        apart.select("id", "family", *ways, "continuation", "content").write_csv(draft)
     with whole(Path(f"reports/labels/{model}/{prompt_set}.ways.csv")) as draft:
         disagreements(labels, ways).write_csv(draft, float_precision=6)
     explained = explained_by(labels)
@@ -69,7 +71,14 @@ def main(model: str, prompt_set: str) -> None:
     metrics = measured(labels, explained) | graded(graders, len(labels))
     write_json(Path(f"reports/labels/{model}/{prompt_set}.json"), metrics)
     print(f"{model} on {prompt_set}:", *(f"{k} {v}" for k, v in metrics.items()), sep="\n  ")
-    print(f"  {len(differ)} answers are labelled differently by two ways")
+    print(f"  {len(apart)} answers are labelled differently by two ways")
+
+
+def differ(labels: pl.DataFrame, answered: pl.DataFrame) -> pl.DataFrame:
+    """Those `labels` that two ways do not agree on, with what was asked and said."""
+    ways = pl.concat_list(*WAYS, *GRADED).list.drop_nulls()
+    texts = answered.select("id", "continuation", pl.col("messages").list.last().struct["content"])
+    return labels.filter(ways.list.n_unique() > 1).join(texts, on="id", how="left")
 
 
 def grade_ids(answered: pl.DataFrame) -> list[str]:

@@ -24,9 +24,10 @@ from lib.command import command
 from lib.label_files import read_labels
 from lib.output import whole
 from lib.parameters import read_name, read_value
-from lib.prompt_rows import read_prompts
+from lib.prompt_rows import each_prompt
+from lib.prompt_texts import prompt_texts
 from lib.stream import Stream
-from lib.token_by_token import SCHEMA, Moment, measured, with_token, with_words
+from lib.token_by_token import SCHEMA, Moment, measured, told, with_token, with_words
 from lib.vector_files import read_vectors
 
 
@@ -34,14 +35,13 @@ from lib.vector_files import read_vectors
 def main(model: str) -> None:
     prompt_set, on = read_name("headline").partition("/")[0], read_name("evaluation")
     numbers = read_value("reading").get("tokens", [])
-    asked = {row.id: row for row in read_prompts(Path(f"data/prompts/{on}.parquet"))}
+    prompts = Path(f"data/prompts/{on}.parquet")
     activations = Path(f"data/activations/{model}/{on}")
     answers = read_labels(Path(f"data/labels/{model}/{on}.parquet"), read_ids(activations))
-    texts = ["\n".join(turn.content for turn in asked[each].messages) for each in answers["id"]]
     spoken = pl.read_parquet(activations / RESPONSES, columns=["id", "spoken"])
     answers = (
-        answers.with_columns(pl.Series("text", texts))
-        .join(spoken.rename({"spoken": "beginnings"}), on="id", how="left", maintain_order="left")
+        answers.with_columns(beginnings=spoken["spoken"], gives=gives_away(prompts, spoken))
+        .join(prompt_texts(prompts), on="id", how="left", maintain_order="left")
         .filter(pl.col("label").is_not_null())
     )
     vectors = {}
@@ -57,7 +57,7 @@ def main(model: str) -> None:
         if held["label"].n_unique() == 2:
             held = with_words(held)
             for number in (0, *numbers):
-                there = with_token(held, number, numbers, asked)
+                there = with_token(held, number, numbers)
                 states = states_of(activations, number, there["id"].to_list())
                 rows += measured(Moment(family, number, there, states), vectors)
                 bar.update()
@@ -66,6 +66,12 @@ def main(model: str) -> None:
     with whole(target) as draft:
         pl.DataFrame(rows, schema=SCHEMA).write_csv(draft, float_precision=5)
     print(f"{target}: {len(vectors)} vectors at the prompt's end and {len(numbers)} tokens")
+
+
+def gives_away(prompts: Path, spoken: pl.DataFrame) -> pl.Series:
+    """What each of the `spoken` beginnings of each answer gives away (see `told`)."""
+    pairs = zip(each_prompt(prompts), spoken["spoken"], strict=True)
+    return pl.Series([[told(text, row) for text in said] for row, said in pairs])
 
 
 def states_of(activations: Path, token: int, wanted: list[str]) -> Callable[[int], Stream]:

@@ -68,17 +68,17 @@ def answers(n: int = 400, seed: int = 0) -> pl.DataFrame:
             "label": label,
             "text": [["maybe", "surely"][each] for each in np.where(likely, label, 1 - label)],
             "beginnings": [["(", "(A"][: 1 + k % 2] for k in range(n)],
+            "gives": [[0, 1][: 1 + k % 2] for k in range(n)],
         }
     ).with_columns(pl.Series("split", np.where(np.arange(n) // 4 % 2, "test", "select")))
 
 
 def test_only_answers_that_go_on_so_far_have_a_token():
-    asked = {f"q{k}": TWO for k in range(400)}
     held = answers()
-    assert len(with_token(held, 0, [1, 3], asked)) == 400
-    first = with_token(held, 1, [1, 3], asked)
+    assert len(with_token(held, 0, [1, 3])) == 400
+    first = with_token(held, 1, [1, 3])
     assert (len(first), set(first["spoken"]), set(first["told"])) == (400, {"("}, {0})
-    third = with_token(held, 3, [1, 3], asked)
+    third = with_token(held, 3, [1, 3])
     assert third["id"].to_list() == [f"q{k}" for k in range(1, 400, 2)]
     assert (set(third["spoken"]), set(third["told"])) == ({"(A"}, {1})
 

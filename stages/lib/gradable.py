@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lib.activation_shards import RESPONSES
 from lib.grades import grade_id
 from lib.refusal import Refusal
 
 
-def read_answers(model: str, prompt_set: str) -> pl.DataFrame:
-    """Prompts joined with the responses to them, in their order.
+def each_answer(model: str, prompt_set: str) -> Iterator[pl.DataFrame]:
+    """Prompts joined with the responses to them, in their order, some at a time.
 
     Raises Refusal where a file is missing, or the responses are to other prompts.
     """
@@ -21,20 +25,28 @@ def read_answers(model: str, prompt_set: str) -> pl.DataFrame:
     for path in (responses, prompts):
         if not path.exists():
             raise Refusal(f"{path}: not found; run `dvc repro` or `dvc pull`")
+    for asked, said in zip_longest(_parts(prompts), _parts(responses)):
+        if asked is None or said is None or not asked["id"].equals(said["id"]):
+            raise Refusal(f"{responses}: answers to other prompts than {prompts}; run `dvc repro`")
+        yield pl.concat([asked, said.drop("id")], how="horizontal")
+
+
+def _parts(path: Path) -> Iterator[pl.DataFrame]:
     try:
-        asked = pl.read_parquet(prompts)
-        said = pl.read_parquet(responses)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise Refusal(f"{responses}: not readable ({str(error).splitlines()[0]})") from None
-    if asked["id"].to_list() != said["id"].to_list():
-        raise Refusal(f"{responses}: answers to other prompts than {prompts}; run `dvc repro`")
-    return pl.concat([asked, said.drop("id")], how="horizontal")
+        file = pq.ParquetFile(path)
+        for number in range(file.num_row_groups):
+            found = pl.from_arrow(file.read_row_group(number))
+            assert isinstance(found, pl.DataFrame)
+            yield found
+    except (pa.ArrowException, OSError) as error:
+        raise Refusal(f"{path}: not readable ({str(error).splitlines()[0]})") from None
 
 
 def gradable(model: str, prompt_set: str) -> list[dict[str, str]]:
     """The columns of a grader's file, without a grade (see `grades.py`), a row an answer."""
     rows = []
-    for row in read_answers(model, prompt_set).iter_rows(named=True):
+    answered = (part.iter_rows(named=True) for part in each_answer(model, prompt_set))
+    for row in chain.from_iterable(answered):
         texts = {choice["letter"]: choice["text"] for choice in row["choices"]}
         shown = "({letter}) {text}" if row["form"] == "letters" else "{text}"
         texts = {k: shown.format(letter=k, text=text) for k, text in texts.items()}

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+LEAST = 2**17
+"""Numbers in a matrix that is packed: smaller ones stay in a core's own cache as they are."""
 ROWS = 512
 """What the layout is made for; others are as fast."""
 
@@ -41,5 +43,5 @@ def pack(blocks: nn.Module) -> None:
             if not isinstance(child, nn.Linear) or type(child) is not nn.Linear:
                 continue
             known = child.weight.dtype in (torch.float32, torch.bfloat16)
-            if known and child.weight.device.type == "cpu":
+            if known and child.weight.numel() >= LEAST and child.weight.device.type == "cpu":
                 setattr(parent, name, PackedLinear(child))

@@ -19,6 +19,8 @@ Reading = Literal["everything", "answers"]
 """`answers`: only the states of the answers that are forced."""
 AT_A_TIME = 256
 """Rows in memory."""
+PART = 1024
+"""Rows of a part of a file, of prompts and of the responses to them."""
 TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 SCHEMA = pa.schema(
     [
@@ -54,7 +56,7 @@ def write_prompts(path: Path, rows: Sequence[Row], reading: Reading = "everythin
         for row in rows
     ]
     schema = SCHEMA.with_metadata({READ: reading})
-    pq.write_table(pa.Table.from_pylist(records, schema=schema), path)
+    pq.write_table(pa.Table.from_pylist(records, schema=schema), path, row_group_size=PART)
 
 
 def reading_of(path: Path) -> Reading:

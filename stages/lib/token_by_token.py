@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from lib.answers import find_answer
 from lib.comparison import auroc_difference
@@ -127,20 +126,14 @@ def with_words(answers: pl.DataFrame) -> pl.DataFrame:
     return answers.with_columns(pl.Series("words", words))
 
 
-def with_token(
-    answers: pl.DataFrame, number: int, numbers: Sequence[int], asked: Mapping[str, Row]
-) -> pl.DataFrame:
+def with_token(answers: pl.DataFrame, number: int, numbers: Sequence[int]) -> pl.DataFrame:
     """Of the answers, those that go on to token `number` (0: all), with what was `spoken` until
-    then, and what it `told`. `beginnings` holds what was spoken after each of `numbers`."""
+    then, and what it `told`: `beginnings` and `gives` hold both after each of `numbers`."""
     if number == 0:
         return answers.with_columns(pl.lit("").alias("spoken"), pl.lit(0).alias("told"))
     place = list(numbers).index(number)
     there = answers.filter(pl.col("beginnings").list.len() > place)
-    there = there.with_columns(
-        pl.col("beginnings").list.get(place, null_on_oob=True).alias("spoken")
+    return there.with_columns(
+        pl.col("beginnings").list.get(place, null_on_oob=True).alias("spoken"),
+        pl.col("gives").list.get(place, null_on_oob=True).alias("told"),
     )
-    gives: NDArray[np.int64] = np.array(
-        [told(text, asked[each]) for each, text in there.select("id", "spoken").iter_rows()],
-        dtype=np.int64,
-    )
-    return there.with_columns(pl.Series("told", gives))
