@@ -33,9 +33,9 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerF
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "stages"))
 
-from lib.huge_pages import ask_for_huge_pages  # noqa: E402
 from lib.language_model import Placement, load_language_model  # noqa: E402
 from lib.model_pass import ReadingSettings, read_answers  # noqa: E402
+from lib.process_memory import ask_for_memory  # noqa: E402
 from lib.prompt_tree import batches  # noqa: E402
 from lib.question import Row  # noqa: E402
 from lib.reading_run import batch_tokens  # noqa: E402
@@ -191,7 +191,7 @@ def main() -> None:
     given = parser.parse_args()
     folder = WORK / given.device
     if given.ours:
-        ask_for_huge_pages()
+        ask_for_memory()
         pairs, dtype, out = given.ours
         ours(folder, Path(out), pairs, dtype, given.device)
         return

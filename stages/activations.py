@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib.command import command
-from lib.huge_pages import ask_for_huge_pages
+from lib.process_memory import ask_for_memory
 
 
 @command(
@@ -22,7 +22,7 @@ from lib.huge_pages import ask_for_huge_pages
     prompt_set="an entry of prompt_set in params.yaml",
 )
 def main(model: str, prompt_set: str) -> None:
-    ask_for_huge_pages()  # before torch takes memory
+    ask_for_memory()  # before torch takes memory
     from tqdm import tqdm
 
     from lib.activation_shards import RESPONSES

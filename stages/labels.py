@@ -62,7 +62,7 @@ def main(model: str, prompt_set: str) -> None:
     with whole(Path(f"data/labels/{model}/{prompt_set}.parquet")) as draft:
         write_labels(draft, labels, noise)
     with whole(Path(f"data/labels/{model}/{prompt_set}.differ.csv")) as draft:
-        apart.select("id", "family", *ways, "continuation", "content").write_csv(draft)
+        apart.select("id", "family", *ways, "question", "answer").write_csv(draft)
     with whole(Path(f"reports/labels/{model}/{prompt_set}.ways.csv")) as draft:
         disagreements(labels, ways).write_csv(draft, float_precision=6)
     explained = explained_by(labels)
@@ -77,7 +77,11 @@ def main(model: str, prompt_set: str) -> None:
 def differ(labels: pl.DataFrame, answered: pl.DataFrame) -> pl.DataFrame:
     """Those `labels` that two ways do not agree on, with what was asked and said."""
     ways = pl.concat_list(*WAYS, *GRADED).list.drop_nulls()
-    texts = answered.select("id", "continuation", pl.col("messages").list.last().struct["content"])
+    texts = answered.select(
+        "id",
+        pl.col("continuation").alias("answer"),
+        pl.col("messages").list.last().struct["content"].alias("question"),
+    )
     return labels.filter(ways.list.n_unique() > 1).join(texts, on="id", how="left")
 
 

@@ -87,7 +87,7 @@ def each_prompt(path: Path, wanted: Collection[int] | None = None) -> Iterator[R
         raise Refusal(f"{path}: an empty prompt set; expected at least one question")
     start = 0
     try:
-        for batch in file.iter_batches(AT_A_TIME, columns=SCHEMA.names):
+        for batch in file.iter_batches(AT_A_TIME, columns=SCHEMA.names, use_threads=False):
             here = range(start, start + len(batch))
             start = here.stop
             if wanted is not None:
