@@ -25,6 +25,8 @@ def command(doc: str | None, **words: str) -> Callable[[Callable[..., None]], Ca
             )
             for name, meaning in words.items():
                 parser.add_argument(name, help=meaning)
+            if pyarrow := sys.modules.get("pyarrow"):  # its own pool keeps what was read in memory
+                pyarrow.set_memory_pool(pyarrow.system_memory_pool())
             try:
                 main(**vars(parser.parse_args()))
             except Refusal as refusal:

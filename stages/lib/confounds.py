@@ -17,7 +17,7 @@ from lib.statistics import auroc, middle
 
 Groups = NDArray[np.integer]
 HALVINGS = 40
-DEALS, AT_ONCE = 200, 20
+DEALS, AT_ONCE = 200, 5
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from lib.contrast import Contrast, Inapplicable, Normalisation, normalised
-from lib.fitting import first_component, fitted, loss_of, shrunk_covariance
+from lib.fitting import (
+    first_component,
+    logistic_losses,
+    logistic_regressions,
+    shrunk_covariance,
+)
+from lib.minimise import minimise
 from lib.statistics import Floats
 from lib.stream import Stream
 
@@ -98,19 +104,16 @@ def probe(contrast: Contrast) -> Floats:
     from sklearn.model_selection import GroupKFold
 
     items = np.concatenate([group.items for group in contrast.groups])
-    fold = np.zeros(len(items), dtype=int)
-    parts = GroupKFold(min(5, len(np.unique(items)))).split(items, groups=items)
-    for number, (_, held_out) in enumerate(parts):
-        fold[held_out] = number
-    losses, nothing = np.zeros(len(PENALTIES)), np.zeros(len(contrast.mean) + 1)
-    for number in range(fold.max() + 1):
-        weights = nothing
-        for n, strength in enumerate(PENALTIES):
-            weights = fitted(contrast, (fold != number).astype(float), strength, weights)
-            losses[n] += loss_of(contrast, (fold == number).astype(float), weights)[0]
-    best = PENALTIES[int(losses.argmin())]
-    everything = np.ones(len(items))
-    return fitted(contrast, everything, best, nothing)[:-1] / contrast.spread
+    folds = GroupKFold(min(5, len(np.unique(items)))).split(items, groups=items)
+    held_out = np.stack([np.isin(np.arange(len(items)), rows) for _, rows in folds])
+    tried = np.repeat(held_out, len(PENALTIES), axis=0)  # each fold with each penalty
+    strengths = np.tile(PENALTIES, len(held_out))
+    weights = logistic_regressions(contrast, ~tried, strengths)
+    losses = logistic_losses(contrast, weights, tried)[0].reshape(-1, len(PENALTIES))
+    best = PENALTIES[int(losses.mean(0).argmin())]
+    every = np.ones((1, len(items)), dtype=bool)
+    fitted = logistic_regressions(contrast, every, np.array([best]))[0]
+    return fitted[:-1] / contrast.spread
 
 
 @method()
@@ -151,7 +154,6 @@ def ccs(contrast: Contrast) -> Floats:
     option, the other) is normalised by itself, so that which option it is gives nothing away; ten
     starts, the best is kept. Its sign alone is that of the pairs.
     """
-    from scipy.optimize import minimize
     from scipy.special import expit
 
     letters = contrast.sycophantic.letters
@@ -170,27 +172,28 @@ def ccs(contrast: Contrast) -> Floats:
     spread = np.sqrt((first.variance + second.variance) / 2)
     spread[spread == 0] = 1.0
 
-    def loss(weights: Floats) -> tuple[float, Floats]:
-        read = weights[:-1] / spread
-        offsets = [weights[-1] - each.mean @ read for each in (first, second)]
-        value, along, pulls = 0.0, np.zeros(len(read)), np.zeros(2)
+    def losses(weights: Floats, _which: object) -> tuple[Floats, Floats]:
+        read = weights[:, :-1] / spread
+        offsets = [(weights[:, -1] - read @ each.mean)[:, None] for each in (first, second)]
+        values, along, pulls = np.zeros(len(read)), np.zeros(read.shape), np.zeros((2, len(read)))
         for one, two in answers():
             p, q = (
-                expit(block @ read + offset)
+                expit(read @ block.T + offset)
                 for block, offset in zip((one, two), offsets, strict=True)
             )
             odd, least = p + q - 1, np.minimum(p, q)
             by_p = (2 * odd + 2 * least * (p <= q)) * p * (1 - p)
             by_q = (2 * odd + 2 * least * (q < p)) * q * (1 - q)
-            value += float((odd**2 + least**2).sum())
+            values += (odd**2 + least**2).sum(1)
             along += by_p @ one + by_q @ two
-            pulls += by_p.sum(), by_q.sum()
-        slope = (along - pulls[0] * first.mean - pulls[1] * second.mean) / spread
-        return value / count, np.append(slope, pulls.sum()) / count
+            pulls += by_p.sum(1), by_q.sum(1)
+        slopes = (along - pulls[0][:, None] * first.mean - pulls[1][:, None] * second.mean) / spread
+        slopes = np.concatenate([slopes, pulls.sum(0)[:, None]], axis=1)
+        return values / count, slopes / count
 
     starts = contrast.draw.normal(size=(10, len(spread) + 1)) / np.sqrt(len(spread))
-    fits = [minimize(loss, start, jac=True, method="L-BFGS-B") for start in starts]
-    direction = min(fits, key=lambda fit: fit.fun).x[:-1] / spread
+    points, values = minimise(losses, starts)
+    direction = points[values.argmin(), :-1] / spread
     return direction if direction @ contrast.mean_difference >= 0 else -direction
 
 

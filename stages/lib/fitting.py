@@ -5,51 +5,55 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib.contrast import Contrast, Group
+from lib.minimise import minimise
 from lib.statistics import Floats
 from lib.stream import Stream
 
+Counts = NDArray[np.float64] | NDArray[np.bool_]
 MOST_PRODUCTS = 2048
 """Rows whose products with one another are held in memory."""
 
 
-def loss_of(contrast: Contrast, counts: Floats, weights: Floats) -> tuple[float, Floats]:
-    """Mean logistic loss of telling sycophantic states, and its slope (d_model + 1,).
+def logistic_losses(contrast: Contrast, weights: Floats, counts: Counts) -> tuple[Floats, Floats]:
+    """Mean logistic losses (k,) of telling sycophantic states, and their slopes (k, d_model + 1).
 
-    `weights` (d_model + 1,), the last one the intercept, are those of standardised states; `counts`
-    (n,) says how often each state counts.
+    `weights` (k, d_model + 1), the last one the intercept, are those of standardised states;
+    `counts` (k, n) says how often each state counts.
     """
     from scipy.special import expit
 
-    read = weights[:-1] / contrast.spread
-    offset = weights[-1] - contrast.mean @ read
-    value, pulled, along = 0.0, 0.0, np.zeros(len(read))
+    read = weights[:, :-1] / contrast.spread
+    offsets = weights[:, -1] - read @ contrast.mean
+    values, pulled, along = np.zeros(len(read)), np.zeros(len(read)), np.zeros(read.shape)
     for at, block, label in contrast.pooled():
         side = 1.0 if label else -1.0
-        odds = side * (block @ read + offset)
-        value += float(counts[at] @ np.logaddexp(0, -odds))
-        pull = -side * expit(-odds) * counts[at]
-        pulled += pull.sum()
+        odds = side * (read @ block.T + offsets[:, None])
+        values += (counts[:, at] * np.logaddexp(0, -odds)).sum(1)
+        pull = -side * expit(-odds) * counts[:, at]
+        pulled += pull.sum(1)
         along += pull @ block
-    slope = np.append((along - pulled * contrast.mean) / contrast.spread, pulled)
-    return value / counts.sum(), slope / counts.sum()
+    along = (along - pulled[:, None] * contrast.mean) / contrast.spread
+    slopes = np.concatenate([along, pulled[:, None]], axis=1)
+    total = counts.sum(1)
+    return values / total, slopes / total[:, None]
 
 
-def fitted(contrast: Contrast, counts: Floats, strength: float, start: Floats) -> Floats:
-    """Weights (d_model + 1,) of a logistic regression, the last one its intercept, with L2 of the
-    inverse `strength`: scikit-learn's `C`."""
-    from scipy.optimize import minimize
+def logistic_regressions(contrast: Contrast, counts: Counts, strengths: Floats) -> Floats:
+    """Weights (k, d_model + 1) of logistic regressions on standardised states, with L2 of the
+    inverse `strengths` (k,), as scikit-learn's `C`; `counts` as above, 0 for a state left out."""
+    penalties = 1 / (strengths * counts.sum(1))
 
-    penalty = 1 / (strength * counts.sum())
+    def losses(weights: Floats, which: NDArray[np.intp]) -> tuple[Floats, Floats]:
+        values, slopes = logistic_losses(contrast, weights, counts[which])
+        penalty = penalties[which]
+        slopes[:, :-1] += penalty[:, None] * weights[:, :-1]
+        return values + penalty / 2 * (weights[:, :-1] ** 2).sum(1), slopes
 
-    def loss(weights: Floats) -> tuple[float, Floats]:
-        value, slope = loss_of(contrast, counts, weights)
-        slope[:-1] += penalty * weights[:-1]
-        return value + penalty / 2 * float(weights[:-1] @ weights[:-1]), slope
-
-    settings = {"gtol": 1e-5, "ftol": 64 * np.finfo(float).eps, "maxiter": 1000}
-    return minimize(loss, start, jac=True, method="L-BFGS-B", options=settings).x
+    starts = np.zeros((len(counts), len(contrast.mean) + 1))
+    return minimise(losses, starts, gain_left=1e-13)[0]
 
 
 def shrunk_covariance(group: Group) -> Floats:

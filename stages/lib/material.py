@@ -20,7 +20,7 @@ from lib.statistics import Floats
 from lib.stream import Stream
 
 Rows = NDArray[np.integer]
-HELD = 64 * 2**20
+HELD = 24 * 2**20
 """Bytes of one layer's states that may be in memory; more are read again and again."""
 
 
@@ -101,6 +101,8 @@ class Material:
         The same one until another layer is asked for, as many recipes want the same.
         """
         self._turn_to(layer)
+        if rows is not None and np.array_equal(rows, np.arange(len(self.items))):
+            rows = None
         key = position, b"" if rows is None else rows.tobytes()
         if key not in self._streams:
             every = Stream(len(self.items), partial(self._read, layer, position))
