@@ -76,8 +76,8 @@ def study(rows: int) -> Path:
             many.append(
                 replace(
                     row,
-                    id=f"{n:016x}",
-                    persona=f"{row.persona} {turn}",
+                    id=f"{name[0]}{n:015x}",
+                    persona=f"{row.persona} {name} {turn}",
                     messages=(first, *row.messages[1:]),
                 )
             )

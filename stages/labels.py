@@ -17,7 +17,7 @@ import polars as pl
 
 from lib.command import command
 from lib.confounds import explained_by
-from lib.gradable import each_answer
+from lib.gradable import each_answer, read_said
 from lib.grades import JUDGE, Grader, agreed, grade_id, graded, graders_of
 from lib.label_files import ASKED, write_labels
 from lib.labels import GRADED, WAYS, disagreements, margin, noise_of, said_letter
@@ -41,8 +41,7 @@ class LabelSettings:
 )
 def main(model: str, prompt_set: str) -> None:
     told_by = read_section(LabelSettings, "labels").told_by
-    ids = [each for part in each_answer(model, prompt_set) for each in grade_ids(part)]
-    graders = graders_of(model, prompt_set, ids)
+    graders = graders_of(model, prompt_set, grade_ids(read_said(model, prompt_set)))
     tables, differing = [], []
     for part in each_answer(model, prompt_set):
         labels = labelled(part, graders, told_by).with_columns(
