@@ -8,10 +8,17 @@ is the larger of arithmetic (40% of the GPU's peak) and of reading the weights o
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, PretrainedConfig
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "stages"))
+
+from lib.prefill import AT_ONCE_ELSEWHERE
+from lib.reading_run import BATCH_TOKENS_ELSEWHERE
 
 SHAPES: dict[str, PretrainedConfig] = {
     "Zephyr-7B": MistralConfig(
@@ -32,9 +39,8 @@ SHAPES: dict[str, PretrainedConfig] = {
 }
 QUESTIONS, TOKENS = 3400, 250
 """Questions of the preset, and tokens of a long prompt (the NLP survey's mean is 172)."""
-STEPS = 16 + 2 + 1 + 12
-"""Small passes after the prompt: the continuation, two forced answers, the continuation's states,
-other wordings of two answers."""
+STEPS = 16 + 2 + 12
+"""Small passes after the prompt: the continuation, two forced answers, other wordings of two."""
 POSITIONS = 5
 EVALUATED, KEPT_TOKENS = 2400, 6
 """Of these, the states at so many tokens of the answer are kept too, at most."""
@@ -48,38 +54,46 @@ class Gpu:
     tflops: float
     """Peak, 16 bits, dense."""
     bandwidth_gb_s: float
-    batch: int
 
 
-GPUS = [Gpu("24 GB (RTX 4090)", 24, 165, 1008, 16), Gpu("80 GB (A100)", 80, 312, 2039, 64)]
+GPUS = [Gpu("24 GB (RTX 4090)", 24, 165, 1008), Gpu("80 GB (A100)", 80, 312, 2039)]
+
+
+def peak(config: PretrainedConfig, parameters: int, tokens: int) -> float:
+    """Bytes, where so many tokens of prompts are in memory."""
+    layers, width, rows = config.num_hidden_layers, config.hidden_size, tokens / TOKENS
+    heads = config.num_key_value_heads or config.num_attention_heads
+    per_token = 2 * 2 * layers * heads * (width // config.num_attention_heads)
+    # Of the prompts, and of those that go on by themselves.
+    cache = 2 * rows * (TOKENS + STEPS) * per_token
+    at_once = min(tokens, AT_ONCE_ELSEWHERE)
+    working = 2 * at_once * (config.intermediate_size * 3 + width * 4)
+    states = 2 * rows * (POSITIONS + KEPT_TOKENS) * layers * width
+    logits = 4 * (rows + 1024) * config.vocab_size * 2
+    return 2 * parameters + cache + working + states + logits
 
 
 def main() -> None:
-    print("| model | GPU | batch | weights | peak memory | states on disk | time |")
+    print("| model | GPU | tokens at a time | weights | peak memory | states on disk | time |")
     print("|---|---|---|---|---|---|---|")
     for name, config in SHAPES.items():
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
         parameters = sum(each.numel() for each in model.parameters())
         layers, width = config.num_hidden_layers, config.hidden_size
-        heads = config.num_key_value_heads or config.num_attention_heads
-        per_token = 2 * 2 * layers * heads * (width // config.num_attention_heads)
         disk = 2 * (QUESTIONS * POSITIONS + EVALUATED * KEPT_TOKENS) * layers * width
         for gpu in GPUS:
-            # Two caches (prompt; continuation) and, while one grows, its old copy of one layer;
-            # activations of the widest multiplication.
-            cache = 2 * gpu.batch * (TOKENS + STEPS) * per_token
-            working = 2 * gpu.batch * TOKENS * (config.intermediate_size * 3 + width * 4)
-            logits = 4 * gpu.batch * 16 * config.vocab_size * 2
-            peak = 2 * parameters + cache + working + logits
-            batches = QUESTIONS / gpu.batch
-            prefill = 2 * parameters * TOKENS * gpu.batch / (EFFICIENCY * gpu.tflops * 1e12)
+            tokens = BATCH_TOKENS_ELSEWHERE
+            while peak(config, parameters, tokens) > gpu.memory_gb * 1e9:
+                tokens //= 2  # as it does where memory runs out
+            batches = QUESTIONS * TOKENS / tokens
+            prefill = 2 * parameters * tokens / (EFFICIENCY * gpu.tflops * 1e12)
             step = 2 * parameters / (gpu.bandwidth_gb_s * 1e9)
             seconds = batches * (prefill + STEPS * step)
-            fits = "" if peak < gpu.memory_gb * 1e9 else " (does not fit)"
             print(
-                f"| {name} | {gpu.name} | {gpu.batch} | {2 * parameters / 1e9:.1f} GB "
-                f"| {peak / 1e9:.1f} GB{fits} | {disk / 1e9:.1f} GB | {seconds / 60:.1f} min |"
+                f"| {name} | {gpu.name} | {tokens} | {2 * parameters / 1e9:.1f} GB "
+                f"| {peak(config, parameters, tokens) / 1e9:.1f} GB | {disk / 1e9:.1f} GB "
+                f"| {seconds / 60:.1f} min |"
             )
 
 
