@@ -497,7 +497,7 @@ def test_a_method_is_added_in_one_file_and_a_name(study):
     with open(study / "stages/lib/extraction.py", "a") as file:
         file.write(
             "\n\n@method()\ndef first_pair(contrast: Contrast) -> Floats:\n"
-            "    return contrast.differences[0]\n"
+            "    return contrast.differences.all()[0]\n"
         )
     edit("[mean_difference, random]", "[mean_difference, random, first_pair]")(study)
     for words in (["vectors", "tiny", "pairs"], ["predictivity", "tiny", "pairs", "tiny"]):
