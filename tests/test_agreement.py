@@ -10,10 +10,10 @@ from lib.agreement import (
     corrected,
     cosine,
     cosine_interval,
-    covariance,
     principal_angles,
     reliability,
 )
+from lib.stream import Stream
 from lib.vector_files import write_vectors
 
 
@@ -32,7 +32,7 @@ def test_the_mahalanobis_cosine_is_the_correlation_of_projections():
     states = draw.normal(size=(300, 7)) @ draw.normal(size=(7, 7)) + 3
     one, two = draw.normal(size=(2, 4, 7))
     expected = [np.corrcoef(states @ a, states @ b)[0, 1] for a, b in zip(one, two, strict=True)]
-    np.testing.assert_allclose(cosine(one, two, covariance(states)), expected, atol=1e-12)
+    np.testing.assert_allclose(cosine(one, two, Stream.of(states).covariance), expected, atol=1e-12)
 
 
 def test_principal_angles_of_spaces_that_share_a_line():

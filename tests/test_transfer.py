@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 from scipy.stats import spearmanr
 
-from lib.agreement import covariance
 from lib.cells import Cell
 from lib.findings import transfer_section
 from lib.statistics import auroc
@@ -44,7 +43,7 @@ def test_the_matrix_tells_one_cause_from_two():
         for family, rows in (("f", np.arange(n)), ("g", np.arange(n, 2 * n)))
     }
     vectors = {("a", "m"): np.eye(width)[0], ("c", "m"): np.eye(width)[1]}
-    metrics = {kind: covariance(states[cell.rows]) for kind, cell in cells.items()}
+    metrics = {kind: Stream.of(states[cell.rows]).covariance for kind, cell in cells.items()}
     own = {("f", "all"): "a", ("g", "all"): "c"}
     table = transfer_at(vectors, own, cells, Stream.of(states), metrics)
     found = {(row["prompt_set"], row["family"]): row for row in table.iter_rows(named=True)}
@@ -70,7 +69,7 @@ def test_a_family_without_vectors_of_its_own_is_read_all_the_same():
     items = np.array([f"i{k}" for k in range(60)])
     cells = {("g", "all"): Cell("g", "all", "test", np.arange(60), labels, items, 0.0, {})}
     vectors = {("a", "m"): draw.normal(size=4)}
-    metrics = {("g", "all"): covariance(states)}
+    metrics = {("g", "all"): Stream.of(states).covariance}
     (row,) = transfer_at(vectors, {("f", "all"): "a"}, cells, Stream.of(states), metrics).to_dicts()
     assert row["auroc"] == pytest.approx(float(auroc(states @ vectors["a", "m"], labels)))
     assert not row["own"]
@@ -88,7 +87,7 @@ def test_a_source_without_a_set_of_its_own_is_held_against_its_familys():
         for source, rows in (("all", np.arange(60)), ("s", np.arange(30)), ("u", np.arange(30, 60)))
     }
     vectors = {(name, "m"): draw.normal(size=4) for name in "ab"}
-    metrics = {kind: covariance(states[cell.rows]) for kind, cell in cells.items()}
+    metrics = {kind: Stream.of(states[cell.rows]).covariance for kind, cell in cells.items()}
     table = transfer_at(
         vectors, {("f", "all"): "a", ("f", "s"): "b"}, cells, Stream.of(states), metrics
     )

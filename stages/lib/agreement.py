@@ -25,12 +25,6 @@ def cosine(one: Floats, two: Floats, metric: Floats | None = None) -> Floats:
     return _ratio(_inner(one, two, metric), _inner(one, one, metric), _inner(two, two, metric))
 
 
-def covariance(states: Floats) -> Floats:
-    """(d_model, d_model) of `states` (n, d_model)."""
-    centred = states - states.mean(0)
-    return centred.T @ centred / len(states)
-
-
 def principal_angles(one: Floats, two: Floats) -> Floats:
     """Angles in degrees, least first, between the spaces that rows of `one` (k, d_model) and of
     `two` (m, d_model) span (Jordan 1875): min(k, m) of them."""
