@@ -5,8 +5,9 @@
 Makes a random-weight Llama of 71 million parameters and pairs in the shape of the NLP survey (172
 tokens in the mean) and of the political file (17 questions a persona, 91 of 130 tokens shared). One
 after another, each in its own process and on the same pairs: this engine, a loop like CAA's,
-steering-vectors and repeng, in rounds. Checks that all vectors agree, prints a table, and writes
-benchmarks/extraction.json. PYTHON is an interpreter that has the peers (`make bench` installs it).
+steering-vectors and repeng, in rounds; the first 17 pairs are run once more before, and not timed.
+Checks that all vectors agree, prints a table, and writes benchmarks/extraction.json. PYTHON is an
+interpreter that has the peers (`make bench` installs it).
 On a GPU, `--device cuda`: the shape of a 7B model in bfloat16, with model FLOP utilisation.
 """
 
@@ -59,6 +60,9 @@ SHAPES = {
     ),
 }
 PAIRS = {"cpu": 96, "cuda": 2048}
+PERSONAS = {"cpu": 12, "cuda": 120}
+WARM = 17
+"""Pairs; `peers.py` has the same."""
 ANSWERS = ("( A )", "( B )")
 
 
@@ -83,7 +87,7 @@ def make(folder: Path, device: str) -> None:
         return [f"w{n}" for n in draw.integers(0, VOCABULARY - 5, size)]
 
     survey = [text(172, 35, 90) for _ in range(PAIRS[device])]
-    personas = [text(91, 20, 40) for _ in range(-(-PAIRS[device] // 17))]
+    personas = [text(91, 20, 40) for _ in range(PERSONAS[device])]
     questions = [text(39, 12, 15) for _ in range(17)]
     shared = [persona + question for persona in personas for question in questions]
     for name, prompts in (("pairs.json", survey), ("personas.json", shared)):
@@ -117,7 +121,7 @@ def ours(folder: Path, out: Path, pairs: str, dtype: str, device: str) -> None:
             total += (one - two).sum(1)
         return torch.from_numpy(total / len(some)).float()
 
-    run(texts[:2])
+    run(texts[:WARM])
     # The roofline and the engine in turn, so that both see the same processor.
     roofs = [roofline(folder, dtype, device)]
     start = time.perf_counter()
@@ -161,16 +165,19 @@ def _wait(device: str) -> None:
 
 
 def needed(folder: Path, pairs: str) -> float:
-    """FLOPs that the states of all pairs take at least: every prompt once, and both its answers."""
+    """FLOPs that the states of all pairs take at least: every prompt once, and both its answers;
+    the MLP of the last block at the last token of each alone."""
     config = LlamaConfig.from_pretrained(folder)
     width, depth = config.hidden_size, config.num_hidden_layers
-    per_token = 2 * depth * (4 * width**2 + 3 * width * config.intermediate_size)
+    mlp = 2 * 3 * width * config.intermediate_size
+    per_token = depth * (2 * 4 * width**2 + mlp)
     total = 0.0
     said = len(ANSWERS[0].split())
     for one, _ in json.loads((folder / pairs).read_text()):
         tokens = len(one.split()) - said
         seen = tokens**2 / 2 + 2 * (said * tokens + said**2 / 2)
-        total += per_token * (tokens + 2 * said) + 4 * width * depth * seen
+        nobody_asks = tokens - 1 + 2 * (said - 1)
+        total += per_token * (tokens + 2 * said) + 4 * width * depth * seen - mlp * nobody_asks
     return total
 
 

@@ -65,6 +65,7 @@ def repeng(model, tokenizer, pairs, batch: int) -> torch.Tensor:
     return torch.stack(means)
 
 
+WARM = 17
 PEERS = {"CAA loop": caa, "steering-vectors": steering_vectors, "repeng": repeng}
 
 
@@ -85,7 +86,7 @@ def main() -> None:
     model = model.to(given.device).eval()
     pairs = json.loads((given.folder / given.pairs).read_text())
     run = PEERS[given.peer]
-    run(model, tokenizer, pairs[:2], 1)  # what is set up in a first call is not counted
+    run(model, tokenizer, pairs[:WARM], given.batch)  # what a first call sets up is not counted
     start = time.perf_counter()
     vectors = run(model, tokenizer, pairs, given.batch)
     seconds = time.perf_counter() - start

@@ -17,8 +17,6 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from lib import cells as cells_module
-from lib import chance, readouts, statistics, stream
 from lib.activation_shards import read_ids, read_origin, stream_states
 from lib.cell_files import CHANCE, EVERY_SOURCE, POSITIONS
 from lib.cells import Cell, cells
@@ -32,9 +30,6 @@ from lib.recipes import read_recipes
 from lib.remembered import code, digest, place
 from lib.selection import Selection
 
-MODULES = cells_module, chance, readouts, statistics, stream
-"""Where it stands how this is measured."""
-
 
 @command(__doc__, model="an entry of model in params.yaml")
 def main(model: str) -> None:
@@ -45,7 +40,7 @@ def main(model: str) -> None:
     held = [
         cell for cell in cells(read_labels(labels, read_ids(on))) if cell.source == EVERY_SOURCE
     ]
-    here = digest([on, labels, *code(*MODULES), f"{studies} {each}"])
+    here = digest([on, labels, *code("cells", "chance"), f"{studies} {each}"])
     for prompt_set in read_names("extractions"):
         made_from = Path(f"data/activations/{model}/{prompt_set}")
         piece = place("chance", digest([here, made_from]))

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lib import contrast, extraction, material, recipes
 from lib.command import command
 from lib.contrast import Inapplicable
 from lib.extraction import NULLS, steering_vector
@@ -28,9 +27,6 @@ from lib.recipes import Recipe, read_recipes
 from lib.refusal import Refusal
 from lib.remembered import code, digest, place
 from lib.vector_files import RECIPES, write_vectors
-
-MODULES = contrast, extraction, material, recipes
-"""Where it stands how a vector is made."""
 
 
 @command(
@@ -45,7 +41,7 @@ def main(model: str, prompt_set: str) -> None:
     prompts = Path(f"data/prompts/{prompt_set}.parquet")
     given = read_material(activations, labels, prompts)
 
-    here = digest([activations, labels, prompts, *code(*MODULES)])
+    here = digest([activations, labels, prompts, *code("extraction", "material", "recipes")])
     pieces = {
         name: place("vectors", digest([here, repr(recipe)]), ".safetensors")
         for name, recipe in wanted.items()

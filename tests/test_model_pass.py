@@ -198,13 +198,19 @@ def test_packed_layers_and_blocked_attention_make_no_difference(monkeypatch):
 def test_nothing_is_run_above_the_layer_asked_for():
     language_model = tiny("llama")
     prompts = tokens_of(language_model, rows())
-    above = []
-    blocks_of(language_model.model)[2].register_forward_hook(lambda *_: above.append(1))
+    above, highest = [], []
+    blocks = blocks_of(language_model.model)
+    blocks[2].register_forward_hook(lambda *_: above.append(1))
+    blocks[1].mlp.up_proj.register_forward_hook(lambda _, given, __: highest.append(given[0]))
     found = prefill(language_model, prompts, 0, range(2), last=1)
     assert not above
+    # The MLP of the highest layer, at the last token of each prompt alone.
+    assert sum(states.shape[0] for states in highest) == len(prompts)
+    assert {states.shape[1] for states in highest} == {1}
     whole = prefill(language_model, prompts, 0, range(2))
     assert above
-    assert torch.equal(found.states, whole.states)
+    assert torch.equal(found.states[0], whole.states[0])
+    assert torch.allclose(found.states[1], whole.states[1], rtol=1e-5, atol=1e-6)
 
 
 def test_hooks_are_gone_after_an_exception():
@@ -214,4 +220,10 @@ def test_hooks_are_gone_after_an_exception():
         raise RuntimeError("stop")
     with pytest.raises(SeenEnough), watching(model, lambda *_: None, last=0):
         model(torch.tensor([[1, 2]]))
-    assert not any(block._forward_hooks for block in blocks_of(model))
+    wanted = watching(model, lambda *_: None, last=0, wanted=torch.tensor([1]))
+    with pytest.raises(SeenEnough), wanted:
+        model(torch.tensor([[1, 2]]))
+    for block in blocks_of(model):
+        assert not block._forward_hooks
+        assert not block.mlp._forward_hooks
+        assert not block.mlp._forward_pre_hooks

@@ -196,6 +196,7 @@ class _Run:
             self.model,
             see(rows, last),
             self.last,
+            last,
             input_ids=torch.from_numpy(ids).to(device),
             attention_mask=mask,
             position_ids=position,
@@ -230,6 +231,7 @@ def followed(
         language_model.model,
         see,
         last,
+        None,
         input_ids=ids,
         attention_mask=torch.cat([before, mask], dim=1),
         position_ids=position,
@@ -248,10 +250,15 @@ def _nothing(_layer: int, _hidden: Tensor) -> None:
     """Sees no state."""
 
 
-def _hidden(model: PreTrainedModel, see: See, last: int | None, **given: Any) -> Tensor | None:
-    """One pass without the head: the last hidden states, or None if it ends after layer `last`."""
+def _hidden(
+    model: PreTrainedModel, see: See, last: int | None, wanted: Tensor | None, **given: Any
+) -> Tensor | None:
+    """One pass without the head: the last hidden states, or None if it ends after layer `last`.
+
+    Of the highest layer, good at the tokens `wanted` alone, if there are any (`watching`).
+    """
     try:
-        with watching(model, see, last):
+        with watching(model, see, last, wanted):
             return model.base_model(**given, use_cache=True).last_hidden_state
     except SeenEnough:
         return None

@@ -19,20 +19,6 @@ import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
-from lib import (
-    answers,
-    blocked_attention,
-    forced_answers,
-    generation,
-    key_values,
-    language_model,
-    model_pass,
-    packed_linear,
-    prefill,
-    prompt_tree,
-    residual_stream,
-)
-from lib import likelihoods as likelihoods_module
 from lib.activation_shards import RESPONSES, Origin
 from lib.activation_store import KEY, Store, key_of
 from lib.language_model import LanguageModel, Placement
@@ -44,21 +30,6 @@ from lib.prompt_tree import Tokens, batches
 from lib.question import Row
 from lib.remembered import code, digest
 
-ENGINE = (
-    answers,
-    blocked_attention,
-    forced_answers,
-    generation,
-    key_values,
-    language_model,
-    likelihoods_module,
-    model_pass,
-    packed_linear,
-    prefill,
-    prompt_tree,
-    residual_stream,
-)
-"""Where it stands how a model is read."""
 WINDOW = 1024
 """Questions in memory, those that begin alike together."""
 BATCH_TOKENS = {"cpu": 8192}
@@ -301,7 +272,7 @@ def reading_key(
     held = placement.dtype, placement.four_bit
     written = language_model.template_hash, language_model.style
     parts = [language_model.revision, repr(read), repr(held), repr(written), wanted]
-    return digest([*parts, *code(*ENGINE)])[:32]
+    return digest([*parts, *code("model_pass", "likelihoods")])[:32]
 
 
 def row_key(row: Row) -> str:

@@ -6,13 +6,14 @@ ignore the folder, every file in it can be made anew, and `make clean-work` dele
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 
 WORK = Path(".work")
+LIBRARIES = "numpy", "scipy", "scikit-learn", "torch", "transformers"
 
 
 def digest(parts: Iterable[str | Path]) -> str:
@@ -29,10 +30,24 @@ def digest(parts: Iterable[str | Path]) -> str:
     return found.hexdigest()
 
 
-def code(*modules: ModuleType) -> list[str | Path]:
-    """Parts that stand for how something is computed: our modules, and the libraries below them."""
-    libraries = [f"{name} {version(name)}" for name in ("numpy", "scipy", "scikit-learn")]
-    return [*libraries, *(Path(str(module.__file__)) for module in modules)]
+def code(*modules: str) -> list[str | Path]:
+    """Parts that stand for how something is computed: these modules of `lib`, all that they
+    import, and the libraries below them."""
+    found: set[Path] = set()
+    waiting = [*modules]
+    while waiting:
+        path = Path(__file__).parent / f"{waiting.pop()}.py"
+        if path not in found:
+            found.add(path)
+            waiting += _imported(path)
+    return [*(f"{name} {version(name)}" for name in LIBRARIES), *sorted(found)]
+
+
+def _imported(path: Path) -> list[str]:
+    """The modules of `lib` that a file takes something from."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    names = (node.module or "" for node in nodes if isinstance(node, ast.ImportFrom))
+    return [name.removeprefix("lib.") for name in names if name.startswith("lib.")]
 
 
 def place(kind: str, key: str, suffix: str = ".parquet") -> Path:

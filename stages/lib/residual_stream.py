@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 from lib.refusal import Refusal
@@ -65,12 +67,16 @@ class SeenEnough(Exception):
 
 
 @contextmanager
-def watching(model: PreTrainedModel, see: See, last: int | None = None) -> Iterator[None]:
+def watching(
+    model: PreTrainedModel, see: See, last: int | None = None, wanted: Tensor | None = None
+) -> Iterator[None]:
     """Within the context, a forward pass shows the residual stream after every block to `see`.
 
     Layer l is the output of block l, counted from 0: `hidden_states[l + 1]` of Hugging Face, except
     that theirs has the final norm applied for the last layer and this never has. With `last`, the
-    pass ends with SeenEnough after that layer. The hooks are removed whatever happens.
+    pass ends with SeenEnough after that layer. With `wanted` (rows,), a token of each row, the
+    highest layer is good at these tokens alone: no other needs its MLP. The hooks are removed
+    whatever happens.
     """
 
     def show(layer: int):
@@ -81,11 +87,30 @@ def watching(model: PreTrainedModel, see: See, last: int | None = None) -> Itera
 
         return hook
 
-    handles = [
-        block.register_forward_hook(show(layer)) for layer, block in enumerate(blocks_of(model))
-    ]
+    blocks = blocks_of(model)
+    handles = [block.register_forward_hook(show(layer)) for layer, block in enumerate(blocks)]
+    mlp = getattr(blocks[-1 if last is None else last], "mlp", None)
+    if wanted is not None and isinstance(mlp, nn.Module):
+        handles += _only_at(mlp, wanted)
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _only_at(mlp: nn.Module, wanted: Tensor) -> list[RemovableHandle]:
+    """Runs `mlp` at one token of each row, `wanted` (rows,); to the others it adds nothing."""
+    rows = torch.arange(len(wanted))
+    whole: list[Tensor] = []
+
+    def before(_module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+        whole[:] = inputs
+        return inputs[0][rows, wanted.to(inputs[0].device)][:, None]
+
+    def after(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        every = torch.zeros_like(whole.pop())
+        every[rows, wanted.to(every.device)] = output[:, 0]
+        return every
+
+    return [mlp.register_forward_pre_hook(before), mlp.register_forward_hook(after)]
