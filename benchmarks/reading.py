@@ -20,7 +20,7 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "stages"))
 
-from lib.activation_shards import Origin, read_blocks, write_shard  # noqa: E402
+from lib.activation_shards import Origin, pages_of, write_shard  # noqa: E402
 
 FOLDER = ROOT / ".work/benchmark/reading"
 LAYERS, AT_ONCE = 4, 1024
@@ -48,7 +48,7 @@ def main() -> None:
     read, copied = [], []
     for _ in range(3):
         start = time.perf_counter()
-        rows = sum(len(block.ids) for block in read_blocks(FOLDER, 2, "matching"))
+        rows = sum(len(page.values()) for page in pages_of(FOLDER, 2, "matching"))
         read.append(size / (time.perf_counter() - start))
         assert rows == given.rows
         source = np.ones(size, np.uint8)

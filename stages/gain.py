@@ -28,9 +28,8 @@ def main(model: str) -> None:
     prompt_set, _, variant = headline.partition("/")
     texts = prompt_texts(Path(f"data/prompts/{on}.parquet"))
     margins = pl.read_parquet(f"data/labels/{model}/{on}.parquet", columns=["id", "margin"])
-    scores = pl.read_parquet(SCORES / model / f"{prompt_set}.parquet").filter(
-        pl.col("name") == variant, pl.col("position") == "prompt"
-    )
+    wanted = (pl.col("name") == variant) & (pl.col("position") == "prompt")
+    scores = pl.scan_parquet(SCORES / model / f"{prompt_set}.parquet").filter(wanted).collect()
     if not len(scores):
         raise Refusal(f"params.yaml: headline: no vector {headline} of {model}")
     answers = scores.join(texts, on="id", how="left", maintain_order="left").join(

@@ -9,6 +9,7 @@ two ways differ, and in reports/labels/MODEL how often they do and what else exp
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,12 +17,12 @@ from typing import Literal
 import polars as pl
 
 from lib.command import command
-from lib.confounds import explained_by
-from lib.gradable import each_answer, read_said
+from lib.confounds import GIVEN_AWAY_BY, explained_by
+from lib.gradable import each_answer
 from lib.grades import JUDGE, Grader, agreed, grade_id, graded, graders_of
-from lib.label_files import ASKED, write_labels
+from lib.label_files import ASKED, about_noise
 from lib.labels import GRADED, WAYS, disagreements, margin, noise_of, said_letter
-from lib.output import whole, write_json
+from lib.output import TableParts, whole, write_json
 from lib.parameters import read_name, read_section
 from lib.refusal import Refusal
 
@@ -41,25 +42,27 @@ class LabelSettings:
 )
 def main(model: str, prompt_set: str) -> None:
     told_by = read_section(LabelSettings, "labels").told_by
-    graders = graders_of(model, prompt_set, grade_ids(read_said(model, prompt_set)))
+    graders = graders_of(model, prompt_set, each_grade_id(model, prompt_set))
     tables, differing = [], []
-    for part in each_answer(model, prompt_set):
-        labels = labelled(part, graders, told_by).with_columns(
-            pl.col(told_by).alias("label"), pl.lit(told_by).alias("label_from")
-        )
-        tables.append(labels)
-        differing.append(differ(labels, part))
-    labels, apart = pl.concat(tables), pl.concat(differing)
-    noise = noise_of(labels["judge"], labels["hand"]) if told_by == "judge" else None
-    ways = [way for way in (*WAYS, *GRADED) if labels[way].null_count() < len(labels)]
-    # A set that is read by nothing but contrast pairs needs no labels, and may have none.
-    if told_by not in ways and prompt_set == read_name("evaluation"):
-        raise Refusal(
-            f"params.yaml: labels.told_by: no answer of {model} to {prompt_set} can be told by "
-            f"{told_by!r}; expected one of {', '.join(ways) or 'none'}"
-        )
-    with whole(Path(f"data/labels/{model}/{prompt_set}.parquet")) as draft:
-        write_labels(draft, labels, noise)
+    path = Path(f"data/labels/{model}/{prompt_set}.parquet")
+    with whole(path) as draft, TableParts(draft) as parts:
+        for part in each_answer(model, prompt_set):
+            labels = labelled(part, graders, told_by).with_columns(
+                pl.col(told_by).alias("label"), pl.lit(told_by).alias("label_from")
+            )
+            parts.write(labels)
+            tables.append(labels.select(*GIVEN_AWAY_BY, "label", *WAYS, *GRADED))
+            differing.append(differ(labels, part))
+        labels, apart = pl.concat(tables), pl.concat(differing)
+        ways = [way for way in (*WAYS, *GRADED) if labels[way].null_count() < len(labels)]
+        # A set that is read by nothing but contrast pairs needs no labels, and may have none.
+        if told_by not in ways and prompt_set == read_name("evaluation"):
+            raise Refusal(
+                f"params.yaml: labels.told_by: no answer of {model} to {prompt_set} can be told by "
+                f"{told_by!r}; expected one of {', '.join(ways) or 'none'}"
+            )
+        noise = noise_of(labels["judge"], labels["hand"]) if told_by == "judge" else None
+        parts.add_metadata(about_noise(noise))
     with whole(Path(f"data/labels/{model}/{prompt_set}.differ.csv")) as draft:
         apart.select("id", "family", *ways, "question", "answer").write_csv(draft)
     with whole(Path(f"reports/labels/{model}/{prompt_set}.ways.csv")) as draft:
@@ -82,6 +85,12 @@ def differ(labels: pl.DataFrame, answered: pl.DataFrame) -> pl.DataFrame:
         pl.col("messages").list.last().struct["content"].alias("question"),
     )
     return labels.filter(ways.list.n_unique() > 1).join(texts, on="id", how="left")
+
+
+def each_grade_id(model: str, prompt_set: str) -> Iterator[str]:
+    """What the grades of all answers are tied to; nothing is read before the first is wanted."""
+    for part in each_answer(model, prompt_set):
+        yield from grade_ids(part)
 
 
 def grade_ids(answered: pl.DataFrame) -> list[str]:

@@ -61,11 +61,12 @@ def predictivity(
     model: str, cells: pl.DataFrame, prompt_set: str, variant: str
 ) -> dict[str, Figure]:
     """Of the vectors made from one set."""
-    scores = pl.read_parquet(SCORES / model / f"{prompt_set}.parquet").filter(
-        pl.col("name") == variant,
-        pl.col("split") == "test",
-        pl.col("position").is_in(list(POSITIONS)),
+    wanted = (
+        (pl.col("name") == variant)
+        & (pl.col("split") == "test")
+        & pl.col("position").is_in(list(POSITIONS))
     )
+    scores = pl.scan_parquet(SCORES / model / f"{prompt_set}.parquet").filter(wanted).collect()
     about = f"{model}: answers against {prompt_set}/{variant}, test split"
     return {
         "layers": auroc_by_layer(cells, f"{model}: where it can be read"),

@@ -24,7 +24,7 @@ from lib.cell_files import CELLS, FLIPS, SCORES, of_another
 from lib.command import command
 from lib.label_files import ASKED, read_labels, read_noise
 from lib.measuring import measured
-from lib.output import whole, write_json, write_table
+from lib.output import TableParts, whole, write_json, write_table
 from lib.parameters import read_name, read_section
 from lib.predictivity_table import choose_layers, described, generalisation
 from lib.refusal import Refusal
@@ -95,8 +95,9 @@ def main(model: str, prompt_set: str, owner: str) -> None:
     name = prompt_set if owner == model else of_another(owner, prompt_set)
     largest = largest.join(about.select("name", "null"), on="name", maintain_order="left")
     write_table(FLIPS / model / f"{name}.parquet", largest)
-    scores = answer_scores(layers, vectors, responses, read_layer)
-    write_table(SCORES / model / f"{name}.parquet", scores)
+    with whole(SCORES / model / f"{name}.parquet") as draft, TableParts(draft) as parts:
+        for scores in answer_scores(layers, vectors, responses, read_layer):
+            parts.write(scores)
     write_table(CELLS / model / f"{name}.parquet", table)
     with whole(Path(f"reports/predictivity/{model}/{name}")) as draft:
         for variant, metrics in vector_metrics(table, responses).items():

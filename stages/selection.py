@@ -11,6 +11,7 @@ much the AUROC varies between prompt sets and between methods).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from lib.sign_flips import p_values
 from lib.statistics import Floats, middle
 from lib.variation import variation
 
+READ = ["name", "id", "family", "item", "label", "projection"]
+"""Of each answer's score."""
 SAID = {"prompt": "", "continuation": "_after"}
 """What is added to a family's name in the metrics, by where states are read."""
 
@@ -47,9 +50,8 @@ def main() -> None:
         chance = chosen_by_chance(of_sets(CHANCE / model, sets))
         own = cells.filter(pl.col("extraction_layer") == pl.col("layer"))
         selected[model] = metrics(choose(own), chance, largest, len(cells))
-        scores = of_sets(SCORES / model, sets).filter(
-            pl.col("position") == "prompt", pl.col("split") == "test"
-        )
+        before = (pl.col("position") == "prompt") & (pl.col("split") == "test")
+        scores = of_sets(SCORES / model, sets, before, READ)
         if headline not in scores["vector"]:
             raise Refusal(f"params.yaml: headline: no vector {headline} of {model}")
         comparisons.append(against(scores, headline).with_columns(pl.lit(model).alias("model")))
@@ -63,7 +65,12 @@ def main() -> None:
     print(json.dumps(selected, indent=2))
 
 
-def of_sets(folder: Path, sets: list[str]) -> pl.DataFrame:
+def of_sets(
+    folder: Path,
+    sets: list[str],
+    rows: pl.Expr | bool = True,
+    columns: Sequence[str] = ("*",),
+) -> pl.DataFrame:
     """The tables of a model's extraction sets, with `vector` (SET/VARIANT where vectors differ)."""
     tables = []
     for name in sets:
@@ -72,7 +79,11 @@ def of_sets(folder: Path, sets: list[str]) -> pl.DataFrame:
             raise Refusal(f"{path}: not found; run `dvc repro` or `dvc pull`")
         variant = pl.col("name" if folder.parent != CHANCE else "vector").cast(pl.String)
         tables.append(
-            pl.read_parquet(path).with_columns(
+            pl.scan_parquet(path)
+            .filter(rows)
+            .select(*columns)
+            .collect()
+            .with_columns(
                 prompt_set=pl.lit(name), vector=pl.concat_str(pl.lit(f"{name}/"), variant)
             )
         )

@@ -27,6 +27,7 @@ from lib.parameters import read_name, read_value
 from lib.prompt_rows import each_prompt
 from lib.prompt_texts import prompt_texts
 from lib.stream import Stream
+from lib.text_odds import fewer
 from lib.token_by_token import SCHEMA, Moment, measured, told, with_token, with_words
 from lib.vector_files import read_vectors
 
@@ -55,7 +56,7 @@ def main(model: str) -> None:
     for family in families:
         held = answers.filter(pl.col("family") == family)
         if held["label"].n_unique() == 2:
-            held = with_words(held)
+            held = with_words(fewer(held))
             for number in (0, *numbers):
                 there = with_token(held, number, numbers)
                 states = states_of(activations, number, there["id"].to_list())

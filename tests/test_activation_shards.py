@@ -11,7 +11,7 @@ import torch
 from lib.activation_shards import (
     Origin,
     gather_shards,
-    read_blocks,
+    pages_of,
     read_origin,
     read_states,
     write_shard,
@@ -75,10 +75,10 @@ def test_any_parquet_reader_finds_the_same_states(tmp_path, dtype):
 
 def test_states_come_a_shard_at_a_time(tmp_path):
     write(tmp_path)
-    blocks = list(read_blocks(tmp_path, 1, "prompt"))
-    assert [len(block.ids) for block in blocks] == [5, 5]
+    pages = pages_of(tmp_path, 1, "prompt")
+    assert [page.rows for page in pages] == [5, 5]
     whole = read_states(tmp_path, 1, "prompt")
-    np.testing.assert_array_equal(np.concatenate([b.values for b in blocks]), whole.values)
+    np.testing.assert_array_equal(np.concatenate([each.values() for each in pages]), whole.values)
 
 
 def test_a_shard_that_was_written_anew_in_another_layout_is_refused(tmp_path):

@@ -201,7 +201,8 @@ def test_nothing_is_run_above_the_layer_asked_for():
     above, highest = [], []
     blocks = blocks_of(language_model.model)
     blocks[2].register_forward_hook(lambda *_: above.append(1))
-    blocks[1].mlp.up_proj.register_forward_hook(lambda _, given, __: highest.append(given[0]))
+    up = blocks[1].get_submodule("mlp.up_proj")
+    up.register_forward_hook(lambda _, given, __: highest.append(given[0]))
     found = prefill(language_model, prompts, 0, range(2), last=1)
     assert not above
     # The MLP of the highest layer, at the last token of each prompt alone.
@@ -224,6 +225,6 @@ def test_hooks_are_gone_after_an_exception():
     with pytest.raises(SeenEnough), wanted:
         model(torch.tensor([[1, 2]]))
     for block in blocks_of(model):
-        assert not block._forward_hooks
-        assert not block.mlp._forward_hooks
-        assert not block.mlp._forward_pre_hooks
+        for module in block, block.get_submodule("mlp"):
+            assert not module._forward_hooks
+            assert not module._forward_pre_hooks

@@ -12,7 +12,7 @@ depend on.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -145,54 +145,86 @@ def _ids_of(file: pq.ParquetFile, group: int) -> list[str]:
     return file.read_row_group(group, columns=["id"])["id"].to_pylist()
 
 
-def read_states(folder: Path, layer: int, position: str) -> States:
-    """The states after `layer` at `position`, in the order of the shards; nothing else is read.
+@dataclass(frozen=True)
+class Page:
+    """Where the states of some rows after a layer at a position lie in a shard."""
 
-    Raises Refusal for a shard that cannot be read, a layer that is not there, a position that has
-    no rows, or states that are not finite numbers.
+    path: Path
+    group: int
+    """The row group."""
+    rows: int
+    start: int
+    """The first byte."""
+    origin: Origin
+    layer: int
+    position: str
+
+    def ids(self) -> list[str]:
+        """The questions."""
+        with pq.ParquetFile(self.path) as file:
+            return _ids_of(file, self.group)
+
+    def values(self) -> np.ndarray:
+        """(rows, d_model), float32. Refusal where they cannot be read or are not finite numbers."""
+        dtype = self.origin.dtype
+        kind = np.dtype(np.uint16 if dtype == "bfloat16" else dtype)
+        raw = np.empty((self.rows, self.origin.d_model), kind)
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                file.seek(self.start)
+                if file.readinto(raw.data) != raw.nbytes:
+                    raise ValueError("it ends too early")
+        except (OSError, ValueError) as error:
+            raise _unreadable(self.path, error) from None
+        values = _floats(raw, self.origin)
+        if not np.isfinite(values).all():
+            row = int(np.argwhere(~np.isfinite(values))[0, 0])
+            raise Refusal(
+                f"{self.path.parent}: question {self.ids()[row]}, layer {self.layer}, "
+                f"{self.position}: expected finite numbers; the model overflows in this dtype, set "
+                "another in params.yaml"
+            )
+        return values
+
+
+def pages_of(folder: Path, layer: int, position: str) -> list[Page]:
+    """The states after `layer` at `position`, in the order of the shards; none is read yet.
+
+    Raises Refusal for a shard that cannot be read, a layer that is not there, or a position that
+    has no rows.
     """
-    blocks = list(read_blocks(folder, layer, position))
-    ids = [each for block in blocks for each in block.ids]
-    return States(ids, np.concatenate([block.values for block in blocks]))
+    origin = read_origin(folder)
+    if not 0 <= layer < origin.layers:
+        raise Refusal(f"{folder}: no layer {layer}; expected 0 to {origin.layers - 1}")
+    found = []
+    for path in _shards(folder):
+        try:
+            with pq.ParquetFile(path) as file:
+                group = _group_of(file, position)
+                if group is None:
+                    continue
+                held = file.metadata.row_group(group)
+            start = _start(_chunk(held, layer_column(layer)), held.num_rows, origin)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise _unreadable(path, error) from None
+        found.append(Page(path, group, held.num_rows, start, origin, layer, position))
+    if not found:
+        raise Refusal(f"{folder}: no rows at position {position!r}")
+    return found
+
+
+def read_states(folder: Path, layer: int, position: str) -> States:
+    """All states after `layer` at `position`; no other is read. Refusal as for `pages_of`."""
+    pages = pages_of(folder, layer, position)
+    ids = [each for page in pages for each in page.ids()]
+    return States(ids, np.concatenate([page.values() for page in pages]))
 
 
 def stream_states(folder: Path, layer: int, position: str) -> Stream:
     """As `read_states`, read a shard at a time and as often as it is wanted."""
-
-    def read() -> Iterator[np.ndarray]:
-        for block in read_blocks(folder, layer, position):
-            yield block.values.astype(float)
-
-    return Stream(len(read_ids(folder, position)), read)
-
-
-def read_blocks(folder: Path, layer: int, position: str) -> Iterator[States]:
-    """As `read_states`, a shard at a time: memory does not grow with rows."""
-    origin, found = read_origin(folder), False
-    if not 0 <= layer < origin.layers:
-        raise Refusal(f"{folder}: no layer {layer}; expected 0 to {origin.layers - 1}")
-    for path in _shards(folder):
-        try:
-            with pq.ParquetFile(path) as file:
-                number = _group_of(file, position)
-                if number is None:
-                    continue
-                ids = _ids_of(file, number)
-                chunk = _chunk(file.metadata.row_group(number), layer_column(layer))
-            raw = _raw(path, chunk, len(ids), origin)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise _unreadable(path, error) from None
-        values = _floats(raw, origin)
-        if not np.isfinite(values).all():
-            row = int(np.argwhere(~np.isfinite(values))[0, 0])
-            raise Refusal(
-                f"{folder}: question {ids[row]}, layer {layer}, {position}: expected finite "
-                "numbers; the model overflows in this dtype, set another in params.yaml"
-            )
-        found = True
-        yield States(ids, values)
-    if not found:
-        raise Refusal(f"{folder}: no rows at position {position!r}")
+    pages = pages_of(folder, layer, position)
+    count = sum(page.rows for page in pages)
+    return Stream(count, lambda: (page.values().astype(float) for page in pages))
 
 
 def _group_of(file: pq.ParquetFile, position: str) -> int | None:
@@ -208,19 +240,12 @@ def _chunk(group: pq.RowGroupMetaData, column: str) -> pq.ColumnChunkMetaData:
     return next(chunk for chunk in chunks if chunk.path_in_schema == column)
 
 
-def _raw(path: Path, chunk: pq.ColumnChunkMetaData, rows: int, origin: Origin) -> np.ndarray:
-    """(rows, d_model) as they are in the file. ValueError where they are not one page."""
-    kind = np.dtype(np.uint16 if origin.dtype == "bfloat16" else origin.dtype)
-    size = rows * origin.d_model * kind.itemsize
-    header = chunk.total_compressed_size - size
+def _start(chunk: pq.ColumnChunkMetaData, rows: int, origin: Origin) -> int:
+    """The first byte of a column of states. ValueError where it is not one plain page."""
+    header = chunk.total_compressed_size - rows * origin.d_model * BYTES[origin.dtype]
     if chunk.compression != "UNCOMPRESSED" or not 0 < header <= LONGEST_HEADER:
         raise ValueError("expected one uncompressed page a layer and position")
-    raw = np.empty((rows, origin.d_model), kind)
-    with open(path, "rb", buffering=0) as file:
-        file.seek(chunk.data_page_offset + header)
-        if file.readinto(raw.data) != size:
-            raise ValueError("it ends too early")
-    return raw
+    return chunk.data_page_offset + header
 
 
 def _shards(folder: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import polars as pl
@@ -16,16 +16,15 @@ def answer_scores(
     vectors: Mapping[str, np.ndarray],
     responses: pl.DataFrame,
     read_layer: Callable[[int, str], Stream],
-) -> pl.DataFrame:
-    """The read-outs of each labelled answer, at each vector's chosen layers."""
+) -> Iterator[pl.DataFrame]:
+    """The read-outs of each labelled answer, at each vector's chosen layers: vector by vector."""
     about = ["id", "source", "family", "item", "split", "label"]
-    tables = []
     for (position, layer), held in layers.group_by("position", "layer", maintain_order=True):
         names = held["name"].to_list()
         states = read_layer(int(str(layer)), str(position))
         read = project(states, np.stack([vectors[name][layer] for name in names]).astype(float))
         for name, projection, cosine in zip(names, *read, strict=True):
-            tables.append(
+            yield (
                 responses.with_columns(
                     pl.lit(name).alias("name"),
                     pl.lit(position).alias("position"),
@@ -36,4 +35,3 @@ def answer_scores(
                 .filter(pl.col("label").is_not_null())
                 .select("name", "position", "layer", *about, "projection", "cosine")
             )
-    return pl.concat(tables)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from lib.statistics import auroc, middle
 
 Groups = NDArray[np.integer]
+GIVEN_AWAY_BY = ["family", "split", "item", "form", "matching", "said"]
+"""What of an answer is looked at here, beside its label."""
 HALVINGS = 40
 DEALS, AT_ONCE = 200, 5
 

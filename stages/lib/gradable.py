@@ -31,17 +31,6 @@ def each_answer(model: str, prompt_set: str) -> Iterator[pl.DataFrame]:
         yield pl.concat([asked, said.drop("id")], how="horizontal")
 
 
-def read_said(model: str, prompt_set: str) -> pl.DataFrame:
-    """`id` and `continuation` of all answers. Refusal for a file that is missing."""
-    path = Path(f"data/activations/{model}/{prompt_set}/{RESPONSES}")
-    if not path.exists():
-        raise Refusal(f"{path}: not found; run `dvc repro` or `dvc pull`")
-    try:
-        return pl.read_parquet(path, columns=["id", "continuation"])
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise Refusal(f"{path}: not readable ({str(error).splitlines()[0]})") from None
-
-
 def _parts(path: Path) -> Iterator[pl.DataFrame]:
     try:
         file = pq.ParquetFile(path)

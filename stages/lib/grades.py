@@ -11,7 +11,7 @@ import csv
 import hashlib
 import io
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -50,14 +50,18 @@ class Grader:
     """`grade_id` -> a key of `GRADES`."""
 
 
-def graders_of(model: str, prompt_set: str, ids: Sequence[str]) -> list[Grader]:
-    """All graders of a model's answers to a prompt set; Refusal for a file that is not in order."""
-    stem, known = f"{model}-{prompt_set}.", set(ids)
+def graders_of(model: str, prompt_set: str, ids: Iterable[str]) -> list[Grader]:
+    """All graders of a model's answers to a prompt set; Refusal for a file that is not in order.
+
+    `ids` are those of the answers, and looked at only if somebody has graded some.
+    """
+    stem = f"{model}-{prompt_set}."
     paths = sorted(FOLDER.glob(f"{stem}*.csv"))
+    paths = [path for path in paths if not path.name.endswith(".todo.csv")]
+    known = set(ids) if paths else set()
     return [
         read_grades(path, path.name.removeprefix(stem).removesuffix(".csv"), known)
         for path in paths
-        if not path.name.endswith(".todo.csv")
     ]
 
 

@@ -18,11 +18,9 @@ ASKED = ["id", "source", "family", "item", "persona", "matching", "form", "split
 KEY = b"label_noise"
 
 
-def write_labels(path: Path, labels: pl.DataFrame, noise: LabelNoise | None) -> None:
-    """Writes a table, and how often its `label`s are known to be wrong."""
-    about = {KEY: json.dumps(asdict(noise) if noise else None)}
-    table = labels.to_arrow()
-    pq.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | about), path)
+def about_noise(noise: LabelNoise | None) -> dict[bytes, str]:
+    """The metadata that says how often the `label`s of a file are known to be wrong."""
+    return {KEY: json.dumps(asdict(noise) if noise else None)}
 
 
 def read_labels(path: Path, ids: list[str]) -> pl.DataFrame:
@@ -41,7 +39,7 @@ def read_labels(path: Path, ids: list[str]) -> pl.DataFrame:
 def read_noise(path: Path) -> LabelNoise | None:
     """How often the labels in a file are known to be wrong, where they are a judge's."""
     try:
-        about = json.loads((pq.read_schema(path).metadata or {}).get(KEY, b"null"))
+        about = json.loads((pq.read_metadata(path).metadata or {}).get(KEY, b"null"))
     except (pa.ArrowException, OSError) as error:
         raise Refusal(f"{path}: not readable ({str(error).splitlines()[0]})") from None
     return LabelNoise(**about) if about else None

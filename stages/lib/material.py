@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lib.activation_shards import Origin, read_blocks, read_ids, read_origin
+from lib.activation_shards import Origin, Page, pages_of, read_ids, read_origin
 from lib.contrast import Contrast, Group, Inapplicable, Names, normalised
 from lib.fitting import first_component
 from lib.label_files import read_labels
@@ -48,6 +48,7 @@ class Material:
     """The one that what follows belongs to."""
     _blocks: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
     _streams: dict[tuple[str, bytes], Stream] = field(default_factory=dict)
+    _pages: dict[tuple[int, str], list[Page]] = field(default_factory=dict)
     _component: tuple[tuple[Recipe, bytes], Floats] | None = None
     """The last one: it is the same for all layers."""
 
@@ -118,11 +119,18 @@ class Material:
         self._turn_to(layer)
         size = len(self.items) * self.origin.d_model * 4
         held = sum(block.nbytes for blocks in self._blocks.values() for block in blocks)
-        read = (block.values for block in read_blocks(self.activations, layer, position))
         if position not in self._blocks and held + size <= HELD:
-            self._blocks[position] = [*read]
-        for block in self._blocks.get(position, read):
-            yield block.astype(float)
+            self._blocks[position] = [page.values() for page in self._pages_of(layer, position)]
+        if position in self._blocks:
+            yield from (block.astype(float) for block in self._blocks[position])
+        else:
+            yield from (page.values().astype(float) for page in self._pages_of(layer, position))
+
+    def _pages_of(self, layer: int, position: str) -> list[Page]:
+        """Looked up once, as many recipes read the same."""
+        if (layer, position) not in self._pages:
+            self._pages[layer, position] = pages_of(self.activations, layer, position)
+        return self._pages[layer, position]
 
     def _first_component(self, recipe: Recipe, rows: Rows) -> Floats:
         """(n,) `first_component` of the pairs' differences at all layers."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow.parquet as pq
 
 
 @contextmanager
@@ -37,6 +38,35 @@ def write_table(path: Path, table: pl.DataFrame) -> None:
     """Write `table` as Parquet."""
     with whole(path) as draft:
         table.write_parquet(draft)
+
+
+class TableParts:
+    """A Parquet file that is written part by part, each a row group; used with `with`."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, part: pl.DataFrame) -> None:
+        """The next rows, of the columns of the first."""
+        import pyarrow.parquet as pq
+
+        rows = part.to_arrow()
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, rows.schema)
+        self._writer.write_table(rows)
+
+    def add_metadata(self, about: Mapping[bytes, str]) -> None:
+        """What the file says of itself; some part has been written."""
+        assert self._writer is not None
+        self._writer.add_key_value_metadata(about)
+
+    def __enter__(self) -> TableParts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
 
 def _remove(path: Path) -> None:

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from lib.statistics import Floats, items_of_rarer
 
 PENALTIES = [0.01, 0.1, 1.0]
+LEARNED = 4096
+"""Answers that are learned from at most."""
+AT_ONCE = 1024
+"""Texts whose words are in memory."""
 WORD = r"(?u)\b\w+\b"
+
+
+def fewer(answers: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
+    """`answers` in their order, but of `select` no more than are learned from, drawn at random."""
+    learned = np.flatnonzero((answers["split"] == "select").to_numpy())
+    extra = np.random.default_rng(seed).permutation(learned)[LEARNED:]
+    return answers[np.setdiff1d(np.arange(len(answers)), extra)] if len(extra) else answers
 
 
 def text_odds(
@@ -46,7 +58,8 @@ def text_odds(
     ).fit(texts, labels)
     best = search.best_estimator_
     own = cross_val_predict(best, texts, labels, cv=folds, method="decision_function")
-    return np.asarray(own), best.decision_function(new)
+    parts = (new[at : at + AT_ONCE] for at in range(0, len(new), AT_ONCE))
+    return np.asarray(own), np.concatenate([best.decision_function(part) for part in parts])
 
 
 def joined(features: Floats, labels: NDArray[np.integer], new: Floats) -> Floats:
