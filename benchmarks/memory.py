@@ -115,9 +115,9 @@ def main() -> None:
             found[" ".join(words)] = round(growth, 4)
             row = f"| {' '.join(words)} | {before:.0f} MB | {after:.0f} MB | {growth:+.1%} |"
             print(f"{row} {seconds:.0f} |", flush=True)
-    if not given.stages:
-        path = ROOT / "benchmarks/memory.json"
-        path.write_text(json.dumps(found, indent=2) + "\n")
+    path = ROOT / "benchmarks/memory.json"
+    known = json.loads(path.read_text()) if given.stages else {}
+    path.write_text(json.dumps(known | found, indent=2) + "\n")
 
 
 if __name__ == "__main__":

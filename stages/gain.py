@@ -4,7 +4,8 @@
 
 Reads the prompts and labels of the `evaluation` set and reports/scores/MODEL; writes
 reports/gain/MODEL.csv: AUROC on `test` of models fitted on `select`, for each family and for all
-families together, from the words, the margin, the projection after the prompt, and together.
+families together, from the words, the margin, the projection after the prompt, and together. Of
+each family and split at most 1,024 answers, drawn at random.
 """
 
 from __future__ import annotations
@@ -20,18 +21,20 @@ from lib.output import whole
 from lib.parameters import read_name
 from lib.prompt_texts import prompt_texts
 from lib.refusal import Refusal
+from lib.text_odds import fewer
 
 
 @command(__doc__, model="an entry of model in params.yaml")
 def main(model: str) -> None:
     on, headline = read_name("evaluation"), read_name("headline")
     prompt_set, _, variant = headline.partition("/")
-    texts = prompt_texts(Path(f"data/prompts/{on}.parquet"))
     margins = pl.read_parquet(f"data/labels/{model}/{on}.parquet", columns=["id", "margin"])
     wanted = (pl.col("name") == variant) & (pl.col("position") == "prompt")
     scores = pl.scan_parquet(SCORES / model / f"{prompt_set}.parquet").filter(wanted).collect()
     if not len(scores):
         raise Refusal(f"params.yaml: headline: no vector {headline} of {model}")
+    scores = fewer(scores)
+    texts = prompt_texts(Path(f"data/prompts/{on}.parquet"), scores["id"])
     answers = scores.join(texts, on="id", how="left", maintain_order="left").join(
         margins, on="id", how="left", maintain_order="left"
     )

@@ -34,6 +34,10 @@ from lib.stream import Stream
 from lib.vector_files import read_every_vector
 from lib.vector_metrics import vector_metrics
 
+READ = ["id", "source", "family", "item", "persona", "split", "label", "form", "matching"]
+READ += ["prompt_tokens", "margin"]
+"""Of an answer's labels."""
+
 
 @dataclass(frozen=True)
 class Scoring:
@@ -61,7 +65,7 @@ def main(model: str, prompt_set: str, owner: str) -> None:
     activations = Path(f"data/activations/{model}/{on}")
     labels = Path(f"data/labels/{model}/{on}.parquet")
     extraction = pl.read_parquet(f"data/prompts/{prompt_set}.parquet", columns=ASKED)
-    responses = read_labels(labels, read_ids(activations))
+    responses = read_labels(labels, read_ids(activations), READ)
     kinds = generalisation(extraction, responses)
     origin = read_origin(activations)
     folder = Path(f"vectors/{owner}/{prompt_set}")

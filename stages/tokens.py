@@ -5,7 +5,8 @@
 Reads prompts, activations and labels of the `evaluation` set, the vectors made from the set of the
 `headline` and, from reports/cells/MODEL, the layer that was chosen for each; writes
 reports/tokens/MODEL.csv: a row a family, token (0 is the prompt's end; the others are those of
-`reading.tokens` in params.yaml) and vector, on `test`.
+`reading.tokens` in params.yaml) and vector, on `test`, from at most 1,024 answers of each split and
+family, drawn at random.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from lib.text_odds import fewer
 from lib.token_by_token import SCHEMA, Moment, measured, told, with_token, with_words
 from lib.vector_files import read_vectors
 
+TOLD = ["id", "family", "item", "split", "label"]
+
 
 @command(__doc__, model="an entry of model in params.yaml")
 def main(model: str) -> None:
@@ -38,13 +41,14 @@ def main(model: str) -> None:
     numbers = read_value("reading").get("tokens", [])
     prompts = Path(f"data/prompts/{on}.parquet")
     activations = Path(f"data/activations/{model}/{on}")
-    answers = read_labels(Path(f"data/labels/{model}/{on}.parquet"), read_ids(activations))
-    spoken = pl.read_parquet(activations / RESPONSES, columns=["id", "spoken"])
-    answers = (
-        answers.with_columns(beginnings=spoken["spoken"], gives=gives_away(prompts, spoken))
-        .join(prompt_texts(prompts), on="id", how="left", maintain_order="left")
-        .filter(pl.col("label").is_not_null())
-    )
+    labels = Path(f"data/labels/{model}/{on}.parquet")
+    every = read_labels(labels, read_ids(activations), TOLD).with_row_index("row")
+    answers = fewer(every.filter(pl.col("label").is_not_null()))
+    spoken = pl.read_parquet(activations / RESPONSES, columns=["spoken"])["spoken"]
+    spoken = spoken.gather(answers["row"])
+    answers = answers.with_columns(
+        beginnings=spoken, gives=gives_away(prompts, answers["row"].to_list(), spoken)
+    ).join(prompt_texts(prompts, answers["id"]), on="id", how="left", maintain_order="left")
     vectors = {}
     for name, layer in chosen_layers(model, prompt_set).items():
         found, about = read_vectors(Path(f"vectors/{model}/{prompt_set}/{name}.safetensors"))
@@ -56,7 +60,7 @@ def main(model: str) -> None:
     for family in families:
         held = answers.filter(pl.col("family") == family)
         if held["label"].n_unique() == 2:
-            held = with_words(fewer(held))
+            held = with_words(held)
             for number in (0, *numbers):
                 there = with_token(held, number, numbers)
                 states = states_of(activations, number, there["id"].to_list())
@@ -69,9 +73,9 @@ def main(model: str) -> None:
     print(f"{target}: {len(vectors)} vectors at the prompt's end and {len(numbers)} tokens")
 
 
-def gives_away(prompts: Path, spoken: pl.DataFrame) -> pl.Series:
-    """What each of the `spoken` beginnings of each answer gives away (see `told`)."""
-    pairs = zip(each_prompt(prompts), spoken["spoken"], strict=True)
+def gives_away(prompts: Path, rows: list[int], spoken: pl.Series) -> pl.Series:
+    """What each of the `spoken` beginnings of each answer to `rows` gives away (see `told`)."""
+    pairs = zip(each_prompt(prompts, {*rows}), spoken, strict=True)
     return pl.Series([[told(text, row) for text in said] for row, said in pairs])
 
 

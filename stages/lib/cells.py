@@ -23,8 +23,8 @@ class Cell:
     """(n,) where they stand among all answers."""
     labels: NDArray[np.integer]
     """(n,)"""
-    items: NDArray[np.str_]
-    """(n,)"""
+    items: NDArray[np.integer]
+    """(n,) their numbers, in the order of the names of all items of the evaluation."""
     invalid_share: float
     """Of this cell's answers, those without a label."""
     nulls: dict[str, float]
@@ -34,9 +34,18 @@ class Cell:
 def cells(responses: pl.DataFrame) -> list[Cell]:
     """Every family and split, and each source of a family that has several."""
     found = []
-    for (family, split), held in responses.with_row_index("row").group_by(
-        "family", "split", maintain_order=True
-    ):
+    numbered = responses.select(
+        "family",
+        "split",
+        "source",
+        "label",
+        "form",
+        "matching",
+        "prompt_tokens",
+        "margin",
+        item=pl.col("item").rank("dense") - 1,
+    ).with_row_index("row")
+    for (family, split), held in numbered.group_by("family", "split", maintain_order=True):
         sources = held["source"].unique(maintain_order=True).to_list()
         for source in [EVERY_SOURCE, *(sources if len(sources) > 1 else [])]:
             part = held if source == EVERY_SOURCE else held.filter(pl.col("source") == source)
@@ -48,7 +57,7 @@ def cells(responses: pl.DataFrame) -> list[Cell]:
                     str(split),
                     rows=answered["row"].to_numpy().astype(int),
                     labels=answered["label"].to_numpy().astype(int),
-                    items=answered["item"].to_numpy().astype(str),
+                    items=answered["item"].to_numpy().astype(int),
                     invalid_share=1 - len(answered) / len(part),
                     nulls=_nulls(answered),
                 )

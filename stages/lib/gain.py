@@ -1,8 +1,7 @@
 """What a projection adds to what is there without it: the words of the prompt, the logit margin.
 
-Every model is fitted on `select` (on at most `text_odds.LEARNED` answers) and tried on `test`. So
-that the words cannot be learned by heart, what they add up to on `select` itself is told by models
-fitted on other items.
+Every model is fitted on `select` and tried on `test`. So that the words cannot be learned by heart,
+what they add up to on `select` itself is told by models fitted on other items.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import polars as pl
 from lib.cell_files import EVERY_SOURCE
 from lib.comparison import auroc_difference
 from lib.statistics import Estimate, clustered_auroc
-from lib.text_odds import fewer, joined, text_odds
+from lib.text_odds import joined, text_odds
 
 ALL = "all together"
 """The family of rows that pool all families: there, telling families apart helps too."""
@@ -38,8 +37,7 @@ def gains(answers: pl.DataFrame) -> pl.DataFrame:
     whose answers are all alike in either split has no row.
     """
     rows = []
-    for family, source, every in groups(answers):
-        held = fewer(every)
+    for family, source, held in groups(answers):
         select, test = (held.filter(pl.col("split") == split) for split in ("select", "test"))
         if min(part["label"].n_unique() for part in (select, test)) < 2:
             continue

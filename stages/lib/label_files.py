@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,12 +24,13 @@ def about_noise(noise: LabelNoise | None) -> dict[bytes, str]:
     return {KEY: json.dumps(asdict(noise) if noise else None)}
 
 
-def read_labels(path: Path, ids: list[str]) -> pl.DataFrame:
-    """One row an answer. Refusal for a file that is missing, unreadable, or not about `ids`."""
+def read_labels(path: Path, ids: list[str], columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """One row an answer: `columns` (`id` among them), or all. Refusal for a file that is missing,
+    unreadable, or not about `ids`."""
     if not path.exists():
         raise Refusal(f"{path}: not found; run `dvc repro labels` or `dvc pull`")
     try:
-        labels = pl.read_parquet(path)
+        labels = pl.read_parquet(path, columns=list(columns) if columns else None)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise Refusal(f"{path}: not readable ({str(error).splitlines()[0]})") from None
     if labels["id"].to_list() != ids:

@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import logging
 
 from lib.blocked_attention import BLOCKED
+from lib.intervention import NOTHING, Intervention
 from lib.packed_linear import pack
 from lib.question import Turn
 from lib.refusal import Refusal
@@ -53,6 +54,8 @@ class LanguageModel:
     """Whether the chat template takes a system turn."""
     storage: dict[Any, Tensor] = field(default_factory=dict)
     """Memory of passes, written over again and again (see `key_values.py`)."""
+    intervention: Intervention = NOTHING
+    """What is done to the residual stream in all passes."""
 
     @property
     def template_hash(self) -> str:

@@ -20,7 +20,8 @@ from lib.statistics import Floats
 from lib.stream import Stream
 
 Rows = NDArray[np.integer]
-HELD = 24 * 2**20
+TOLD = ["id", "source", "family", "item", "matching", "form", "said", "label"]
+HELD = 4 * 2**20
 """Bytes of one layer's states that may be in memory; more are read again and again."""
 
 
@@ -162,7 +163,7 @@ def _shared(names: pl.Series) -> Names:
 def read_material(activations: Path, labelled: Path, prompts: Path) -> Material:
     """Refusal for files that are missing, unreadable, or not about the same questions."""
     origin = read_origin(activations)
-    told = read_labels(labelled, read_ids(activations))
+    told = read_labels(labelled, read_ids(activations), TOLD)
     asked = pl.read_parquet(prompts, columns=["id", "not_matching"])
     shown = pl.col("form") == "letters"
     rows = told.join(asked, on="id", how="left", maintain_order="left").select(

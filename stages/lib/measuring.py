@@ -36,8 +36,8 @@ def measured(
     keys = {name: digest([key, str(deals), *CODE]) for name, key in keys.items()}
     new = {name: vectors[name] for name, key in keys.items() if not place("flips", key).exists()}
     if new:
-        items = np.unique(responses["item"].to_numpy().astype(str))
-        flips = Flips(items, dealt_signs(len(items), deals, SEED))
+        items = responses["item"].n_unique()
+        flips = Flips(np.arange(items), dealt_signs(items, deals, SEED))
         table = predictivity(new, read_layer, responses, SEED, noise, memory_mb, flips)
         for name, part in table.group_by("name", maintain_order=True):
             write_table(place("cells", keys[str(name[0])]), part)

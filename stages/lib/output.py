@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 
+AT_A_TIME = 4096
+"""Rows of a part of a table."""
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A path beside `path` to write a file or folder to, which takes its place if all goes well."""
@@ -41,7 +45,7 @@ def write_table(path: Path, table: pl.DataFrame) -> None:
 
 
 class TableParts:
-    """A Parquet file that is written part by part, each a row group; used with `with`."""
+    """A Parquet file that is written part by part; used with `with`."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -51,10 +55,11 @@ class TableParts:
         """The next rows, of the columns of the first."""
         import pyarrow.parquet as pq
 
-        rows = part.to_arrow()
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, rows.schema)
-        self._writer.write_table(rows)
+        for some in part.iter_slices(AT_A_TIME):
+            rows = some.to_arrow()
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(self._path, rows.schema)
+            self._writer.write_table(rows)
 
     def add_metadata(self, about: Mapping[bytes, str]) -> None:
         """What the file says of itself; some part has been written."""

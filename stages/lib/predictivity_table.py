@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from lib.cell_files import EVERY_SOURCE
 from lib.cells import cells, counts
@@ -33,7 +34,7 @@ def predictivity(
     responses: pl.DataFrame,
     seed: int,
     noise: LabelNoise | None = None,
-    memory_mb: int = 32,
+    memory_mb: int = 8,
     flips: Flips | None = None,
 ) -> pl.DataFrame:
     """One row a vector, layer it was made at, layer and position it is read at, cell and read-out.
@@ -58,6 +59,7 @@ def predictivity(
             draw = np.random.default_rng([seed, layer])
             null = aurocs(draw.standard_normal((RANDOM_DIRECTIONS, width)), states, held)
             ranges = [random_range(areas, noise) for areas in null]
+            found = []
             for start in range(0, len(pieces), at_once):
                 part = pieces[start : start + at_once]
                 made = [vectors[name][at.start : at.stop].astype(np.float64) for name, at in part]
@@ -89,11 +91,13 @@ def predictivity(
                         columns["flip"] = np.concatenate([flip, np.full(half, np.nan)])
                     else:
                         columns["flip"] = np.full(len(read), np.nan)
-                    tables.append(
+                    found.append(
                         pl.DataFrame(index | columns).with_columns(
                             pl.lit(value).alias(name) for name, value in same.items()
                         )
                     )
+            # Thousands of small tables take as much memory as what is in them, and again.
+            tables.append(pl.concat(found, how="vertical_relaxed", rechunk=True))
     return pl.concat(tables, how="vertical_relaxed")
 
 
@@ -123,26 +127,35 @@ def generalisation(extraction: pl.DataFrame, evaluation: pl.DataFrame) -> dict[s
     Raises Refusal if a question, or an item with its persona, is in both: then nothing is shown.
     """
     keys = ["item", "persona"]  # whatever the source: one file can be two sources
-    both = extraction.join(evaluation, on="id", how="semi")
-    both = both if len(both) else extraction.join(evaluation, on=keys, how="semi")
+    both = _shared(extraction, evaluation, ["id"])
+    both = both if len(both) else _shared(extraction, evaluation, keys)
     if len(both):
-        row = both.row(0, named=True)
+        row = extraction.row(int(both[0]), named=True)
         raise Refusal(
             f"extraction and evaluation share {len(both)} questions, such as {row['id']} "
             f"({row['source']}: {row['item']}, {row['persona'] or 'nobody named'}); expected none: "
             "give the two prompt sets different splits in params.yaml"
         )
     kinds = {}
-    for (family,), held in evaluation.group_by("family", maintain_order=True):
+    about = evaluation.select("family", "source", "item").unique(maintain_order=True)
+    for (family,), held in about.group_by("family", maintain_order=True):
         if family not in extraction["family"]:
             kinds[str(family)] = "another family"
-        elif not set(held["source"]) & set(extraction["source"]):
+        elif not set(held["source"].unique()) & set(extraction["source"].unique()):
             kinds[str(family)] = "another source"
-        elif not set(held["item"]) & set(extraction["item"]):
+        elif not set(held["item"].unique()) & set(extraction["item"].unique()):
             kinds[str(family)] = "new items"
         else:
             kinds[str(family)] = "same items, new personas"
     return kinds
+
+
+def _shared(one: pl.DataFrame, other: pl.DataFrame, keys: list[str]) -> NDArray[np.integer]:
+    """The rows of `one` whose `keys` are those of some row of `other`, told by 64-bit hashes."""
+    here, there = (
+        table.select(pl.struct(keys).hash()).to_series().to_numpy() for table in (one, other)
+    )
+    return np.flatnonzero(np.isin(here, there))
 
 
 def described(table: pl.DataFrame, about: pl.DataFrame, layers: pl.DataFrame) -> pl.DataFrame:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from lib.intervention import Change
 from lib.key_values import Beginnings, KeyValues, Look
 from lib.language_model import LanguageModel
 from lib.prompt_tree import Part, Tokens, no_tree, tree
@@ -103,7 +104,7 @@ def prefill(
     for depth in sorted({each.depth for each in shape.beginnings}):
         at = {n: each for n, each in enumerate(shape.beginnings) if each.depth == depth}
         for part in run.passes(at):
-            run.forward(part, once, lambda _rows, _last: _nothing)
+            run.forward(part, once)
     cache = KeyValues(len(prompts), max(map(len, prompts)), room, "prompts", storage)
     model = language_model.model
     width = model.config.get_text_config().hidden_size
@@ -137,6 +138,7 @@ class _Run:
     ):
         """`lengths` are those of the `beginnings` that parts continue."""
         self.model = language_model.model
+        self.intervention = language_model.intervention
         self.beginnings = beginnings
         self.lengths = lengths
         self.last = last
@@ -155,9 +157,14 @@ class _Run:
         return found
 
     def forward(
-        self, rows_of: Mapping[int, Part], cache: KeyValues, see: Callable[[Place, Tensor], See]
+        self,
+        rows_of: Mapping[int, Part],
+        cache: KeyValues,
+        see: Callable[[Place, Tensor], See] | None = None,
     ) -> Tensor | None:
         """The last hidden state (rows, d_model) of each part, normed; None if the pass ends before.
+
+        Without `see`, the parts are what prompts begin with; else whole prompts.
 
         Where a part continues a beginning, as many last tokens of each are run as the part with
         most new ones has: so nothing stands between what is known and what is run. Where none does,
@@ -194,9 +201,10 @@ class _Run:
             last = torch.full((len(parts),), run - 1, device=device)
         hidden = _hidden(
             self.model,
-            see(rows, last),
+            see(rows, last) if see else _nothing,
             self.last,
             last,
+            self.intervention.on_prompts(last if see else None),
             input_ids=torch.from_numpy(ids).to(device),
             attention_mask=mask,
             position_ids=position,
@@ -232,6 +240,7 @@ def followed(
         see,
         last,
         None,
+        language_model.intervention.on_answers(),
         input_ids=ids,
         attention_mask=torch.cat([before, mask], dim=1),
         position_ids=position,
@@ -251,14 +260,19 @@ def _nothing(_layer: int, _hidden: Tensor) -> None:
 
 
 def _hidden(
-    model: PreTrainedModel, see: See, last: int | None, wanted: Tensor | None, **given: Any
+    model: PreTrainedModel,
+    see: See,
+    last: int | None,
+    wanted: Tensor | None,
+    changes: Mapping[int, Change],
+    **given: Any,
 ) -> Tensor | None:
     """One pass without the head: the last hidden states, or None if it ends after layer `last`.
 
     Of the highest layer, good at the tokens `wanted` alone, if there are any (`watching`).
     """
     try:
-        with watching(model, see, last, wanted):
+        with watching(model, see, last, wanted, changes):
             return model.base_model(**given, use_cache=True).last_hidden_state
     except SeenEnough:
         return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +59,8 @@ def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
 
 See = Callable[[int, Tensor], None]
 """What is done with the residual stream (rows, tokens, d_model) after a layer."""
+Output = Tensor | tuple[Tensor, ...]
+"""Of a block: some give more than the states."""
 Place = slice | Tensor
 """Which rows of a batch."""
 
@@ -68,22 +71,33 @@ class SeenEnough(Exception):
 
 @contextmanager
 def watching(
-    model: PreTrainedModel, see: See, last: int | None = None, wanted: Tensor | None = None
+    model: PreTrainedModel,
+    see: See,
+    last: int | None = None,
+    wanted: Tensor | None = None,
+    changes: Mapping[int, Callable[[Tensor], Tensor]] = MappingProxyType({}),
 ) -> Iterator[None]:
     """Within the context, a forward pass shows the residual stream after every block to `see`.
 
     Layer l is the output of block l, counted from 0: `hidden_states[l + 1]` of Hugging Face, except
     that theirs has the final norm applied for the last layer and this never has. With `last`, the
     pass ends with SeenEnough after that layer. With `wanted` (rows,), a token of each row, the
-    highest layer is good at these tokens alone: no other needs its MLP. The hooks are removed
-    whatever happens.
+    highest layer is good at these tokens alone: no other needs its MLP. A layer's output that is to
+    be changed is so before it is shown. The hooks are removed whatever happens.
     """
 
     def show(layer: int):
-        def hook(_module: nn.Module, _inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
-            see(layer, output if isinstance(output, Tensor) else output[0])
+        def hook(_module: nn.Module, _inputs: object, output: Output) -> Output | None:
+            plain = isinstance(output, Tensor)
+            states = output if plain else output[0]
+            if layer in changes:
+                states = changes[layer](states)
+            see(layer, states)
             if layer == last:
                 raise SeenEnough
+            if layer not in changes:
+                return None
+            return states if plain else (states, *output[1:])
 
         return hook
 

@@ -17,6 +17,8 @@ from lib.label_noise import LabelNoise
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95
+DEALT = 25
+"""Deals of labels that are in memory."""
 RANKED = 2**18
 """Scores that are ranked at once."""
 
@@ -229,11 +231,15 @@ def shuffled_auroc(
         nothing = np.full(np.shape(scores)[:-1], np.nan)
         return nothing, nothing
     draw = np.random.default_rng(seed)
-    return middle(dealt_auroc(scores, draw.permuted(np.tile(labels, (shuffles, 1)), axis=1)))
+    ranks, found = midranks(scores), []
+    for start in range(0, shuffles, DEALT):
+        same = np.tile(labels, (min(DEALT, shuffles - start), 1))
+        found.append(_dealt_auroc(ranks, draw.permuted(same, axis=1)))
+    return middle(np.concatenate(found, axis=-1))
 
 
-def dealt_auroc(scores: Floats, dealt: NDArray[np.integer]) -> Floats:
-    """`auroc` of each of `scores` (..., n) against each row of `dealt` (deals, n): (..., deals).
+def _dealt_auroc(ranks: Floats, dealt: NDArray[np.integer]) -> Floats:
+    """AUROCs (..., deals) of scores with `ranks` (..., n) against each row of `dealt` (deals, n).
 
     Every deal has as many sycophantic answers as the first. One product of matrices, and exact:
     ranks are halves.
@@ -241,7 +247,7 @@ def dealt_auroc(scores: Floats, dealt: NDArray[np.integer]) -> Floats:
     positive = (dealt == 1).astype(np.float64)
     n_pos = positive[0].sum()
     n_neg = positive.shape[1] - n_pos
-    return (midranks(scores) @ positive.T - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)
+    return (ranks @ positive.T - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)
 
 
 def students_t(freedom: NDArray[np.integer] | int) -> Floats:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lib.statistics import Floats
 
-KEPT = 8 * 2**20
+KEPT = 2 * 2**20
 """Bytes up to which what was read once stays in memory."""
 BLOCK = 1024
 

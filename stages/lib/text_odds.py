@@ -11,18 +11,21 @@ from numpy.typing import NDArray
 from lib.statistics import Floats, items_of_rarer
 
 PENALTIES = [0.01, 0.1, 1.0]
-LEARNED = 4096
-"""Answers that are learned from at most."""
-AT_ONCE = 1024
-"""Texts whose words are in memory."""
+MOST = 1024
 WORD = r"(?u)\b\w+\b"
 
 
 def fewer(answers: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
-    """`answers` in their order, but of `select` no more than are learned from, drawn at random."""
-    learned = np.flatnonzero((answers["split"] == "select").to_numpy())
-    extra = np.random.default_rng(seed).permutation(learned)[LEARNED:]
-    return answers[np.setdiff1d(np.arange(len(answers)), extra)] if len(extra) else answers
+    """`answers` in their order, of each family and split at most `MOST`, drawn at random.
+
+    More tell little, as intervals go by items, and the words of many thousands do not fit.
+    """
+    draw = np.random.default_rng(seed)
+    kept = []
+    rows = answers.select("family", "split").with_row_index("row")
+    for _, held in rows.group_by("family", "split", maintain_order=True):
+        kept.append(draw.permutation(held["row"].to_numpy())[:MOST])
+    return answers[np.sort(np.concatenate(kept))] if len(answers) else answers
 
 
 def text_odds(
@@ -58,8 +61,7 @@ def text_odds(
     ).fit(texts, labels)
     best = search.best_estimator_
     own = cross_val_predict(best, texts, labels, cv=folds, method="decision_function")
-    parts = (new[at : at + AT_ONCE] for at in range(0, len(new), AT_ONCE))
-    return np.asarray(own), np.concatenate([best.decision_function(part) for part in parts])
+    return np.asarray(own), best.decision_function(new)
 
 
 def joined(features: Floats, labels: NDArray[np.integer], new: Floats) -> Floats:
