@@ -34,7 +34,7 @@ def predictivity(
     responses: pl.DataFrame,
     seed: int,
     noise: LabelNoise | None = None,
-    memory_mb: int = 8,
+    memory_mb: int = 32,
     flips: Flips | None = None,
 ) -> pl.DataFrame:
     """One row a vector, layer it was made at, layer and position it is read at, cell and read-out.

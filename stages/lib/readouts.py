@@ -14,7 +14,7 @@ READOUTS = ("projection", "cosine")
 RANDOM_DIRECTIONS = 200
 TOGETHER = 8
 """Vectors that one product reads."""
-SCORES = 2**20
+SCORES = 4 * 2**20
 """Bytes of scores in memory at once."""
 
 
