@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -45,6 +44,16 @@ STAGES = [
     ("pictures", MODEL),
     ("report",),
 ]
+
+
+ASKED_IN_THE_END = """
+import re, runpy, sys
+from pathlib import Path
+sys.argv = sys.argv[1:]
+sys.path.insert(0, "stages")
+runpy.run_path(sys.argv[0], run_name="__main__")
+print(re.search("VmHWM:\\\\s+(\\\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
 
 
 def study(rows: int) -> Path:
@@ -86,14 +95,16 @@ def study(rows: int) -> Path:
 
 
 def peak(folder: Path, *words: str) -> tuple[float, float]:
-    """Peak memory in MB, and seconds, of a stage."""
-    command = [sys.executable, f"stages/{words[0]}.py", *words[1:]]
+    """Peak memory in MB, and seconds, of a stage.
+
+    As the stage's own process has it in the end: what `wait4` says begins with this one's memory.
+    """
+    command = [sys.executable, "-c", ASKED_IN_THE_END, f"stages/{words[0]}.py", *words[1:]]
     start = time.perf_counter()
-    child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(words)} in {folder} failed")
-    return usage.ru_maxrss / 1024, time.perf_counter() - start
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)} in {folder} failed\n{done.stderr}")
+    return int(done.stdout.split()[-1]) / 1024, time.perf_counter() - start
 
 
 def main() -> None:
@@ -116,7 +127,7 @@ def main() -> None:
             row = f"| {' '.join(words)} | {before:.0f} MB | {after:.0f} MB | {growth:+.1%} |"
             print(f"{row} {seconds:.0f} |", flush=True)
     path = ROOT / "benchmarks/memory.json"
-    known = json.loads(path.read_text()) if given.stages else {}
+    known = json.loads(path.read_text()) if given.stages and path.exists() else {}
     path.write_text(json.dumps(known | found, indent=2) + "\n")
 
 
