@@ -103,6 +103,17 @@ def test_gathered_rows_are_those_of_the_shards_in_the_order_asked_for(tmp_path):
             np.testing.assert_array_equal(found.values, every.values[places])
 
 
+def test_a_row_that_two_shards_hold_is_gathered_once(tmp_path):
+    write(tmp_path)
+    again = tmp_path / "again"
+    again.mkdir()
+    write(again)
+    paths = [*sorted(tmp_path.glob("*.parquet")), *sorted(again.glob("*.parquet"))]
+    (tmp_path / "new").mkdir()
+    gather_shards(tmp_path / "new/shard-00000.parquet", paths, ["1-3", "0-2"])
+    assert read_states(tmp_path / "new", 0, "prompt").ids == ["1-3", "0-2"]
+
+
 def test_a_truncated_shard_is_refused_by_name(tmp_path):
     write(tmp_path)
     path = tmp_path / "shard-00001.parquet"

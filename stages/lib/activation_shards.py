@@ -94,7 +94,10 @@ def write_shard(
 
 
 def gather_shards(path: Path, sources: Sequence[Path], ids: Sequence[str]) -> None:
-    """Writes a shard with the rows `ids` of others, in that order, a position at a time."""
+    """Writes a shard with the rows `ids` of others, in that order, a position at a time.
+
+    A row that several of them hold is taken from the first.
+    """
     schema = pq.read_schema(sources[0])
     order = {each: n for n, each in enumerate(ids)}
     files = [pq.ParquetFile(source) for source in sources]
@@ -105,11 +108,12 @@ def gather_shards(path: Path, sources: Sequence[Path], ids: Sequence[str]) -> No
             groups.setdefault(position, []).append((file, number))
     with pq.ParquetWriter(path, schema, **PLAIN) as writer:
         for found in groups.values():
-            tables = []
+            tables, left = [], set(order)
             for file, number in found:
                 table = file.read_row_group(number)
                 held = table["id"].to_pylist()
-                kept = [n for n, each in enumerate(held) if each in order]
+                kept = [n for n, each in enumerate(held) if each in left]
+                left -= set(held)
                 tables.append(table.take(pa.array(kept, pa.int64())))
             table = pa.concat_tables(tables)
             places = np.argsort([order[each] for each in table["id"].to_pylist()])
