@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from lib.cell_files import EVERY_SOURCE
 from lib.cells import cells, counts
@@ -127,10 +126,10 @@ def generalisation(extraction: pl.DataFrame, evaluation: pl.DataFrame) -> dict[s
     Raises Refusal if a question, or an item with its persona, is in both: then nothing is shown.
     """
     keys = ["item", "persona"]  # whatever the source: one file can be two sources
-    both = _shared(extraction, evaluation, ["id"])
-    both = both if len(both) else _shared(extraction, evaluation, keys)
+    both = extraction.join(evaluation, on="id", how="semi")
+    both = both if len(both) else extraction.join(evaluation, on=keys, how="semi")
     if len(both):
-        row = extraction.row(int(both[0]), named=True)
+        row = both.row(0, named=True)
         raise Refusal(
             f"extraction and evaluation share {len(both)} questions, such as {row['id']} "
             f"({row['source']}: {row['item']}, {row['persona'] or 'nobody named'}); expected none: "
@@ -141,21 +140,13 @@ def generalisation(extraction: pl.DataFrame, evaluation: pl.DataFrame) -> dict[s
     for (family,), held in about.group_by("family", maintain_order=True):
         if family not in extraction["family"]:
             kinds[str(family)] = "another family"
-        elif not set(held["source"].unique()) & set(extraction["source"].unique()):
+        elif not set(held["source"]) & set(extraction["source"]):
             kinds[str(family)] = "another source"
-        elif not set(held["item"].unique()) & set(extraction["item"].unique()):
+        elif not set(held["item"]) & set(extraction["item"]):
             kinds[str(family)] = "new items"
         else:
             kinds[str(family)] = "same items, new personas"
     return kinds
-
-
-def _shared(one: pl.DataFrame, other: pl.DataFrame, keys: list[str]) -> NDArray[np.integer]:
-    """The rows of `one` whose `keys` are those of some row of `other`, told by 64-bit hashes."""
-    here, there = (
-        table.select(pl.struct(keys).hash()).to_series().to_numpy() for table in (one, other)
-    )
-    return np.flatnonzero(np.isin(here, there))
 
 
 def described(table: pl.DataFrame, about: pl.DataFrame, layers: pl.DataFrame) -> pl.DataFrame:
