@@ -144,3 +144,20 @@ def test_a_small_sample_is_of_all_its_splits():
     few = drawn("misconceptions", ["select", "test"], 20).rows
     assert Counter(row.split for row in few)["select"] in range(3, 15)
     assert len({row.item for row in few}) == 20
+
+
+@pytest.mark.parametrize("source", list(BUILT_IN))
+@pytest.mark.parametrize(("few", "many"), [(90, 91), (100, 140), (7, 300)])
+def test_a_larger_sample_holds_the_smaller_one(source, few, many):
+    smaller, larger = (
+        {row.id for row in drawn(source, ["select", "test"], limit).rows} for limit in (few, many)
+    )
+    assert smaller < larger
+
+
+@pytest.mark.parametrize("limit", [40, 200, 700])
+def test_the_letter_tells_nothing_of_the_item(limit):
+    rows = drawn("opinions", ["test"], limit).rows
+    by_item = Counter((row.item, row.matching) for row in rows)
+    for item in {row.item for row in rows}:
+        assert abs(by_item[item, "A"] - by_item[item, "B"]) <= 2

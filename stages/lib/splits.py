@@ -76,7 +76,8 @@ def sample(
 ) -> Sample:
     """At most `limit` rows of `splits`, spread evenly over items and views, options in both orders.
 
-    The sycophantic answer stands in each place equally often, to within one, for each view.
+    The sycophantic answer stands in each place equally often, to within one, for each view. A
+    larger `limit` adds rows and changes none, so that what is known of these stays known.
     """
     left_out: Counter[str] = Counter()
     groups: dict[tuple[str, int], list[Question]] = defaultdict(list)
@@ -87,7 +88,7 @@ def sample(
             left_out["another split"] += 1
         else:
             groups[question.item, question.matching].append(question)
-    ranked = []
+    ranked: list[tuple[int, str, int, Question]] = []
     for (item, view), members in groups.items():
         members.sort(key=lambda q: digest(shares.seed, repr(q.write(tuple(range(len(q.options)))))))
         # Another order than the one items are dealt in, or few rows would be of one split only.
@@ -98,15 +99,21 @@ def sample(
     left_out["over the limit"] += len(ranked) - len(chosen)
 
     item_split = dealt((q.item for q in questions), shares)
-    counters: Counter[tuple[int, str]] = Counter()
-    # By item, so that orders alternate within an item and not just over all of them.
-    chosen.sort(key=lambda each: (each[1], each[2], each[0]))
+    taken: Counter[tuple[int, str, int, int]] = Counter()
+    next_place: dict[tuple[str, int], int] = {}
+    placed: list[tuple[str, int, int, Row]] = []
+    for rank, place, _, question in chosen:
+        split, options = item_split[question.item], len(question.options)
+        view = question.matching
+        wanted = next_place.get((question.item, view), view)
+        # The place that was taken least often; of several, the one that is the item's turn.
+        turns = [(wanted + n) % options for n in range(options)]
+        at = min(turns, key=[taken[view, split, options, n] for n in range(options)].__getitem__)
+        taken[view, split, options, at] += 1
+        next_place[question.item, view] = at + 1
+        placed.append((place, view, rank, ask(question, order_with(question, at), split)))
     rows: dict[str, Row] = {}
-    for _, _, view, question in chosen:
-        split = item_split[question.item]
-        order = order_with(question, counters[view, split])
-        counters[view, split] += 1
-        row = ask(question, order, split)
+    for *_, row in sorted(placed, key=lambda each: each[:3]):
         left_out["the same words twice"] += row.id in rows
         rows.setdefault(row.id, row)
     return Sample(list(rows.values()), {why: n for why, n in left_out.items() if n})
