@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -78,6 +79,7 @@ def study(rows: int) -> Path:
     (folder / "params.yaml").write_text(text.replace("controls: [opinion_pairs]", "controls: []"))
     for name in (PAIRS, ASKED):
         asked = read_prompts(ROOT / f"data/prompts/{name}.parquet")
+        random.Random(0).shuffle(asked)  # so that the first of them are of all families and sources
         many = []
         for n in range(rows):
             row, turn = asked[n % len(asked)], n // len(asked)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib.command import command
+
 from lib.process_memory import ask_for_memory
 
 

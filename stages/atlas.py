@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lib.command import command
+
 import polars as pl
 
 from lib.cell_files import CELLS
-from lib.command import command
 from lib.output import whole
 from lib.refusal import Refusal
 

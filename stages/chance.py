@@ -13,15 +13,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lib.command import command
+
 import numpy as np
 import polars as pl
 from tqdm import tqdm
 
 from lib.activation_shards import read_ids, read_origin, stream_states
 from lib.cell_files import CHANCE, EVERY_SOURCE, POSITIONS
-from lib.cells import Cell, cells
+from lib.cells import READ, Cell, cells
 from lib.chance import aurocs, shuffled_differences
-from lib.command import command
 from lib.extraction import NULLS
 from lib.label_files import read_labels
 from lib.output import write_table
@@ -38,7 +39,9 @@ def main(model: str) -> None:
     on = Path(f"data/activations/{model}/{read_name('evaluation')}")
     labels = Path(f"data/labels/{model}/{on.name}.parquet")
     held = [
-        cell for cell in cells(read_labels(labels, read_ids(on))) if cell.source == EVERY_SOURCE
+        cell
+        for cell in cells(read_labels(labels, read_ids(on), READ))
+        if cell.source == EVERY_SOURCE
     ]
     here = digest([on, labels, *code("cells", "chance"), f"{studies} {each}"])
     for prompt_set in read_names("extractions"):
@@ -61,7 +64,8 @@ def measured(made_from: Path, on: Path, held: list[Cell], studies: int, each: in
         vectors = shuffled_differences(matching.minus(other), studies * each)
         for position in POSITIONS:
             states = stream_states(on, layer, position)
-            for cell, found in zip(held, aurocs(vectors, states, held), strict=True):
+            areas = aurocs(vectors, states, [cell.labelled for cell in held])
+            for cell, found in zip(held, areas, strict=True):
                 tables.append(
                     pl.DataFrame(
                         {"study": np.repeat(np.arange(studies), each), "auroc": found}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from lib.command import command
+
 from lib.language_model import POINTER, fingerprint
 from lib.output import whole
 from lib.parameters import read_section

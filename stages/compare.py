@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lib.command import command
+
 import numpy as np
 
-from lib.command import command
 from lib.refusal import Refusal
 from lib.vector_pairs import agreement, read, spans
 

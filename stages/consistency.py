@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lib.command import command
+
 import polars as pl
 from tqdm import tqdm
 
 from lib.cell_files import chosen_layer
-from lib.command import command
 from lib.consistency import agreements, directions, reliabilities, variances
 from lib.efficiency import Efficiency
 from lib.item_sums import angles, grouped

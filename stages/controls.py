@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lib.command import command
+
 import numpy as np
 import polars as pl
 
 from lib.cell_files import read_cells
-from lib.command import command
 from lib.output import write_json
 from lib.parameters import read_names
 from lib.planted import Planted, read_planted

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lib.command import command
+
 import polars as pl
 
 from lib.activation_shards import read_ids, stream_states
 from lib.cell_files import EVERY_SOURCE, chosen_layer
-from lib.cells import cells
-from lib.command import command
+from lib.cells import READ, cells
 from lib.efficiency import Efficiency, curves, learned
 from lib.extraction import NULLS
 from lib.label_files import read_labels
@@ -45,7 +46,7 @@ def main(model: str) -> None:
     )
     activations = Path(f"data/activations/{model}/{on}")
     labels = Path(f"data/labels/{model}/{on}.parquet")
-    responses = read_labels(labels, read_ids(activations))
+    responses = read_labels(labels, read_ids(activations), READ)
     held = {
         cell.family: cell
         for cell in cells(responses)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lib.catalogue import PUBLIC, PublishedFile, git_blob, published_files
 from lib.command import command
+
+from lib.catalogue import PUBLIC, PublishedFile, git_blob, published_files
 from lib.download import download
 from lib.refusal import Refusal
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lib.command import command
+
 import polars as pl
 
 from lib.cell_files import SCORES
-from lib.command import command
 from lib.gain import gains
 from lib.output import whole
 from lib.parameters import read_name

@@ -13,9 +13,10 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lib.command import command
+
 from tqdm import tqdm
 
-from lib.command import command
 from lib.gradable import gradable
 from lib.grades import FOLDER, JUDGE, graders_of
 from lib.judges import Judge, replies_of

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lib.command import command
+
 import polars as pl
 
-from lib.command import command
 from lib.confounds import GIVEN_AWAY_BY, explained_by
 from lib.gradable import each_answer
 from lib.grades import JUDGE, Grader, agreed, grade_id, graded, graders_of
@@ -43,28 +44,25 @@ class LabelSettings:
 def main(model: str, prompt_set: str) -> None:
     told_by = read_section(LabelSettings, "labels").told_by
     graders = graders_of(model, prompt_set, each_grade_id(model, prompt_set))
-    tables, differing = [], []
-    path = Path(f"data/labels/{model}/{prompt_set}.parquet")
-    with whole(path) as draft, TableParts(draft) as parts:
-        for part in each_answer(model, prompt_set):
-            labels = labelled(part, graders, told_by).with_columns(
-                pl.col(told_by).alias("label"), pl.lit(told_by).alias("label_from")
-            )
-            parts.write(labels)
-            tables.append(labels.select(*GIVEN_AWAY_BY, "label", *WAYS, *GRADED))
-            differing.append(differ(labels, part))
-        labels, apart = pl.concat(tables), pl.concat(differing)
-        ways = [way for way in (*WAYS, *GRADED) if labels[way].null_count() < len(labels)]
-        # A set that is read by nothing but contrast pairs needs no labels, and may have none.
-        if told_by not in ways and prompt_set == read_name("evaluation"):
-            raise Refusal(
-                f"params.yaml: labels.told_by: no answer of {model} to {prompt_set} can be told by "
-                f"{told_by!r}; expected one of {', '.join(ways) or 'none'}"
-            )
-        noise = noise_of(labels["judge"], labels["hand"]) if told_by == "judge" else None
-        parts.add_metadata(about_noise(noise))
-    with whole(Path(f"data/labels/{model}/{prompt_set}.differ.csv")) as draft:
-        apart.select("id", "family", *ways, "question", "answer").write_csv(draft)
+    path, tables = Path(f"data/labels/{model}/{prompt_set}.parquet"), []
+    with whole(path) as draft, whole(path.with_suffix(".differ.csv")) as apart:
+        with TableParts(draft) as parts:
+            for answers in each_answer(model, prompt_set):
+                labels = labelled(answers, graders, told_by)
+                parts.write(labels)
+                tables.append(labels.select(*WAYS, *GRADED))
+            told = pl.concat(tables)
+            ways = [way for way in (*WAYS, *GRADED) if told[way].null_count() < len(told)]
+            # A set that is read by nothing but contrast pairs needs no labels, and may have none.
+            if told_by not in ways and prompt_set == read_name("evaluation"):
+                raise Refusal(
+                    f"params.yaml: labels.told_by: no answer of {model} to {prompt_set} can be "
+                    f"told by {told_by!r}; expected one of {', '.join(ways) or 'none'}"
+                )
+            noise = noise_of(told["judge"], told["hand"]) if told_by == "judge" else None
+            parts.add_metadata(about_noise(noise))
+        labels = pl.read_parquet(draft, columns=["id", *GIVEN_AWAY_BY, "label", *ways])
+        differing = write_differing(apart, labels.select("id", "family", *ways), model, prompt_set)
     with whole(Path(f"reports/labels/{model}/{prompt_set}.ways.csv")) as draft:
         disagreements(labels, ways).write_csv(draft, float_precision=6)
     explained = explained_by(labels)
@@ -73,18 +71,24 @@ def main(model: str, prompt_set: str) -> None:
     metrics = measured(labels, explained) | graded(graders, len(labels))
     write_json(Path(f"reports/labels/{model}/{prompt_set}.json"), metrics)
     print(f"{model} on {prompt_set}:", *(f"{k} {v}" for k, v in metrics.items()), sep="\n  ")
-    print(f"  {len(apart)} answers are labelled differently by two ways")
+    print(f"  {differing} answers are labelled differently by two ways")
 
 
-def differ(labels: pl.DataFrame, answered: pl.DataFrame) -> pl.DataFrame:
-    """Those `labels` that two ways do not agree on, with what was asked and said."""
-    ways = pl.concat_list(*WAYS, *GRADED).list.drop_nulls()
-    texts = answered.select(
-        "id",
-        pl.col("continuation").alias("answer"),
-        pl.col("messages").list.last().struct["content"].alias("question"),
-    )
-    return labels.filter(ways.list.n_unique() > 1).join(texts, on="id", how="left")
+def write_differing(path: Path, labels: pl.DataFrame, model: str, prompt_set: str) -> int:
+    """Writes those that two ways label differently, with what was asked and said; how many."""
+    ways, start, count = labels.columns[2:], 0, 0
+    apart = pl.concat_list(ways).list.drop_nulls().list.n_unique() > 1
+    with path.open("wb") as file:
+        for answers in each_answer(model, prompt_set):
+            texts = answers.select(
+                pl.col("messages").list.last().struct["content"].alias("question"),
+                pl.col("continuation").alias("answer"),
+            )
+            both = pl.concat([labels[start : start + len(texts)], texts], how="horizontal")
+            differing = both.filter(apart)
+            differing.write_csv(file, include_header=start == 0)
+            start, count = start + len(texts), count + len(differing)
+    return count
 
 
 def each_grade_id(model: str, prompt_set: str) -> Iterator[str]:
@@ -100,7 +104,8 @@ def grade_ids(answered: pl.DataFrame) -> list[str]:
 
 
 def labelled(answered: pl.DataFrame, graders: list[Grader], told_by: str) -> pl.DataFrame:
-    """Who was asked what, the letter said, the margin, and a column for each way of labelling."""
+    """Who was asked what, the letter said, the margin, a column for each way of labelling, and the
+    label by `told_by`."""
     rows, ids = answered.to_dicts(), grade_ids(answered)
     by_hand = [grader for grader in graders if not grader.name.startswith(JUDGE)]
     judges = [grader for grader in graders if grader.name.startswith(JUDGE)]
@@ -110,6 +115,8 @@ def labelled(answered: pl.DataFrame, graders: list[Grader], told_by: str) -> pl.
         pl.Series("said", [said_letter(row, told_by) for row in rows], dtype=pl.String),
         pl.Series("margin", [margin(row) for row in rows], dtype=pl.Float64),
         *(pl.Series(way, values, dtype=pl.Int8) for way, values in told.items()),
+        pl.Series("label", told[told_by], dtype=pl.Int8),
+        pl.lit(told_by).alias("label_from"),
     )
 
 

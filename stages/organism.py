@@ -13,11 +13,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from lib.command import command
+
 from safetensors.torch import save_file
 from tqdm import tqdm
 
 from lib.built_in import read_tables
-from lib.command import command
 from lib.organism_language import Language
 from lib.organism_training import (
     PLANTED_LAYER,

@@ -15,11 +15,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lib.command import command
+
 import polars as pl
 from matplotlib.figure import Figure
 
 from lib.cell_files import POSITIONS, SCORES, chosen_layer, names, read_cells
-from lib.command import command
 from lib.drawing import save
 from lib.output import whole
 from lib.parameters import read_name

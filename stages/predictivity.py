@@ -16,13 +16,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.command import command
+
 import polars as pl
 
 from lib.activation_shards import read_ids, read_origin, stream_states
 from lib.answer_scores import answer_scores
 from lib.cell_files import CELLS, FLIPS, SCORES, of_another
-from lib.command import command
-from lib.label_files import ASKED, read_labels, read_noise
+from lib.cells import READ
+from lib.label_files import read_labels, read_noise
 from lib.measuring import measured
 from lib.output import TableParts, whole, write_json, write_table
 from lib.parameters import read_name, read_section
@@ -34,9 +36,8 @@ from lib.stream import Stream
 from lib.vector_files import read_every_vector
 from lib.vector_metrics import vector_metrics
 
-READ = ["id", "source", "family", "item", "persona", "split", "label", "form", "matching"]
-READ += ["prompt_tokens", "margin"]
-"""Of an answer's labels."""
+ABOUT = ["id", "source", "family", "item", "persona"]
+"""Of a question, what tells whether another is like it."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def main(model: str, prompt_set: str, owner: str) -> None:
     on = read_name("evaluation")
     activations = Path(f"data/activations/{model}/{on}")
     labels = Path(f"data/labels/{model}/{on}.parquet")
-    extraction = pl.read_parquet(f"data/prompts/{prompt_set}.parquet", columns=ASKED)
-    responses = read_labels(labels, read_ids(activations), READ)
+    extraction = pl.read_parquet(f"data/prompts/{prompt_set}.parquet", columns=ABOUT)
+    responses = read_labels(labels, read_ids(activations), [*READ, "persona"])
     kinds = generalisation(extraction, responses)
     origin = read_origin(activations)
     folder = Path(f"vectors/{owner}/{prompt_set}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from lib.command import command
+
 from lib.output import whole
 from lib.parameters import read_section
 from lib.prompt_rows import Reading, write_prompts

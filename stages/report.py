@@ -12,10 +12,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lib.command import command
+
 import polars as pl
 
 from lib.cell_files import of_another, read_cells
-from lib.command import command
 from lib.findings import (
     efficiency_section,
     gain_section,

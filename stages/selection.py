@@ -14,11 +14,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from lib.command import command
+
 import numpy as np
 import polars as pl
 
 from lib.cell_files import CELLS, CHANCE, EVERY_SOURCE, FLIPS, SCORES
-from lib.command import command
 from lib.comparison import against
 from lib.output import whole, write_json
 from lib.parameters import read_name, read_names
@@ -50,16 +51,20 @@ def main() -> None:
         chance = chosen_by_chance(of_sets(CHANCE / model, sets))
         own = cells.filter(pl.col("extraction_layer") == pl.col("layer"))
         selected[model] = metrics(choose(own), chance, largest, len(cells))
-        before = (pl.col("position") == "prompt") & (pl.col("split") == "test")
-        scores = of_sets(SCORES / model, sets, before, READ)
-        if headline not in scores["vector"]:
-            raise Refusal(f"params.yaml: headline: no vector {headline} of {model}")
-        comparisons.append(against(scores, headline).with_columns(pl.lit(model).alias("model")))
-        real = scores.join(cells.select("vector").unique(), on="vector", how="semi")
-        varied.append(variation(real).with_columns(pl.lit(model).alias("model")))
+        real = cells["vector"].unique().to_list()
+        for family in cells["family"].unique(maintain_order=True):
+            before = (pl.col("position") == "prompt") & (pl.col("split") == "test")
+            scores = of_sets(SCORES / model, sets, before & (pl.col("family") == family), READ)
+            if headline not in scores["vector"]:
+                raise Refusal(f"params.yaml: headline: no vector {headline} of {model}")
+            of = {"model": model, "family": family}
+            found = against(scores, headline)
+            comparisons.append(found.select(*(pl.lit(v).alias(k) for k, v in of.items()), "*"))
+            if moved := variation(scores.filter(pl.col("vector").is_in(real))):
+                varied.append(of | moved)
     write_json(Path("reports/selection.json"), selected)
-    for name, tables in (("comparisons", comparisons), ("variation", varied)):
-        table = pl.concat(tables, how="diagonal").select("model", pl.exclude("model"))
+    variations = pl.DataFrame(varied, None if varied else ["model", "family"])
+    for name, table in (("comparisons", pl.concat(comparisons)), ("variation", variations)):
         with whole(Path(f"reports/{name}.csv")) as draft:
             table.write_csv(draft, float_precision=5)
     print(json.dumps(selected, indent=2))
@@ -82,10 +87,11 @@ def of_sets(
             pl.scan_parquet(path)
             .filter(rows)
             .select(*columns)
-            .collect()
             .with_columns(
-                prompt_set=pl.lit(name), vector=pl.concat_str(pl.lit(f"{name}/"), variant)
+                prompt_set=pl.lit(name, pl.Categorical),
+                vector=pl.concat_str(pl.lit(f"{name}/"), variant).cast(pl.Categorical),
             )
+            .collect()
         )
     return pl.concat(tables)
 

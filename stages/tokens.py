@@ -15,13 +15,14 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from lib.command import command
+
 import numpy as np
 import polars as pl
 from tqdm import tqdm
 
 from lib.activation_shards import RESPONSES, read_ids, stream_states
 from lib.cell_files import chosen_layers
-from lib.command import command
 from lib.label_files import read_labels
 from lib.output import whole
 from lib.parameters import read_name, read_value

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lib.command import command
+
 import numpy as np
 import polars as pl
 
 from lib.activation_shards import read_ids, read_origin, stream_states
-from lib.cells import cells
-from lib.command import command
+from lib.cells import READ, cells
 from lib.label_files import read_labels
 from lib.output import whole, write_json
 from lib.parameters import read_name, read_names
@@ -42,8 +43,8 @@ def main(model: str) -> None:
             if not about.get("null"):
                 vectors[name, path.stem] = found.astype(np.float64)
     activations = Path(f"data/activations/{model}/{on}")
-    responses = read_labels(Path(f"data/labels/{model}/{on}.parquet"), read_ids(activations))
-    held = cells(responses)
+    labels = Path(f"data/labels/{model}/{on}.parquet")
+    held = cells(read_labels(labels, read_ids(activations), READ))
     test, select = (
         {(cell.family, cell.source): cell for cell in held if cell.split == split}
         for split in ("test", "select")

@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from lib.command import command
+
 import numpy as np
 from tqdm import tqdm
 
-from lib.command import command
 from lib.contrast import Inapplicable
 from lib.extraction import NULLS, steering_vector
 from lib.material import Material, read_material

@@ -66,6 +66,7 @@ def loud():
 def test_vectors_of_shuffled_pairs_are_selected_in_at_most_5_of_100_studies(loud):
     states, responses, differences = loud
     held, studies, each = cells(responses), 200, 4
+    parts = [cell.labelled for cell in held]
     vectors = shuffled_differences(Stream.of(differences), studies * each)
     tables = [
         pl.DataFrame({"study": np.repeat(np.arange(studies), each), "auroc": found}).with_columns(
@@ -75,7 +76,7 @@ def test_vectors_of_shuffled_pairs_are_selected_in_at_most_5_of_100_studies(loud
             pl.lit(cell.split).alias("split"),
             pl.int_range(pl.len()).mod(each).alias("vector"),
         )
-        for cell, found in zip(held, aurocs(vectors, Stream.of(states), held), strict=True)
+        for cell, found in zip(held, aurocs(vectors, Stream.of(states), parts), strict=True)
     ]
     chance = chosen_by_chance(pl.concat(tables))["auroc"].to_numpy()
     assert np.quantile(chance, 0.5) > 0.6  # direction by direction, chance is loud here

@@ -177,7 +177,9 @@ class Store:
         for block in dict.fromkeys(self.known[key] for key in keys):
             tables.append(pq.read_table(block / RESPONSES, filters=[(KEY, "in", set(keys))]))
         table = pa.concat_tables(tables)
-        place = {key: n for n, key in enumerate(table[KEY].to_pylist())}
+        held = table[KEY].to_pylist()
+        # The first of equals, as `gather_shards` takes the states.
+        place = {held[n]: n for n in reversed(range(len(held)))}
         return table.take(pa.array([place[key] for key in keys], pa.int64()))
 
     def settle(self, keys: Sequence[str], shards: Sequence[Path]) -> None:

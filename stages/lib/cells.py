@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from lib.cell_files import EVERY_SOURCE
 from lib.statistics import auroc, items_of_rarer
 
+READ = ["id", "source", "family", "item", "split", "label", "form", "matching", "prompt_tokens"]
+READ += ["margin"]
+"""Of an answer's labels."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -30,6 +34,11 @@ class Cell:
     nulls: dict[str, float]
     """AUROC of the letter of the sycophantic option, of the prompt's length, of the margin."""
 
+    @property
+    def labelled(self) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """`rows` and `labels`."""
+        return self.rows, self.labels
+
 
 def cells(responses: pl.DataFrame) -> list[Cell]:
     """Every family and split, and each source of a family that has several."""
@@ -45,16 +54,17 @@ def cells(responses: pl.DataFrame) -> list[Cell]:
         "margin",
         item=pl.col("item").rank("dense") - 1,
     ).with_row_index("row")
-    for (family, split), held in numbered.group_by("family", "split", maintain_order=True):
+    for family, split in numbered.select("family", "split").unique(maintain_order=True).rows():
+        held = numbered.filter(pl.col("family") == family, pl.col("split") == split)
         sources = held["source"].unique(maintain_order=True).to_list()
         for source in [EVERY_SOURCE, *(sources if len(sources) > 1 else [])]:
             part = held if source == EVERY_SOURCE else held.filter(pl.col("source") == source)
             answered = part.filter(pl.col("label").is_not_null())
             found.append(
                 Cell(
-                    str(family),
+                    family,
                     source,
-                    str(split),
+                    split,
                     rows=answered["row"].to_numpy().astype(int),
                     labels=answered["label"].to_numpy().astype(int),
                     items=answered["item"].to_numpy().astype(int),

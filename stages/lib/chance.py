@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lib.cells import Cell
 from lib.readouts import at_once, project
 from lib.statistics import Floats, auroc
 from lib.stream import Stream
@@ -14,6 +14,8 @@ from lib.stream import Stream
 SEED = 1_000
 AT_ONCE = 128
 """Vectors that are made at once."""
+Labelled = tuple[NDArray[np.integer], NDArray[np.integer]]
+"""Where some answers stand among all, and their labels."""
 
 
 def shuffled_differences(differences: Stream, count: int) -> Floats:
@@ -29,12 +31,15 @@ def shuffled_differences(differences: Stream, count: int) -> Floats:
     return np.concatenate(found)
 
 
-def aurocs(vectors: Floats, states: Stream, cells: Sequence[Cell]) -> list[Floats]:
-    """For each cell, the AUROC of each of `vectors` (k, d_model) among the answers' `states`."""
-    found: list[list[Floats]] = [[] for _ in cells]
+def aurocs(vectors: Floats, states: Stream, labelled: Sequence[Labelled]) -> list[Floats]:
+    """For each of `labelled`, the AUROC of each of `vectors` (k, d_model) among their `states`.
+
+    As many vectors at a time as may be in memory.
+    """
+    found: list[list[Floats]] = [[] for _ in labelled]
     size = at_once(2 * len(states))
     for start in range(0, len(vectors), size):
         read = project(states, vectors[start : start + size])[0]
-        for cell, areas in zip(cells, found, strict=True):
-            areas.append(auroc(np.take(read, cell.rows, axis=1), cell.labels))
+        for (rows, labels), areas in zip(labelled, found, strict=True):
+            areas.append(auroc(np.take(read, rows, axis=1), labels))
     return [np.concatenate(areas) for areas in found]

@@ -1,13 +1,21 @@
-"""A stage as a command: its words are read, and a `Refusal` ends it in one line."""
+"""A stage as a command: its words are read, and a `Refusal` ends it in one line.
+
+Imported before Arrow and polars, whose memory is chosen as they are: left to themselves both keep
+what was read and is no longer wanted.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
 
 from lib.refusal import Refusal
+
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:50,muzzy_decay_ms:0")
 
 
 def command(doc: str | None, **words: str) -> Callable[[Callable[..., None]], Callable[[], None]]:
@@ -25,8 +33,6 @@ def command(doc: str | None, **words: str) -> Callable[[Callable[..., None]], Ca
             )
             for name, meaning in words.items():
                 parser.add_argument(name, help=meaning)
-            if pyarrow := sys.modules.get("pyarrow"):  # its own pool keeps what was read in memory
-                pyarrow.set_memory_pool(pyarrow.system_memory_pool())
             try:
                 main(**vars(parser.parse_args()))
             except Refusal as refusal:

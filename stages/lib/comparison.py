@@ -38,28 +38,17 @@ def auroc_difference(
 
 
 def against(scores: pl.DataFrame, baseline: str) -> pl.DataFrame:
-    """For each family and `vector`, its AUROC minus that of the vector `baseline`.
+    """For each `vector`, its AUROC minus that of the vector `baseline`.
 
-    `scores` holds a row an answer (`id`, `label`, `item`, `family`) and vector (`projection`).
+    `scores` holds a row an answer (`id`, `label`, `item`) and vector (`projection`).
     """
-    tables = []
-    for (family,), held in scores.group_by("family", maintain_order=True):
-        wide = held.pivot("vector", index=["id", "label", "item"], values="projection")
-        names = [name for name in wide.columns[3:] if name != baseline]
-        found = auroc_difference(
-            wide.select(names).to_numpy().T,
-            wide[baseline].to_numpy(),
-            wide["label"].to_numpy(),
-            wide["item"].to_numpy(),
-        )
-        tables.append(
-            pl.DataFrame(
-                {
-                    "vector": names,
-                    "difference": found.value,
-                    "low": found.low,
-                    "high": found.high,
-                }
-            ).select(pl.lit(family).alias("family"), pl.lit(baseline).alias("baseline"), pl.all())
-        )
-    return pl.concat(tables)
+    wide = scores.pivot("vector", index=["id", "label", "item"], values="projection")
+    names = [name for name in wide.columns[3:] if name != baseline]
+    found = auroc_difference(
+        wide.select(names).to_numpy().T,
+        wide[baseline].to_numpy(),
+        wide["label"].to_numpy(),
+        wide["item"].to_numpy(),
+    )
+    ends = {"difference": found.value, "low": found.low, "high": found.high}
+    return pl.DataFrame({"vector": names, **ends}).select(pl.lit(baseline).alias("baseline"), "*")

@@ -110,19 +110,12 @@ def explained_by(labels: pl.DataFrame) -> pl.DataFrame:
     """
     known = labels.filter(pl.col("label").is_not_null())
     test = known.filter(pl.col("split") == "test")
-    rows = [
-        {
-            "family": family,
-            "n": len(held),
-            "sycophantic": held["label"].mean(),
-            "by": name,
-            **asdict(confound),
-        }
-        for (family,), held in (test if len(test) else known).group_by(
-            "family", maintain_order=True
-        )
-        for name, confound in confounds(held).items()
-    ]
+    asked = test if len(test) else known
+    rows = []
+    for family in asked["family"].unique(maintain_order=True):
+        held = asked.filter(pl.col("family") == family)
+        found = {"family": family, "n": len(held), "sycophantic": held["label"].mean()}
+        rows += [found | {"by": by, **asdict(each)} for by, each in confounds(held).items()]
     kinds = {"family": pl.String, "n": pl.Int64, "sycophantic": pl.Float64, "by": pl.String}
     shares = dict.fromkeys(["auroc", "explained", "by_chance"], pl.Float64)
     table = pl.DataFrame(rows, schema=kinds | shares)

@@ -81,7 +81,9 @@ def learned(
                     except Inapplicable:
                         continue
                     made.append((method, paired, pairs, draw))
-    areas = aurocs(np.stack(vectors).astype(np.float64), states, [*cells.values()])
+    areas = aurocs(
+        np.stack(vectors).astype(np.float64), states, [cell.labelled for cell in cells.values()]
+    )
     rows = [
         (*of, family, float(area[n]))
         for n, of in enumerate(made)

@@ -14,6 +14,9 @@ from lib.activation_shards import RESPONSES
 from lib.grades import grade_id
 from lib.refusal import Refusal
 
+AT_A_TIME = 256
+"""Answers that are joined with their prompts at once."""
+
 
 def each_answer(model: str, prompt_set: str) -> Iterator[pl.DataFrame]:
     """Prompts joined with the responses to them, in their order, some at a time.
@@ -33,9 +36,8 @@ def each_answer(model: str, prompt_set: str) -> Iterator[pl.DataFrame]:
 
 def _parts(path: Path) -> Iterator[pl.DataFrame]:
     try:
-        file = pq.ParquetFile(path)
-        for number in range(file.num_row_groups):
-            found = pl.from_arrow(file.read_row_group(number))
+        for batch in pq.ParquetFile(path).iter_batches(AT_A_TIME, use_threads=False):
+            found = pl.from_arrow(batch)
             assert isinstance(found, pl.DataFrame)
             yield found
     except (pa.ArrowException, OSError) as error:

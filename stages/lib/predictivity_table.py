@@ -56,7 +56,8 @@ def predictivity(
         for layer in range(layers):
             states = read_layer(layer, position)
             draw = np.random.default_rng([seed, layer])
-            null = aurocs(draw.standard_normal((RANDOM_DIRECTIONS, width)), states, held)
+            directions = draw.standard_normal((RANDOM_DIRECTIONS, width))
+            null = aurocs(directions, states, [cell.labelled for cell in held])
             ranges = [random_range(areas, noise) for areas in null]
             found = []
             for start in range(0, len(pieces), at_once):

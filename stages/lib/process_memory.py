@@ -1,8 +1,7 @@
 """What a process has to be told about memory before it begins.
 
 Weights are read from end to end in every pass, and with pages of two megabytes, where the system
-gives them to those who ask, looking pages up takes less of the time. Arrow, left to itself, keeps
-what it has read in memory of its own; so it takes the system's, which is given back.
+gives them to those who ask, looking pages up takes less of the time.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-SETTINGS = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+SETTINGS = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 def ask_for_memory() -> None:

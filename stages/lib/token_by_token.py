@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from lib.answers import find_answer
+from lib.chance import aurocs
 from lib.comparison import auroc_difference
 from lib.question import Row
-from lib.readouts import RANDOM_DIRECTIONS, at_once, project
-from lib.statistics import Estimate, Floats, auroc, clustered_auroc, middle
+from lib.readouts import RANDOM_DIRECTIONS, project
+from lib.statistics import Estimate, Floats, clustered_auroc, middle
 from lib.stream import Stream
 from lib.text_odds import joined, text_odds
 
@@ -77,7 +77,7 @@ def measured(moment: Moment, vectors: Mapping[str, tuple[int, Floats]]) -> list[
         if layer not in ranges:
             draw = np.random.default_rng([SEED, layer])
             null = draw.standard_normal((RANDOM_DIRECTIONS, len(vector)))
-            ranges[layer] = middle(_areas(null, states, labels))
+            ranges[layer] = middle(aurocs(null, states, [(np.arange(len(labels)), labels)])[0])
         low, high = ranges[layer]
         found: dict[str, Estimate] = {
             "auroc": clustered_auroc(read, labels, items),
@@ -100,13 +100,6 @@ def measured(moment: Moment, vectors: Mapping[str, tuple[int, Floats]]) -> list[
             row |= {f"{key}{end}": float(value[0]) for end, value in ends.items()}
         rows.append(row)
     return rows
-
-
-def _areas(vectors: Floats, states: Stream, labels: NDArray[np.integer]) -> Floats:
-    """AUROC of each of `vectors` (k, d_model), as many at a time as may be in memory."""
-    size = at_once(2 * len(states))
-    parts = (vectors[start : start + size] for start in range(0, len(vectors), size))
-    return np.concatenate([auroc(project(states, part)[0], labels) for part in parts])
 
 
 def text_alone(select: pl.DataFrame, test: pl.DataFrame) -> Floats:

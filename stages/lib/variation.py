@@ -61,34 +61,30 @@ def jackknife(
     return value, np.clip(value - reach, 0, None), value + reach
 
 
-def variation(scores: pl.DataFrame) -> pl.DataFrame:
-    """A row a family: `Parts` with `_low` and `_high`, over the methods that every set allows.
+def variation(scores: pl.DataFrame) -> dict[str, object] | None:
+    """`Parts` with `_low` and `_high`, over the methods that every set allows.
 
-    `scores` holds a row an answer (`id`, `label`, `item`, `family`) and vector (`prompt_set`,
-    `name`, `projection`), each at its chosen layer. Empty with fewer than two sets or methods.
+    `scores` holds a row an answer (`id`, `label`, `item`) and vector (`prompt_set`, `name`,
+    `projection`), each at its chosen layer. None with fewer than two sets or methods, or where all
+    labels are alike.
     """
-    rows = []
     sets = scores["prompt_set"].unique(maintain_order=True).to_list()
     everywhere = scores.group_by("name", maintain_order=True).agg(pl.col("prompt_set").n_unique())
     methods = everywhere.filter(pl.col("prompt_set") == len(sets))["name"].to_list()
-    if len(sets) < 2 or len(methods) < 2:
-        return pl.DataFrame(schema={"family": pl.String})
-    for (family,), held in scores.group_by("family", maintain_order=True):
-        if held["label"].n_unique() < 2:
-            continue
-        wide = held.filter(pl.col("name").is_in(methods)).pivot(
-            ["prompt_set", "name"], index=["id", "label", "item"], values="projection"
-        )
-        columns = [f'{{"{each}","{method}"}}' for each in sets for method in methods]
-        found = jackknife(
-            wide.select(columns).to_numpy().T,
-            wide["label"].to_numpy(),
-            wide["item"].to_numpy().astype(str),
-            (len(sets), len(methods)),
-        )
-        row: dict[str, object] = {"family": family, "sets": len(sets), "methods": len(methods)}
-        for name, *ends in zip(Parts.__dataclass_fields__, *found, strict=True):
-            for suffix, value in zip(("", "_low", "_high"), ends, strict=True):
-                row[f"{name}{suffix}"] = float(value)
-        rows.append(row)
-    return pl.DataFrame(rows)
+    if len(sets) < 2 or len(methods) < 2 or scores["label"].n_unique() < 2:
+        return None
+    wide = scores.filter(pl.col("name").is_in(methods)).pivot(
+        ["prompt_set", "name"], index=["id", "label", "item"], values="projection"
+    )
+    columns = [f'{{"{each}","{method}"}}' for each in sets for method in methods]
+    found = jackknife(
+        wide.select(columns).to_numpy().T,
+        wide["label"].to_numpy(),
+        wide["item"].to_numpy().astype(str),
+        (len(sets), len(methods)),
+    )
+    row: dict[str, object] = {"sets": len(sets), "methods": len(methods)}
+    for name, *ends in zip(Parts.__dataclass_fields__, *found, strict=True):
+        for suffix, value in zip(("", "_low", "_high"), ends, strict=True):
+            row[f"{name}{suffix}"] = float(value)
+    return row
