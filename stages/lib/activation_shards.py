@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lib.halves import widened
 from lib.refusal import Refusal
 from lib.stream import Stream
 
@@ -180,7 +181,7 @@ class Page:
                     raise ValueError("it ends too early")
         except (OSError, ValueError) as error:
             raise _unreadable(self.path, error) from None
-        values = _floats(raw, self.origin)
+        values = widened(raw, dtype)
         if not np.isfinite(values).all():
             row = int(np.argwhere(~np.isfinite(values))[0, 0])
             raise Refusal(
@@ -276,12 +277,3 @@ def _unreadable(path: Path, error: Exception) -> Refusal:
         f"{path}: not a readable activation shard ({reason}); delete it and run `dvc repro` or "
         "`dvc pull`"
     )
-
-
-def _floats(raw: np.ndarray, origin: Origin) -> np.ndarray:
-    """float32"""
-    if origin.dtype == "bfloat16":  # the upper half of a float32
-        found = raw.astype(np.uint32)
-        found <<= 16
-        return found.view(np.float32)
-    return raw.astype(np.float32, copy=False)
