@@ -77,7 +77,8 @@ def main(model: str, prompt_set: str) -> None:
 def write_differing(path: Path, labels: pl.DataFrame, model: str, prompt_set: str) -> int:
     """Writes those that two ways label differently, with what was asked and said; how many."""
     ways, start, count = labels.columns[2:], 0, 0
-    apart = pl.concat_list(ways).list.drop_nulls().list.n_unique() > 1
+    # A set of which only forced answers are read can be told in no way.
+    apart = pl.concat_list(ways).list.drop_nulls().list.n_unique() > 1 if ways else pl.lit(False)
     with path.open("wb") as file:
         for answers in each_answer(model, prompt_set):
             texts = answers.select(
