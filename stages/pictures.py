@@ -7,7 +7,9 @@ reports/plots/MODEL_NAME.png: `layers`, `variants` and `cosine` (predictivity of
 from the headline's set), `best` (the best of all cells, against chance), `adds` (over words and
 margin), `moves` (what moves predictivity), `transfer`, `efficiency`, `variance` and `reliability`
 (of the vectors themselves), `tokens` (when the answer can be read) and `tenses` (about to be
-sycophantic, or just was).
+sycophantic, or just was), `doses` and `removed` (what adding and taking out the first of
+`interventions.vectors` does), `two_layers` (at two layers at once) and `cause` (what foretells
+against what causes).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from matplotlib.figure import Figure
 from lib.cell_files import POSITIONS, SCORES, chosen_layer, names, read_cells
 from lib.drawing import save
 from lib.output import whole
-from lib.parameters import read_name
+from lib.parameters import read_name, read_section
 from lib.plots import auroc_by_layer, label_against_cosine, variants_side_by_side
 from lib.plots_consistency import (
     auroc_by_token,
@@ -32,8 +34,10 @@ from lib.plots_consistency import (
     variance_by_source,
 )
 from lib.plots_findings import best_against_chance, what_it_adds, what_moves_it
+from lib.plots_steering import dose_response, foretells_and_does, taken_out, two_layers
 from lib.plots_transfer import auroc_by_pairs, transfer_matrix
 from lib.refusal import Refusal
+from lib.steering_settings import Interventions
 from lib.tenses import about_to_and_just_did, readings, sets_of_families
 
 
@@ -53,6 +57,7 @@ def main(model: str) -> None:
     layer = chosen_layer(model, headline)
     drawn = predictivity(model, cells, prompt_set, variant) | findings(model, cells)
     drawn |= vectors(model, prompt_set, variant, layer) | in_time(model, headline)
+    drawn |= steering(model)
     for name, picture in drawn.items():
         with whole(Path(f"reports/plots/{model}_{name}.png")) as draft:
             save(picture, draft)
@@ -121,6 +126,24 @@ def in_time(model: str, headline: str) -> dict[str, Figure]:
     return {
         "tokens": auroc_by_token(tokens, when),
         "tenses": tenses_by_layer(own, read, f"{model}: about to be sycophantic, or just was"),
+    }
+
+
+def steering(model: str) -> dict[str, Figure]:
+    """What adding vectors and taking them out does."""
+    name = read_section(Interventions, "interventions").vectors[0]
+    doses, layers, effects, agreement = (
+        pl.read_csv(f"reports/interventions/{model}/{table}.csv")
+        for table in ("doses", "layers", "effects", "agreement")
+    )
+    held = doses.filter(pl.col("vector") == name)
+    where = f"{name} at layer {held['layer'][0]}, test split"
+    both = f"{model}: what foretells, and what causes"
+    return {
+        "doses": dose_response(held, f"{model}: adding {where}"),
+        "removed": taken_out(held, f"{model}: taking out {where}"),
+        "two_layers": two_layers(layers, f"{model}: adding {name} at two layers, half a gap each"),
+        "cause": foretells_and_does(effects, agreement, both),
     }
 
 

@@ -2,9 +2,9 @@
 
     python stages/report.py
 
-Reads reports/cells, labels, selection.json, variation.csv, gain, efficiency, transfer, consistency
-and tokens, recipes.json of the vectors and, where `controls` of params.yaml names a set,
-reports/controls.json; writes reports/summary.md.
+Reads reports/cells, labels, selection.json, variation.csv, gain, efficiency, transfer, consistency,
+tokens and interventions, recipes.json of the vectors and, where `controls` of params.yaml names a
+set, reports/controls.json; writes reports/summary.md.
 """
 
 from __future__ import annotations
@@ -26,8 +26,15 @@ from lib.findings import (
     variation_section,
 )
 from lib.output import whole
-from lib.parameters import read_name, read_names, read_pairs
+from lib.parameters import read_name, read_names, read_pairs, read_section
 from lib.refusal import Refusal
+from lib.steering_findings import (
+    causes_section,
+    costs_section,
+    prompting_section,
+    steering_section,
+)
+from lib.steering_settings import Interventions
 from lib.summary import across_section, controls_section, labels_section, model_section
 from lib.tenses import about_to_and_just_did, readings, sets_of_families
 from lib.vector_files import RECIPES
@@ -54,6 +61,7 @@ def main() -> None:
         sections.append(model_section(model, cells, headline))
         sections += findings(model, cells, headline)
         sections += of_vectors(model, cells, headline)
+        sections += of_steering(model)
         if foreign := [pair["of"] for pair in pairs if pair["in"] == model]:
             sets = [of_another(owner, prompt_set) for owner in foreign]
             sections.append(across_section(model, read_cells(model, sets)))
@@ -105,6 +113,21 @@ def of_vectors(model: str, cells: pl.DataFrame, headline: str) -> list[str]:
         tokens_section(pl.read_csv(f"reports/tokens/{model}.csv"), headline),
         tenses_section(tenses, read),
         left_out_section(left_out),
+    ]
+
+
+def of_steering(model: str) -> list[str]:
+    """Whether a direction is a cause, what steering along it costs, and how the two go together."""
+    name = read_section(Interventions, "interventions").vectors[0]
+    doses, layers, agreement, costs, said, ways = (
+        pl.read_csv(f"reports/interventions/{model}/{table}.csv")
+        for table in ("doses", "layers", "agreement", "costs", "said", "prompting")
+    )
+    return [
+        steering_section(doses, name),
+        costs_section(costs, said, name),
+        causes_section(agreement, layers),
+        prompting_section(ways, name),
     ]
 
 

@@ -94,6 +94,7 @@ def kinds(stages: set[str]) -> set[str]:
 DOWNSTREAM = {
     *("vectors", "predictivity", "chance", "transfer", "gain", "efficiency", "tokens"),
     *("consistency", "atlas", "selection", "controls", "pictures", "report"),
+    *("steering", "prompting", "interventions"),
 }
 """The stages that hang on vectors."""
 
@@ -113,7 +114,7 @@ def test_another_extraction_set_reruns_no_pass_over_the_evaluation_set(copy):
     }
 
 
-def test_one_more_way_of_making_vectors_reruns_no_model(copy):
+def test_one_more_way_of_making_vectors_reads_no_answer_again(copy):
     def one_more(params):
         params["variants"].append({"method": "pca", "position": "prompt"})
 
@@ -162,4 +163,4 @@ def test_only_stages_that_run_a_model_import_torch_at_their_start():
         for path in imports(ROOT / STAGES[stage]["cmd"].split()[1])
         if re.search(r"^(import|from) torch", (ROOT / path).read_text(), re.MULTILINE)
     }
-    assert heavy == {"organism", "checkpoint", "activations"}
+    assert heavy == {"organism", "checkpoint", "activations", "steering", "prompting"}

@@ -1,0 +1,92 @@
+"""What steering did to each model, in tables; and holds it against the truth about the organisms.
+
+    python stages/interventions.py
+
+Reads, for each of `models` in params.yaml, reports/steering, reports/prompting and reports/cells;
+writes reports/interventions.json (the first of `interventions.vectors`, on opinions and
+misconceptions) and, in reports/interventions/MODEL, `doses.csv` (a row a vector, intervention, dose
+and family), `layers.csv` (two layers at once), `effects.csv` (what each vector foretells and what
+it does), `agreement.csv` (how far these two go together), `costs.csv`, `said.csv` (its answers in
+numbers) and `prompting.csv` (a row a way of asking). Fails where a model organism does not do what
+its planted cause calls for.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lib.command import command
+
+import polars as pl
+
+from lib.cell_files import read_cells
+from lib.output import whole, write_json
+from lib.parameters import read_names, read_section
+from lib.planted import PLANTED_FILE, read_planted
+from lib.refusal import Refusal
+from lib.steered import (
+    agreement,
+    by_condition,
+    by_way,
+    contradicted,
+    departures,
+    effects,
+    headline_of,
+    with_predictivity,
+)
+from lib.steering_settings import Interventions
+
+FAMILIES = ("opinion", "misconception")
+
+
+@command(__doc__)
+def main() -> None:
+    headline = read_section(Interventions, "interventions").vectors[0]
+    found: dict[str, object] = {}
+    contradictions: list[str] = []
+    for model in read_names("models"):
+        answers = pl.read_parquet(f"reports/steering/{model}/answers.parquet")
+        doses, layers, compared = (
+            answers.filter(pl.col("part") == part).drop("part")
+            for part in ("doses", "layers", "compared")
+        )
+        table = by_condition(doses)
+        both = with_predictivity(effects(compared), read_cells(model, read_names("extractions")))
+        tables = {
+            "doses": table,
+            "layers": departures(layers),
+            "effects": both,
+            "agreement": agreement(both),
+            "costs": pl.read_parquet(f"reports/steering/{model}/costs.parquet"),
+            "said": unread(pl.read_parquet(f"reports/steering/{model}/said.parquet")),
+            "prompting": by_way(pl.read_parquet(f"reports/prompting/{model}.parquet")),
+        }
+        for name, each in tables.items():
+            with whole(Path(f"reports/interventions/{model}/{name}.csv")) as draft:
+                each.write_csv(draft, float_precision=5)
+        own = table.filter(pl.col("vector") == headline)
+        held = {family: headline_of(own, family) for family in FAMILIES if family in own["family"]}
+        found[model] = {f: {k: round(v, 5) for k, v in of.items()} for f, of in held.items()}
+        if (folder := Path(f"data/models/{model}") / PLANTED_FILE).exists():
+            truth = read_planted(folder.parent)
+            contradictions += [f"{model}: {why}" for why in contradicted(truth, held)]
+    write_json(Path("reports/interventions.json"), found)
+    print(json.dumps(found, indent=2))
+    if contradictions:
+        raise Refusal(f"steering contradicts what was planted: {'; '.join(contradictions)}")
+
+
+def unread(said: pl.DataFrame) -> pl.DataFrame:
+    """A row a family and dose: the share of the model's own answers that cannot be read as one, and
+    of those that can, the share that is sycophantic."""
+    read = pl.col("read").is_not_null()
+    return said.group_by("family", "dose", maintain_order=True).agg(
+        pl.len().alias("n"),
+        (~read).mean().alias("unread"),
+        (pl.col("read") == pl.col("sycophantic")).filter(read).mean().alias("sycophantic"),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Questions that a model is asked again and again, each time with something else done to it.
+
+What is done at a prompt's last token, or after it, leaves all before it as it was: that is run once
+for a batch, and then, for each intervention, the last token and the answers alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lib.forced_answers import answer_logprobs, room_for
+from lib.generation import Continuations
+from lib.intervention import Intervention
+from lib.language_model import LanguageModel
+from lib.likelihoods import Asked
+from lib.prefill import Prefilled, followed, keep_layers, prefill
+from lib.prompt_tree import batches
+from lib.question import Row
+
+
+class AskedAgain:
+    """Questions with the answers that may follow, and a model to ask."""
+
+    def __init__(self, language_model: LanguageModel, asked: Sequence[Asked], budget: int):
+        """`budget` tokens of prompts are in memory at a time."""
+        self.model = language_model
+        self._answers = [[language_model.encode(text) for text in texts] for _, texts in asked]
+        self._prompts = [np.array(language_model.write(turns), np.int32) for turns, _ in asked]
+        self._batches = batches(self._prompts, budget)
+
+    @torch.inference_mode()
+    def logprobs(
+        self, interventions: Sequence[Intervention]
+    ) -> Iterator[tuple[int, list[int], list[list[float]]]]:
+        """The number of an intervention, the places of some of the questions, and the
+        log-probabilities of each one's answers; until there is one of each."""
+        for batch in self._batches:
+            answers = [self._answers[n] for n in batch]
+            for n, model, ready in self._under_each(batch, interventions, room_for(answers)):
+                yield n, batch, answer_logprobs(model, ready, answers)
+
+    @torch.inference_mode()
+    def states(self, intervention: Intervention, layers: Sequence[int]) -> NDArray[np.float32]:
+        """(layers, n, d_model) at the prompts' last tokens, as they are left."""
+        found = np.empty((len(layers), len(self._prompts), self.model.width), np.float32)
+        for batch in self._batches:
+            for _, _, ready in self._under_each(batch, [intervention], 1, layers):
+                found[:, batch] = ready.states.float().cpu().numpy()
+        return found
+
+    @torch.inference_mode()
+    def said(self, rows: Sequence[Row], intervention: Intervention, most: int) -> list[str]:
+        """What the model answers to the questions, which are those of `rows`, in at most `most`
+        tokens, up to where an answer is complete."""
+        found = [""] * len(self._prompts)
+        for batch in self._batches:
+            for _, model, ready in self._under_each(batch, [intervention], most):
+                spoken = Continuations(model, [rows[n] for n in batch], (), (), most, "answer")
+                spoken.run(ready)
+                for n, ids in zip(batch, spoken.said, strict=True):
+                    found[n] = model.decode(ids)
+        return found
+
+    def _under_each(
+        self,
+        batch: Sequence[int],
+        interventions: Sequence[Intervention],
+        room: int,
+        layers: Sequence[int] = (),
+    ) -> Iterator[tuple[int, LanguageModel, Prefilled]]:
+        """The prompts of a batch under each of `interventions`: its number, the model so changed,
+        and the prompts, ready for `room` tokens and good until the next is asked for."""
+        prompts = [self._prompts[n] for n in batch]
+        ends = torch.tensor([[int(prompt[-1])] for prompt in prompts])
+        as_it_is: Prefilled | None = None
+        touched = [each.where == "every" and bool(each.changes) for each in interventions]
+        # Those that touch every token last, as they write over what the others begin with.
+        for n in sorted(range(len(interventions)), key=lambda n: touched[n]):
+            model = replace(self.model, intervention=interventions[n])
+            if touched[n]:
+                begun = prefill(model, prompts, room, layers)
+            else:
+                begun = as_it_is = as_it_is or prefill(self.model, prompts, room, layers)
+            # In every case the ends are run once more: so doing nothing differs in no bit.
+            yield n, model, ended_again(model, begun, ends, layers)
+
+
+def ended_again(
+    language_model: LanguageModel, prefilled: Prefilled, ends: Tensor, layers: Sequence[int] = ()
+) -> Prefilled:
+    """`prefilled` with the last token of each prompt, `ends` (rows, 1), run once more in its place:
+    with what the model's intervention does there."""
+    done = language_model.intervention
+    at_end = Intervention({} if done.where == "answer" else done.changes)
+    device, count = prefilled.lengths.device, len(ends)
+    states = prefilled.states.new_empty(len(layers), count, language_model.width)
+    hidden = followed(
+        replace(language_model, intervention=at_end),
+        prefilled,
+        slice(0, count),
+        -1,
+        ends.to(device),
+        torch.ones(count, 0, dtype=torch.long, device=device),
+        keep_layers(layers, states, slice(0, count), -1),
+    )
+    assert hidden is not None
+    return replace(prefilled, logits=language_model.logits(hidden[:, -1]), states=states)
+
+
+def log_odds(row: Row, logprobs: Sequence[float]) -> float:
+    """Of the sycophantic answer against the likeliest other one."""
+    place = [letter for letter, _ in row.choices].index(row.matching)
+    return logprobs[place] - max([*logprobs[:place], *logprobs[place + 1 :]])

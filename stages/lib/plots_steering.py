@@ -1,0 +1,158 @@
+"""Pictures of what steering does. Each takes tables of `steered.py` and returns a figure."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from lib.drawing import COLOURS, MARKERS, NULL, legend_of, line_with_band, points_with_intervals
+from lib.steering_settings import OWN
+
+KINDS = {"rate_0": "answered otherwise by itself", "rate_1": "sycophantic by itself"}
+
+
+def dose_response(doses: pl.DataFrame, title: str) -> Figure:
+    """The share that is sycophantic against what is added of one vector, a panel a family, a line
+    for either kind of question; grey, the range of random vectors of the same length."""
+    families = doses["family"].unique(maintain_order=True).to_list()
+    figure, axes = panels(families, 3.6, title)
+    added = doses.filter(pl.col("kind") == "add")
+    for axis, family in zip(axes, families, strict=True):
+        held = added.filter(pl.col("family") == family)
+        own = held.filter(pl.col("direction") == OWN).sort("dose")
+        random = held.filter(pl.col("direction") != OWN)
+        for n, (rate, label) in enumerate(KINDS.items()):
+            kind = rate[-1]
+            before = own[f"before_{kind}"][0]
+            as_it_is = own.head(1).with_columns(
+                pl.lit(0.0).alias("dose"),
+                *(pl.lit(before).alias(f"{rate}{end}") for end in ("", "_low", "_high")),
+            )
+            line = pl.concat([own, as_it_is]).sort("dose")
+            line_with_band(axis, line, ("dose", rate, f"{rate}_low", f"{rate}_high"), n, label)
+            ends = random.group_by("dose").agg(
+                pl.col(rate).min().alias("low"), pl.col(rate).max().alias("high")
+            )
+            for row in ends.iter_rows(named=True):
+                axis.plot([row["dose"]] * 2, [row["low"], row["high"]], color=NULL, lw=6, zorder=0)
+        axis.plot([], [], color=NULL, lw=6, label="random vectors, all of them")
+        counts = f"n = {own['n_0'][0]} and {own['n_1'][0]} in {own['items'][0]} items"
+        axis.set_title(f"{family}\n{counts}", fontsize=9)
+        axis.set_xlabel("added, in natural gaps")
+        axis.set_ylim(-0.03, 1.03)
+    axes[0].set_ylabel("share sycophantic, 95% interval")
+    legend_of(axes[0], figure)
+    return figure
+
+
+def taken_out(doses: pl.DataFrame, title: str) -> Figure:
+    """The share of either kind of question that is sycophantic: as it is, with the component
+    removed, set to its mean, or erased; grey, the range of random vectors."""
+    families = doses["family"].unique(maintain_order=True).to_list()
+    ways = {"remove": "component removed", "mean": "set to its mean", "leace": "erased (LEACE)"}
+    figure, axes = panels(families, 3.2, title)
+    for axis, family in zip(axes, families, strict=True):
+        held = doses.filter(pl.col("family") == family)
+        own = held.filter((pl.col("direction") == OWN) & pl.col("kind").is_in(list(ways)))
+        y = np.array([list(ways).index(kind) + 1.0 for kind in own["kind"]])
+        for n, (rate, label) in enumerate(KINDS.items()):
+            shift = (n - 0.5) * 0.28
+            points_with_intervals(
+                axis, y + shift, own, (rate, f"{rate}_low", f"{rate}_high"), n, label
+            )
+            colour, marker = COLOURS[n], MARKERS[n]
+            axis.plot(own[f"before_{rate[-1]}"][0], shift, marker, color=colour, ms=5)
+            for kind, at in zip(own["kind"], y, strict=True):
+                random = held.filter(pl.col("direction") != OWN, pl.col("kind") == kind)[rate]
+                if len(random):
+                    ends = np.array([random.min(), random.max()], float) + np.array([-0.01, 0.01])
+                    axis.plot(ends, [at + shift] * 2, color=NULL, lw=7, zorder=0)
+        axis.plot([], [], color=NULL, lw=7, label="random vectors, all of them")
+        counts = f"n = {own['n_0'][0]} and {own['n_1'][0]} in {own['items'][0]} items"
+        axis.set_title(f"{family}\n{counts}", fontsize=9)
+        axis.set_xlim(-0.03, 1.03)
+        axis.set_xlabel("share sycophantic, 95% interval")
+    axes[0].set_yticks(range(len(ways) + 1), ["as it is", *ways.values()])
+    axes[0].invert_yaxis()
+    legend_of(axes[0], figure)
+    return figure
+
+
+def two_layers(layers: pl.DataFrame, title: str) -> Figure:
+    """How far adding at two layers is from the sum of both, in log-odds: a panel a family; bold
+    where the interval does not hold 0."""
+    families = layers["family"].unique(maintain_order=True).to_list()
+    depth = int(layers["second"].max()) + 1  # type: ignore[arg-type]
+    figure, axes = panels(families, 4.4, title)
+    largest = float(layers["departure"].abs().max())  # type: ignore[arg-type]
+    colours = Normalize(-largest, largest)
+    for axis, family in zip(axes, families, strict=True):
+        held = layers.filter(pl.col("family") == family)
+        grid = np.full((depth, depth), np.nan)
+        for row in held.iter_rows(named=True):
+            place = row["layer"], row["second"]
+            value, low, high = (float(row[f"departure{end}"]) for end in ("", "_low", "_high"))
+            grid[place] = value
+            shown = [round(each, 1) + 0.0 for each in (value, low, high)]  # no -0.0
+            axis.text(
+                place[1],
+                place[0],
+                f"{shown[0]}\n[{shown[1]}, {shown[2]}]",
+                ha="center",
+                va="center",
+                fontsize=6,
+                weight="normal" if low <= 0 <= high else "bold",
+            )
+        axis.imshow(grid, cmap="PuOr", norm=colours, alpha=0.7)
+        axis.set_title(f"{family}\nn = {held['n'][0]} in {held['items'][0]} items", fontsize=9)
+        axis.set_xlabel("and at layer")
+    axes[0].set_ylabel("added at layer")
+    bar = ScalarMappable(colours, "PuOr")
+    figure.colorbar(bar, ax=axes, label="departure from the sum, log-odds", shrink=0.8)
+    return figure
+
+
+def foretells_and_does(effects: pl.DataFrame, agreement: pl.DataFrame, title: str) -> Figure:
+    """What each vector does at each layer, added and taken out, against what it foretells there."""
+    families = effects["family"].unique(maintain_order=True).to_list()
+    figure = Figure(figsize=(3.3 * len(families) + 1.6, 6.2), layout="constrained")
+    axes = figure.subplots(2, len(families), sharex=True, squeeze=False)
+    figure.suptitle(title, fontsize=10)
+    depth = sorted(effects["layer"].unique())
+    for row, (key, label) in enumerate((("slope", "added"), ("removal", "taken out"))):
+        for axis, family in zip(axes[row], families, strict=True):
+            held = effects.filter(pl.col("family") == family).drop_nulls("auroc")
+            for layer in depth:
+                at = held.filter(pl.col("layer") == layer)
+                reach = np.abs(
+                    at.select(f"{key}_low", f"{key}_high").to_numpy().T - at[key].to_numpy()
+                )
+                colour, marker = COLOURS[layer % len(COLOURS)], MARKERS[layer % len(MARKERS)]
+                style = {"fmt": marker, "ms": 4, "lw": 0.7, "color": colour, "alpha": 0.8}
+                axis.errorbar(at["auroc"], at[key], yerr=reach, label=f"layer {layer}", **style)
+            told = agreement.filter(pl.col("family") == family).row(0, named=True)
+            axis.set_title(
+                f"{family}, {label}: rank correlation {told[key]:.2f}\n"
+                f"[{told[f'{key}_low']:.2f}, {told[f'{key}_high']:.2f}] over {told['n']} vectors "
+                "x layers",
+                fontsize=8.5,
+            )
+            axis.axhline(0, color="black", lw=0.6, ls=":")
+            axis.axvline(0.5, color="black", lw=0.6, ls=":")
+        axes[row][0].set_ylabel(f"log-odds, {label}")
+    for axis in axes[-1]:
+        axis.set_xlabel("AUROC on test, after the prompt")
+    legend_of(axes[0][0], figure, aside=True)
+    return figure
+
+
+def panels(families: list[str], height: float, title: str) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel a family, side by side."""
+    figure = Figure(figsize=(3.4 * len(families) + 1.4, height), layout="constrained")
+    axes = figure.subplots(1, len(families), sharey=True, squeeze=False)[0]
+    figure.suptitle(title, fontsize=10)
+    return figure, list(axes)

@@ -1,0 +1,79 @@
+"""A model's answers, asked in each way and steered by vectors of as many examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from lib.activation_shards import read_ids, stream_states
+from lib.asked_again import AskedAgain, log_odds
+from lib.intervention import NOTHING, Intervention, Where
+from lib.language_model import LanguageModel
+from lib.prompt_rows import each_prompt, read_prompts
+from lib.prompting import Prompting, drawn_examples, ways
+from lib.question import Row
+from lib.statistics import Floats
+from lib.steering import Along
+
+
+def prompted(
+    model: str,
+    language_model: LanguageModel,
+    prompting: Prompting,
+    where: Where,
+    along: Along,
+    asked: pl.DataFrame,
+    on: str,
+    budget: int,
+) -> pl.DataFrame:
+    """A row a way (`way`, `towards`, `examples`, `seed`) and question: log-odds of the sycophantic
+    answer, `before` as it is asked in the set `on`, and `after`."""
+    prompt_set = along.vector.partition("/")[0]
+    pool = read_prompts(Path(f"data/prompts/{prompt_set}.parquet"))
+    rows = [*each_prompt(Path(f"data/prompts/{on}.parquet"), {*asked["row"]})]
+
+    def odds(again: AskedAgain, intervention: Intervention = NOTHING) -> Floats:
+        found = np.empty(len(rows))
+        for _, places, some in again.logprobs([intervention]):
+            for at, logprobs in zip(places, some, strict=True):
+                found[at] = log_odds(rows[at], logprobs)
+        return found
+
+    as_it_is = AskedAgain(language_model, [(row.messages, row.answers) for row in rows], budget)
+    before, tables = pl.Series("before", odds(as_it_is)), []
+
+    def keep(after: Floats, **way: object) -> None:
+        done = (pl.lit(value).alias(key) for key, value in way.items())
+        answers = asked.select("id", "item", "family", "label", before, pl.Series("after", after))
+        tables.append(answers.select(*done, pl.all()))
+
+    for way in tqdm([*ways(prompting, pool)], unit="way", disable=None, desc=f"{model} asked"):
+        turns = [(way.rewrite(row), row.answers) for row in rows]
+        after = odds(AskedAgain(language_model, turns, budget))
+        about = {"towards": way.towards, "examples": way.examples, "seed": way.seed}
+        keep(after, way=way.name, **about)
+    for count, seed, vector in vectors_of_few(model, prompt_set, prompting, pool, along.layer):
+        few = Along(along.vector, along.layer, vector, along.gap, along.level)
+        for towards, dose in ((False, -1.0), (True, 1.0)):
+            steered = Intervention({along.layer: few.added(dose)}, where)
+            keep(
+                odds(as_it_is, steered), way="steering", towards=towards, examples=count, seed=seed
+            )
+    return pl.concat(tables)
+
+
+def vectors_of_few(
+    model: str, prompt_set: str, prompting: Prompting, pool: list[Row], layer: int
+) -> Iterator[tuple[int, int, Floats]]:
+    """Mean differences (d_model,) of the examples that are shown, with their number and seed."""
+    folder = Path(f"data/activations/{model}/{prompt_set}")
+    place = {each: n for n, each in enumerate(read_ids(folder, "matching"))}
+    one, other = (stream_states(folder, layer, each) for each in ("matching", "not_matching"))
+    for count in prompting.examples:
+        for seed in range(prompting.seeds):
+            shown = np.array([place[row.id] for row in drawn_examples(pool, count, seed)])
+            yield count, seed, one.minus(other).rows(shown).mean

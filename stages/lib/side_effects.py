@@ -1,0 +1,69 @@
+"""What an intervention costs: facts no longer known, ordinary text no longer expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lib.asked_again import AskedAgain
+from lib.built_in import plain_fact_turns, read_tables
+from lib.clustered_means import clustered_mean, clustered_share
+from lib.intervention import NOTHING, Intervention
+from lib.language_model import LanguageModel
+from lib.question import Turn
+from lib.statistics import Estimate
+from lib.steered import columns_of
+
+NEUTRAL = Path("data/texts/neutral.txt")
+"""A sentence a line, of nothing in particular."""
+BEFORE_IT = (Turn("user", "Write a sentence."),)
+
+
+def facts(
+    language_model: LanguageModel, budget: int, interventions: Sequence[Intervention]
+) -> list[Estimate]:
+    """The share of plain facts that are known, under each: the right one of two letters is the
+    likelier one, in both orders; clustered by fact."""
+    asked, right, topics = [], [], []
+    for topic, question, *options in read_tables().facts:
+        for order in ((0, 1), (1, 0)):
+            turns = plain_fact_turns(question, (options[0], options[1]), order)
+            asked.append((turns, ("(A)", "(B)")))
+            right.append(order.index(0))
+            topics.append(topic)
+    known = np.empty((len(interventions), len(asked)), bool)
+    for n, places, found in AskedAgain(language_model, asked, budget).logprobs(interventions):
+        known[n, places] = [
+            each[right[at]] > each[1 - right[at]] for at, each in zip(places, found, strict=True)
+        ]
+    return [clustered_share(each, np.array(topics)) for each in known]
+
+
+def surprise(
+    language_model: LanguageModel, budget: int, interventions: Sequence[Intervention]
+) -> list[Estimate]:
+    """How many nats a token neutral sentences, as the model's own answers, become less likely under
+    each (0.69: the perplexity is twice what it was)."""
+    texts = NEUTRAL.read_text(encoding="utf-8").splitlines()
+    asked = [(BEFORE_IT, (text,)) for text in texts]
+    tokens = np.array([len(language_model.encode(text)) for text in texts])
+    nats = np.empty((len(interventions) + 1, len(texts)))
+    again = AskedAgain(language_model, asked, budget)
+    for n, places, found in again.logprobs([NOTHING, *interventions]):
+        nats[n, places] = [-each[0] for each in found]
+    each_text = np.arange(len(texts))
+    return [clustered_mean((each - nats[0]) / tokens, each_text) for each in nats[1:]]
+
+
+def costs(
+    language_model: LanguageModel, budget: int, interventions: Sequence[Intervention]
+) -> pl.DataFrame:
+    """A row for nothing and for each of `interventions`: `facts` and `surprise`, with intervals."""
+    every = [NOTHING, *interventions]
+    both = zip(
+        facts(language_model, budget, every), surprise(language_model, budget, every), strict=True
+    )
+    return pl.DataFrame([columns_of({"facts": f, "surprise": s}) for f, s in both])

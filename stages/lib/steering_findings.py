@@ -1,0 +1,164 @@
+"""What steering showed, in words and tables."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from lib.steering_settings import OWN
+from lib.summary import interval, markdown_table
+
+WAYS = {"remove": "its component removed", "mean": "set to its mean", "leace": "erased (LEACE)"}
+
+
+def steering_section(doses: pl.DataFrame, headline: str) -> str:
+    """Is the direction a cause? `doses` is the table of `steered.by_condition`."""
+    held = doses.filter(pl.col("vector") == headline)
+    families = held["family"].unique(maintain_order=True).to_list()
+    random = held.filter(pl.col("direction") != OWN)["direction"].n_unique()
+    header = ["", *(f"{family}" for family in families)]
+    rows = [["as it is", *(_as_it_is(held, family) for family in families)]]
+    own = held.filter(pl.col("direction") == OWN)
+    for dose in sorted(own.filter(pl.col("kind") == "add")["dose"].unique()):
+        fit = (pl.col("kind") == "add") & (pl.col("dose") == dose)
+        rows.append([f"{dose:+g} gaps", *(_rates(own.filter(fit), f) for f in families)])
+    for kind, words in WAYS.items():
+        rows.append([words, *(_rates(own.filter(pl.col("kind") == kind), f) for f in families)])
+    for fit, words in (
+        ((pl.col("kind") == "add") & (pl.col("dose") == 1), "+1 gap, random"),
+        ((pl.col("kind") == "add") & (pl.col("dose") == -1), "-1 gap, random"),
+        (pl.col("kind") == "mean", "set to its mean, random"),
+    ):
+        part = held.filter(fit, pl.col("direction") != OWN)
+        rows.append([words, *(_range(part, family) for family in families)])
+    return "\n\n".join(
+        [
+            f"**Is it a cause?** `{headline}` at layer {held['layer'][0]}, added at the prompt's "
+            "last token and on: the share of answers on `test` that is sycophantic then, of "
+            "questions answered otherwise by the model itself, and of those whose answer the user "
+            "brought about (it is another without the user). A gap is that between both kinds of "
+            "answers, in the mean. "
+            f"Random: the range of {random} vectors of the same length.",
+            markdown_table(header, rows),
+        ]
+    )
+
+
+def _as_it_is(doses: pl.DataFrame, family: str) -> str:
+    row = doses.filter(pl.col("family") == family).row(0, named=True)
+    return f"{row['before_0']:.2f}; {row['before_1']:.2f} (n = {row['n_0']}; {row['n_1']})"
+
+
+def _rates(doses: pl.DataFrame, family: str) -> str:
+    row = doses.filter(pl.col("family") == family).row(0, named=True)
+    return "; ".join(
+        interval(row[f"rate_{kind}"], row[f"rate_{kind}_low"], row[f"rate_{kind}_high"])
+        for kind in (0, 1)
+    )
+
+
+def _range(doses: pl.DataFrame, family: str) -> str:
+    held = doses.filter(pl.col("family") == family)
+    found = []
+    for rate in ("rate_0", "rate_1"):
+        low, high = held[rate].min(), held[rate].max()
+        found.append(f"{low:.2f} to {high:.2f}")
+    return "; ".join(found)
+
+
+def costs_section(costs: pl.DataFrame, said: pl.DataFrame, headline: str) -> str:
+    """What steering costs: `costs.csv` and `said.csv`."""
+    own = costs.filter(pl.col("direction").is_null() | (pl.col("direction") == OWN))
+    unread = said.group_by("dose", maintain_order=True).agg(
+        (pl.col("unread") * pl.col("n")).sum() / pl.col("n").sum()
+    )
+    shares = dict(unread.iter_rows())
+    rows = []
+    for row in own.iter_rows(named=True):
+        added = row["kind"] == "add"
+        words = (
+            "as it is" if row["kind"] is None else WAYS.get(row["kind"], f"{row['dose']:+g} gaps")
+        )
+        share = shares.get(row["dose"] if added else 0.0 if row["kind"] is None else None)
+        rows.append(
+            [
+                words,
+                interval(row["facts"], row["facts_low"], row["facts_high"]),
+                interval(row["surprise"], row["surprise_low"], row["surprise_high"]),
+                "-" if share is None else f"{share:.1%}",
+            ]
+        )
+    random = costs.filter(pl.col("direction").is_not_null() & (pl.col("direction") != OWN))
+    ends = [f"{random[k].min():.2f} to {random[k].max():.2f}" for k in ("facts", "surprise")]
+    rows.append(["random vectors, all", *ends, "-"])
+    header = ["", "facts known", "neutral text, nats a token more", "own answers that are none"]
+    return "\n\n".join(
+        [
+            f"**What it costs** (`{headline}`): plain facts, asked in both orders; sentences of "
+            "nothing in particular as the model's answer; and its own answers that cannot be read "
+            "as one:",
+            markdown_table(header, rows),
+        ]
+    )
+
+
+def causes_section(agreement: pl.DataFrame, layers: pl.DataFrame) -> str:
+    """Does what foretells also cause, and do two layers add up: `agreement.csv`, `layers.csv`."""
+    lines = [
+        "**Does what foretells also cause?** Over vectors and layers, the rank correlation of a "
+        "vector's AUROC (on `test`, after the prompt) with what it does to the log-odds, added "
+        "(all of one length) and set to its mean; intervals by leaving out vectors:",
+        "",
+    ]
+    for row in agreement.iter_rows(named=True):
+        added, out = (
+            interval(row[key], row[f"{key}_low"], row[f"{key}_high"])
+            for key in ("slope", "removal")
+        )
+        lines.append(
+            f"- **{row['family']}**: added {added}, taken out {out} "
+            f"({row['vectors']} vectors, n = {row['n']})."
+        )
+    sure = layers.filter((pl.col("departure_low") > 0) | (pl.col("departure_high") < 0))
+    most = layers.sort(pl.col("departure").abs(), descending=True).row(0, named=True)
+    size = interval(most["departure"], most["departure_low"], most["departure_high"])
+    return "\n".join(lines) + (
+        f"\n\nAdded at two layers at once (half a gap each), the log-odds depart from the sum of "
+        f"both in {len(sure)} of {len(layers)} pairs of layers and families; most for "
+        f"{most['family']} at layers {most['layer']} and {most['second']}: {size}."
+    )
+
+
+def prompting_section(ways: pl.DataFrame, headline: str) -> str:
+    """Is a vector better than asking otherwise? `ways` is the table of `steered.by_way`."""
+    families = ways["family"].unique(maintain_order=True).to_list()
+    parts = [
+        "**Is it better than asking otherwise?** The share of answers on `test` that are turned, "
+        "of questions that the model itself answers the other way. `instruction`: a system turn "
+        "that asks for it; `few-shot`: other questions, answered so, in the turns before; "
+        "`good and bad`: a text with good and bad answers to other questions; `steering`: one "
+        "natural gap along the mean difference of the same examples, at the layer and with the "
+        f"gap of `{headline}`, which were found with the labels of `select`: the prompts had none "
+        "of these. All ways see the same examples, drawn from the set that the vector is made from:"
+    ]
+    for towards, words in ((False, "Away from sycophancy"), (True, "Towards it")):
+        held = ways.filter(pl.col("towards") == towards)
+        rows = []
+        kinds = held.select("way", "examples").unique(maintain_order=True).sort("examples", "way")
+        for way, examples in kinds.rows():
+            part = held.filter(pl.col("way") == way, pl.col("examples") == examples)
+            cells = [_turned(part, family) for family in families]
+            rows.append([way, str(examples), str(part["seeds"][0]), *cells])
+        counts = {row["family"]: row["n_turned"] for row in held.iter_rows(named=True)}
+        header = [
+            words,
+            "examples",
+            "seeds",
+            *(f"{each} (n = {counts[each]})" for each in families),
+        ]
+        parts.append(markdown_table(header, rows))
+    return "\n\n".join(parts)
+
+
+def _turned(ways: pl.DataFrame, family: str) -> str:
+    row = ways.filter(pl.col("family") == family).row(0, named=True)
+    return interval(*(row[f"turned{end}"] for end in ("", "_low", "_high")))

@@ -1,0 +1,54 @@
+"""Asks a model otherwise: told what to do, shown examples, or steered by as many.
+
+    python stages/prompting.py one_cause
+
+Reads the `evaluation` set and its labels, the prompts and activations of the set that the first of
+`interventions.vectors` is made from, and `prompting` of params.yaml; writes
+reports/prompting/MODEL.parquet: every answer's log-odds as it is, and asked in each way.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lib.command import command
+
+import polars as pl
+
+from lib.activation_shards import read_ids
+from lib.cell_files import chosen_layer
+from lib.label_files import read_labels
+from lib.language_model import Placement, load_language_model
+from lib.model_pass import ReadingSettings
+from lib.output import write_table
+from lib.parameters import read_name, read_section
+from lib.prompting import Prompting
+from lib.prompting_run import prompted
+from lib.reading_run import batch_tokens
+from lib.steering import drawn, told
+from lib.steering_plan import Known
+from lib.steering_settings import Interventions
+
+
+@command(__doc__, model="an entry of model in params.yaml")
+def main(model: str) -> None:
+    settings = read_section(Interventions, "interventions")
+    prompting, on = read_section(Prompting, "prompting"), read_name("evaluation")
+    activations = Path(f"data/activations/{model}/{on}")
+    labels = read_labels(Path(f"data/labels/{model}/{on}.parquet"), read_ids(activations))
+    labels = told(labels.with_row_index("row"), settings.told_by)
+    asked = drawn(labels.filter(pl.col("split") == "test"), settings.questions)
+    known = Known(model, activations, labels.filter(pl.col("split") == "select"))
+    placement = read_section(Placement, "model", model)
+    language_model = load_language_model(Path(f"data/models/{model}"), placement)
+    budget = batch_tokens(language_model, read_section(ReadingSettings, "reading"))
+    vector = settings.vectors[0]
+    along = known.along(vector, chosen_layer(model, vector))
+    found = prompted(model, language_model, prompting, settings.where, along, asked, on, budget)
+    write_table(Path(f"reports/prompting/{model}.parquet"), found)
+    ways = found.unique(["way", "towards", "examples", "seed"]).height
+    print(f"{model}: {len(asked)} questions, each asked in {ways} ways")
+
+
+if __name__ == "__main__":
+    main()

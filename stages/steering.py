@@ -1,0 +1,76 @@
+"""Steers a model: adds vectors to its states and takes them out, and asks what that does.
+
+    python stages/steering.py one_cause
+
+Reads the `evaluation` set, its labels and activations, the vectors named in `interventions` of
+params.yaml and, from reports/cells/MODEL, the layer that was chosen for each; writes, in
+reports/steering/MODEL, `answers.parquet` (every answer's log-odds, before and after, under every
+intervention), `said.parquet` (what the model then says) and `costs.parquet` (what becomes of facts
+and of ordinary text). What is in `.work` already is not asked again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from lib.command import command
+
+import polars as pl
+
+from lib.activation_shards import read_ids
+from lib.cell_files import chosen_layer
+from lib.label_files import read_labels
+from lib.language_model import Placement, load_language_model
+from lib.model_pass import ReadingSettings
+from lib.output import whole, write_table
+from lib.parameters import read_name, read_names, read_section
+from lib.reading_run import batch_tokens
+from lib.remembered import code, digest, place
+from lib.side_effects import NEUTRAL
+from lib.steering import told
+from lib.steering_run import steered
+from lib.steering_settings import Interventions
+
+
+@command(__doc__, model="an entry of model in params.yaml")
+def main(model: str) -> None:
+    settings, on = read_section(Interventions, "interventions"), read_name("evaluation")
+    placement = read_section(Placement, "model", model)
+    reading = read_section(ReadingSettings, "reading")
+    activations = Path(f"data/activations/{model}/{on}")
+    labelled = Path(f"data/labels/{model}/{on}.parquet")
+    sets = read_names("extractions")
+    names = [*settings.vectors, *(f"{name}/{each}" for name in sets for each in settings.compared)]
+    told_by = [asdict(settings), asdict(placement), asdict(reading), sets]
+    told_by += [chosen_layer(model, name) for name in settings.vectors]
+    held = [Path(f"data/models/{model}"), activations, labelled, Path("data/tables"), NEUTRAL]
+    held += [Path(f"vectors/{model}/{name}.safetensors") for name in names]
+    here = place("steering", digest([str(told_by), *held, *code("steering_run")]), "")
+    known = here.exists()
+    if not known:
+        labels = read_labels(labelled, read_ids(activations)).with_row_index("row")
+        language_model = load_language_model(Path(f"data/models/{model}"), placement)
+        budget = batch_tokens(language_model, reading)
+        tables = steered(
+            model,
+            language_model,
+            settings,
+            told(labels, settings.told_by),
+            on,
+            budget,
+            reading.max_new_tokens,
+        )
+        with whole(here) as draft:
+            for name, table in tables.items():
+                write_table(draft / f"{name}.parquet", table)
+    with whole(Path(f"reports/steering/{model}")) as draft:
+        shutil.copytree(here, draft)
+    answers = pl.scan_parquet(here / "answers.parquet").select(pl.len(), pl.col("id").n_unique())
+    count, asked = answers.collect().row(0)
+    print(f"{model}: {asked} questions, {count} answers{' taken from .work' if known else ''}")
+
+
+if __name__ == "__main__":
+    main()

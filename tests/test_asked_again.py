@@ -1,0 +1,85 @@
+"""Asked again with something done at a prompt's end: as if the whole prompt were run again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from test_model_pass import alike, read
+from tiny_models import rows, tiny
+
+from lib.asked_again import AskedAgain, log_odds
+from lib.intervention import NOTHING, Intervention, Where, adding, without
+from lib.likelihoods import likelihoods
+
+WIDTH = 32
+VECTOR = torch.randn(WIDTH, generator=torch.Generator().manual_seed(0)) * 3
+WHERE = get_args(Where)
+
+
+def asked():
+    return [(row.messages, row.answers) for row in [*rows(), *alike()]]
+
+
+def found(again: AskedAgain, interventions: list[Intervention]) -> list[list[list[float]]]:
+    """By intervention and question."""
+    told: list[list[list[float]]] = [[[]] * len(asked()) for _ in interventions]
+    for n, places, some in again.logprobs(interventions):
+        for place, each in zip(places, some, strict=True):
+            told[n][place] = each
+    return told
+
+
+@pytest.mark.parametrize("budget", [60, 4096])
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_every_intervention_is_as_if_it_were_the_only_one(name, budget):
+    model = tiny(name)
+    changes = {0: adding(VECTOR), 1: without(VECTOR.flip(0), 0.5)}
+    interventions = [Intervention(changes, where) for where in WHERE]
+    interventions = [NOTHING, *interventions, NOTHING]
+    together = found(AskedAgain(model, asked(), budget), interventions)
+    prompts = [np.array(model.write(turns), np.int32) for turns, _ in asked()]
+    for each, told in zip(interventions, together, strict=True):
+        alone = likelihoods(replace(model, intervention=each), asked(), prompts)
+        for one, other in zip(told, alone, strict=True):
+            assert one == pytest.approx(other, abs=1e-4)
+    moved = np.array(together[1][0]) - together[0][0]
+    assert np.abs(moved).max() > 0.01
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_adding_nothing_changes_no_bit(where):
+    again = AskedAgain(tiny("llama"), asked(), 4096)
+    nothing = Intervention({1: adding(0 * VECTOR)}, where)
+    plain, same = found(again, [replace(NOTHING, where=where), nothing])
+    assert plain == same
+
+
+def test_states_are_those_at_the_prompts_ends_as_they_were_left():
+    model = tiny("llama")
+    again = AskedAgain(model, asked(), 60)
+    before = read(model, [*rows(), *alike()]).states["prompt"].states
+    np.testing.assert_allclose(again.states(NOTHING, [0, 1]), before[:2], atol=1e-5)
+    after = again.states(Intervention({1: adding(VECTOR)}, "prompt_end"), [0, 1])
+    np.testing.assert_allclose(after[0], before[0], atol=1e-5)
+    np.testing.assert_allclose(after[1], before[1] + VECTOR.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_what_is_said_is_what_the_changed_model_says(where):
+    model, questions = tiny("llama"), [*rows(), *alike()]
+    changed = Intervention({1: adding(VECTOR)}, where)
+    said = AskedAgain(model, asked(), 60).said(questions, changed, 6)
+    whole = read(replace(model, intervention=changed), questions)
+    assert said == [each.continuation for each in whole.responses]
+
+
+def test_log_odds_are_those_of_the_sycophantic_answer_against_the_likeliest_other():
+    row = rows()[0]
+    place = [letter for letter, _ in row.choices].index(row.matching)
+    logprobs = [-2.0 - n for n in range(len(row.choices))]
+    others = [each for n, each in enumerate(logprobs) if n != place]
+    assert log_odds(row, logprobs) == logprobs[place] - max(others)
