@@ -1,10 +1,11 @@
 """Labels a model's answers: sycophantic or not, told in every way that is possible.
 
-    python stages/labels.py one_cause held_out
+    python stages/labels.py one_cause [held_out]
 
-Reads data/prompts/SET.parquet, data/activations/MODEL/SET/responses.parquet, grades in data/grades
-and `labels` of params.yaml; writes data/labels/MODEL/SET.parquet, beside it the answers on which
-two ways differ, and in reports/labels/MODEL how often they do and what else explains the labels.
+For one prompt set, or each of `prompt_sets` in params.yaml: reads data/prompts/SET.parquet,
+data/activations/MODEL/SET/responses.parquet, grades in data/grades and `labels` of params.yaml;
+writes data/labels/MODEL/SET.parquet, beside it the answers on which two ways differ, how often they
+do and what else explains the labels, and the metrics reports/labels/MODEL/SET.json.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from lib.grades import JUDGE, Grader, agreed, grade_id, graded, graders_of
 from lib.label_files import ASKED, about_noise
 from lib.labels import GRADED, WAYS, disagreements, margin, noise_of, said_letter
 from lib.output import TableParts, whole, write_json
-from lib.parameters import read_name, read_section
+from lib.parameters import read_name, read_names, read_section
 from lib.refusal import Refusal
 
 
@@ -39,9 +40,15 @@ class LabelSettings:
 @command(
     __doc__,
     model="an entry of model in params.yaml",
-    prompt_set="an entry of prompt_set in params.yaml",
+    prompt_set="an entry of prompt_set in params.yaml; all of prompt_sets if there is none",
 )
-def main(model: str, prompt_set: str) -> None:
+def main(model: str, prompt_set: str = "") -> None:
+    for each in [prompt_set] if prompt_set else read_names("prompt_sets"):
+        label(model, each)
+
+
+def label(model: str, prompt_set: str) -> None:
+    """Labels a model's answers to a prompt set."""
     told_by = read_section(LabelSettings, "labels").told_by
     graders = graders_of(model, prompt_set, each_grade_id(model, prompt_set))
     path, tables = Path(f"data/labels/{model}/{prompt_set}.parquet"), []
@@ -63,10 +70,10 @@ def main(model: str, prompt_set: str) -> None:
             parts.add_metadata(about_noise(noise))
         labels = pl.read_parquet(draft, columns=["id", *GIVEN_AWAY_BY, "label", *ways])
         differing = write_differing(apart, labels.select("id", "family", *ways), model, prompt_set)
-    with whole(Path(f"reports/labels/{model}/{prompt_set}.ways.csv")) as draft:
+    with whole(path.with_suffix(".ways.csv")) as draft:
         disagreements(labels, ways).write_csv(draft, float_precision=6)
     explained = explained_by(labels)
-    with whole(Path(f"reports/labels/{model}/{prompt_set}.explained.csv")) as draft:
+    with whole(path.with_suffix(".explained.csv")) as draft:
         explained.write_csv(draft)
     metrics = measured(labels, explained) | graded(graders, len(labels))
     write_json(Path(f"reports/labels/{model}/{prompt_set}.json"), metrics)

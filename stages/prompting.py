@@ -25,7 +25,7 @@ from lib.parameters import read_name, read_section
 from lib.prompting import Prompting
 from lib.prompting_run import prompted
 from lib.reading_run import batch_tokens
-from lib.steering import drawn, told
+from lib.steering import drawn, of_both_kinds, told
 from lib.steering_plan import Known
 from lib.steering_settings import Interventions
 
@@ -36,7 +36,7 @@ def main(model: str) -> None:
     prompting, on = read_section(Prompting, "prompting"), read_name("evaluation")
     activations = Path(f"data/activations/{model}/{on}")
     labels = read_labels(Path(f"data/labels/{model}/{on}.parquet"), read_ids(activations))
-    labels = told(labels.with_row_index("row"), settings.told_by)
+    labels, left_out = of_both_kinds(told(labels.with_row_index("row"), settings.told_by))
     asked = drawn(labels.filter(pl.col("split") == "test"), settings.questions)
     known = Known(model, activations, labels.filter(pl.col("split") == "select"))
     placement = read_section(Placement, "model", model)
@@ -48,6 +48,8 @@ def main(model: str) -> None:
     write_table(Path(f"reports/prompting/{model}.parquet"), found)
     ways = found.unique(["way", "towards", "examples", "seed"]).height
     print(f"{model}: {len(asked)} questions, each asked in {ways} ways")
+    if left_out:
+        print(f"  left out, with answers of one kind only: {', '.join(left_out)}")
 
 
 if __name__ == "__main__":

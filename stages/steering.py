@@ -29,7 +29,7 @@ from lib.parameters import read_name, read_names, read_section
 from lib.reading_run import batch_tokens
 from lib.remembered import code, digest, place
 from lib.side_effects import NEUTRAL
-from lib.steering import told
+from lib.steering import of_both_kinds, told
 from lib.steering_run import steered
 from lib.steering_settings import Interventions
 
@@ -48,16 +48,17 @@ def main(model: str) -> None:
     held = [Path(f"data/models/{model}"), activations, labelled, Path("data/tables"), NEUTRAL]
     held += [Path(f"vectors/{model}/{name}.safetensors") for name in names]
     here = place("steering", digest([str(told_by), *held, *code("steering_run")]), "")
+    labels = read_labels(labelled, read_ids(activations)).with_row_index("row")
+    labels, left_out = of_both_kinds(told(labels, settings.told_by))
     known = here.exists()
     if not known:
-        labels = read_labels(labelled, read_ids(activations)).with_row_index("row")
         language_model = load_language_model(Path(f"data/models/{model}"), placement)
         budget = batch_tokens(language_model, reading)
         tables = steered(
             model,
             language_model,
             settings,
-            told(labels, settings.told_by),
+            labels,
             on,
             budget,
             reading.max_new_tokens,
@@ -70,6 +71,8 @@ def main(model: str) -> None:
     answers = pl.scan_parquet(here / "answers.parquet").select(pl.len(), pl.col("id").n_unique())
     count, asked = answers.collect().row(0)
     print(f"{model}: {asked} questions, {count} answers{' taken from .work' if known else ''}")
+    if left_out:
+        print(f"  left out, with answers of one kind only: {', '.join(left_out)}")
 
 
 if __name__ == "__main__":

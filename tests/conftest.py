@@ -47,6 +47,16 @@ labels: {told_by: logprob}
 scoring: {memory_mb: 64}
 selection: {studies: 20, deals: 99}
 efficiency: {pairs: [2, 4], draws: 3}
+interventions:
+  vectors: [pairs/mean_difference]
+  doses: [-1, 1]
+  where: prompt_end_on
+  questions: 4
+  random: 2
+  compared: [mean_difference]
+  layers: 2
+  told_by: label
+prompting: {examples: [2], seeds: 1}
 """
 GIT = {
     f"GIT_{who}_{what}": value
@@ -70,6 +80,9 @@ STUDY = [
     ["consistency", "tiny"],
     ["atlas"],
     ["selection"],
+    ["steering", "tiny"],
+    ["prompting", "tiny"],
+    ["interventions"],
     ["pictures", "tiny"],
     ["report"],
 ]
@@ -104,7 +117,7 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with a study of a random-weight model that `dvc repro` has run. Not to be
     changed."""
     folder = tmp_path_factory.mktemp("study")
-    for name in ("stages", "data/tables", "data/public", "data/grades"):
+    for name in ("stages", "data/tables", "data/texts", "data/public", "data/grades"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)

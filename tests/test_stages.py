@@ -26,8 +26,9 @@ ANTHROPIC = {
 
 PICTURES = (
     *("layers", "variants", "cosine", "best", "adds", "moves", "transfer", "efficiency"),
-    *("variance", "reliability", "tokens", "tenses"),
+    *("variance", "reliability", "tokens", "tenses", "doses", "removed", "two_layers", "cause"),
 )
+STEERING = ("doses", "layers", "effects", "agreement", "costs", "said", "prompting")
 
 
 def test_the_study_leaves_every_file_of_the_design(finished_study):
@@ -58,11 +59,11 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         "reports/gain/tiny.csv",
         *(f"reports/plots/tiny_{name}.png" for name in PICTURES),
         "reports/labels/tiny/pairs.json",
-        "reports/labels/tiny/pairs.ways.csv",
-        "reports/labels/tiny/pairs.explained.csv",
-        "reports/labels/tiny/held_out.explained.csv",
+        "data/labels/tiny/pairs.ways.csv",
+        "data/labels/tiny/pairs.explained.csv",
+        "data/labels/tiny/held_out.explained.csv",
         "reports/labels/tiny/held_out.json",
-        "reports/labels/tiny/held_out.ways.csv",
+        "data/labels/tiny/held_out.ways.csv",
         "vectors/tiny/pairs/mean_difference.safetensors",
         "vectors/tiny/pairs/random.safetensors",
         "vectors/tiny/pairs/recipes.json",
@@ -71,6 +72,10 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         "reports/chance/tiny/pairs.parquet",
         "reports/comparisons.csv",
         "reports/flips/tiny/pairs.parquet",
+        "reports/interventions.json",
+        *(f"reports/interventions/tiny/{name}.csv" for name in STEERING),
+        "reports/prompting/tiny.parquet",
+        *(f"reports/steering/tiny/{name}.parquet" for name in ("answers", "said", "costs")),
         "reports/selection.json",
         "reports/scores/tiny/pairs.parquet",
         "reports/predictivity/tiny/pairs/mean_difference.json",

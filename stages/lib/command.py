@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 
 from lib.refusal import Refusal
 
@@ -21,18 +22,25 @@ os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:50,muzzy_decay_ms:0")
 def command(doc: str | None, **words: str) -> Callable[[Callable[..., None]], Callable[[], None]]:
     """Decorates a stage's `main`, which gets the words of the command line by their names.
 
-    `doc` is what `--help` shows; `words` are the names, each with its meaning. A `Refusal` is
-    printed as one line and the exit status is 1; anything else is a fault and keeps its traceback.
+    `doc` is what `--help` shows; `words` are the names, each with its meaning; those for which
+    `main` has a default may be left out. A `Refusal` is printed as one line and the exit status is
+    1; anything else is a fault and keeps its traceback.
     """
 
     def decorate(main: Callable[..., None]) -> Callable[[], None]:
+        parameters = signature(main).parameters.values()
+
         @wraps(main)
         def run() -> None:
             parser = argparse.ArgumentParser(
                 description=doc, formatter_class=argparse.RawTextHelpFormatter
             )
-            for name, meaning in words.items():
-                parser.add_argument(name, help=meaning)
+            for (name, meaning), taken in zip(words.items(), parameters, strict=True):
+                needed = taken.default is taken.empty
+                default = None if needed else taken.default
+                parser.add_argument(
+                    name, help=meaning, nargs=None if needed else "?", default=default
+                )
             try:
                 main(**vars(parser.parse_args()))
             except Refusal as refusal:

@@ -124,14 +124,14 @@ def rank_correlation(one: Floats, other: Floats, groups: NDArray[np.generic]) ->
             return float("nan")
         return float(np.corrcoef(first, second)[0, 1])
 
-    everything = np.ones(len(one), bool)
-    value, names = of(everything), np.unique(groups)
+    value, names = of(np.ones(len(one), bool)), np.unique(groups)
+    if len(names) < 3:
+        return Estimate(np.array(value), np.array(np.nan), np.array(np.nan))
     left_out = np.arctanh(np.clip([of(groups != name) for name in names], -0.9999, 0.9999))
     n = len(names)
     error = np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
     reach, z = students_t(n - 1) * error, np.arctanh(np.clip(value, -0.9999, 0.9999))
-    ends = [np.nan, np.nan] if n < 3 else [np.tanh(z - reach), np.tanh(z + reach)]
-    return Estimate(np.array(value), np.array(ends[0]), np.array(ends[1]))
+    return Estimate(np.array(value), np.tanh(z - reach), np.tanh(z + reach))
 
 
 def headline_of(doses: pl.DataFrame, family: str) -> dict[str, float]:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from lib.intervention import Change, Intervention, Where, adding, erased, without
+from lib.refusal import Refusal
 from lib.statistics import Floats
 from lib.steering_settings import OWN
 from lib.stream import Stream
@@ -129,6 +130,21 @@ def drawn(answers: pl.DataFrame, most: int, seed: int = 0) -> pl.DataFrame:
         for _, held in answers.group_by("family", "label", maintain_order=True)
     ]
     return answers.filter(pl.col("row").is_in(np.concatenate(kept)))
+
+
+def of_both_kinds(answers: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Those of families that have both kinds of answers on `select` and on `test`, and the other
+    families. Refusal where none has."""
+    kinds = answers.filter(pl.col("split").is_in(["select", "test"])).group_by("family")
+    counted = kinds.agg(pl.struct("split", "label").n_unique().alias("kinds"))
+    whole = counted.filter(pl.col("kinds") == 4)["family"].to_list()
+    if not whole:
+        raise Refusal(
+            "no family has answers of both kinds on `select` and on `test`; expected some, to "
+            "steer one way and the other: label more answers, or draw more questions"
+        )
+    left_out = answers.filter(~pl.col("family").is_in(whole))["family"]
+    return answers.filter(pl.col("family").is_in(whole)), left_out.unique().sort().to_list()
 
 
 def told(answers: pl.DataFrame, by: str) -> pl.DataFrame:

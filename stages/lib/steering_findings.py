@@ -110,10 +110,7 @@ def causes_section(agreement: pl.DataFrame, layers: pl.DataFrame) -> str:
         "",
     ]
     for row in agreement.iter_rows(named=True):
-        added, out = (
-            interval(row[key], row[f"{key}_low"], row[f"{key}_high"])
-            for key in ("slope", "removal")
-        )
+        added, out = (_known(row, key) for key in ("slope", "removal"))
         lines.append(
             f"- **{row['family']}**: added {added}, taken out {out} "
             f"({row['vectors']} vectors, n = {row['n']})."
@@ -162,3 +159,8 @@ def prompting_section(ways: pl.DataFrame, headline: str) -> str:
 def _turned(ways: pl.DataFrame, family: str) -> str:
     row = ways.filter(pl.col("family") == family).row(0, named=True)
     return interval(*(row[f"turned{end}"] for end in ("", "_low", "_high")))
+
+
+def _known(row: dict[str, float], key: str) -> str:
+    value, low, high = (row[f"{key}{end}"] for end in ("", "_low", "_high"))
+    return interval(value, low, high) if low == low else f"{value:.2f} [-, -]"
