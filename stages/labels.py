@@ -4,8 +4,9 @@
 
 For one prompt set, or each of `prompt_sets` in params.yaml: reads data/prompts/SET.parquet,
 data/activations/MODEL/SET/responses.parquet, grades in data/grades and `labels` of params.yaml;
-writes data/labels/MODEL/SET.parquet, beside it the answers on which two ways differ, how often they
-do and what else explains the labels, and the metrics reports/labels/MODEL/SET.json.
+writes data/labels/MODEL/SET.parquet, beside it the answers on which two ways differ, in
+reports/label_tables/MODEL how often they do and what else explains the labels, and the metrics
+reports/labels/MODEL/SET.json.
 """
 
 from __future__ import annotations
@@ -51,14 +52,14 @@ def label(model: str, prompt_set: str) -> None:
     """Labels a model's answers to a prompt set."""
     told_by = read_section(LabelSettings, "labels").told_by
     graders = graders_of(model, prompt_set, each_grade_id(model, prompt_set))
-    path, tables = Path(f"data/labels/{model}/{prompt_set}.parquet"), []
+    path, found = Path(f"data/labels/{model}/{prompt_set}.parquet"), []
     with whole(path) as draft, whole(path.with_suffix(".differ.csv")) as apart:
         with TableParts(draft) as parts:
             for answers in each_answer(model, prompt_set):
                 labels = labelled(answers, graders, told_by)
                 parts.write(labels)
-                tables.append(labels.select(*WAYS, *GRADED))
-            told = pl.concat(tables)
+                found.append(labels.select(*WAYS, *GRADED))
+            told = pl.concat(found)
             ways = [way for way in (*WAYS, *GRADED) if told[way].null_count() < len(told)]
             # A set that is read by nothing but contrast pairs needs no labels, and may have none.
             if told_by not in ways and prompt_set == read_name("evaluation"):
@@ -70,10 +71,11 @@ def label(model: str, prompt_set: str) -> None:
             parts.add_metadata(about_noise(noise))
         labels = pl.read_parquet(draft, columns=["id", *GIVEN_AWAY_BY, "label", *ways])
         differing = write_differing(apart, labels.select("id", "family", *ways), model, prompt_set)
-    with whole(path.with_suffix(".ways.csv")) as draft:
+    tables = Path(f"reports/label_tables/{model}")
+    with whole(tables / f"{prompt_set}.ways.csv") as draft:
         disagreements(labels, ways).write_csv(draft, float_precision=6)
     explained = explained_by(labels)
-    with whole(path.with_suffix(".explained.csv")) as draft:
+    with whole(tables / f"{prompt_set}.explained.csv") as draft:
         explained.write_csv(draft)
     metrics = measured(labels, explained) | graded(graders, len(labels))
     write_json(Path(f"reports/labels/{model}/{prompt_set}.json"), metrics)

@@ -3,7 +3,7 @@
     python stages/report.py
 
 Reads reports/cells, selection.json, variation.csv, gain, efficiency, transfer, consistency, tokens
-and interventions, what data/labels says of the labels, recipes.json of the vectors and, where
+and interventions, label_tables, recipes.json of the vectors and, where
 `controls` of params.yaml names a set, reports/controls.json; writes reports/summary.md.
 """
 
@@ -133,7 +133,7 @@ def of_steering(model: str) -> list[str]:
 
 def read_labels_table(model: str, evaluation: str, kind: str) -> pl.DataFrame:
     """One of the `TABLES` that `labels` wrote."""
-    path = Path(f"data/labels/{model}/{evaluation}.{kind}.csv")
+    path = Path(f"reports/label_tables/{model}/{evaluation}.{kind}.csv")
     if not path.exists():
         raise Refusal(f"{path}: not found; run `dvc repro labels`")
     return pl.read_csv(path)

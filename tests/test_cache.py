@@ -36,6 +36,7 @@ def test_another_variant_needs_no_pass_of_the_model_and_shows_in_the_metrics(clo
     params = clone / "params.yaml"
     params.write_text(params.read_text().replace("[mean_difference, random]", "[pca, random]"))
     params.write_text(params.read_text().replace("pairs/mean_difference", "pairs/pca"))
+    params.write_text(params.read_text().replace("compared: [mean_difference]", "compared: [pca]"))
     done = run(clone, "dvc", "repro", "--pull", "--allow-missing")
     assert done.returncode == 0, done.stderr
     assert ran(done.stdout) == {
@@ -49,6 +50,9 @@ def test_another_variant_needs_no_pass_of_the_model_and_shows_in_the_metrics(clo
         "consistency@tiny",
         "atlas",
         "selection",
+        "steering@tiny",
+        "prompting@tiny",
+        "interventions",
         "pictures@tiny",
         "report",
     }
