@@ -4,11 +4,13 @@
 
 Reads the `evaluation` set and its labels, the prompts and activations of the set that the first of
 `interventions.vectors` is made from, and `prompting` of params.yaml; writes
-reports/prompting/MODEL.parquet: every answer's log-odds as it is, and asked in each way.
+reports/prompting/MODEL.parquet: every answer's log-odds as it is, and asked in each way. What is in
+`.work` already is not asked again.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from lib.command import command
@@ -25,6 +27,7 @@ from lib.parameters import read_name, read_section
 from lib.prompting import Prompting
 from lib.prompting_run import prompted
 from lib.reading_run import batch_tokens
+from lib.remembered import code, digest, place
 from lib.steering import drawn, of_both_kinds, told
 from lib.steering_plan import Known
 from lib.steering_settings import Interventions
@@ -35,16 +38,29 @@ def main(model: str) -> None:
     settings = read_section(Interventions, "interventions")
     prompting, on = read_section(Prompting, "prompting"), read_name("evaluation")
     activations = Path(f"data/activations/{model}/{on}")
-    labels = read_labels(Path(f"data/labels/{model}/{on}.parquet"), read_ids(activations))
+    labelled = Path(f"data/labels/{model}/{on}.parquet")
+    labels = read_labels(labelled, read_ids(activations))
     labels, left_out = of_both_kinds(told(labels.with_row_index("row"), settings.told_by))
     asked = drawn(labels.filter(pl.col("split") == "test"), settings.questions)
-    known = Known(model, activations, labels.filter(pl.col("split") == "select"))
-    placement = read_section(Placement, "model", model)
-    language_model = load_language_model(Path(f"data/models/{model}"), placement)
-    budget = batch_tokens(language_model, read_section(ReadingSettings, "reading"))
     vector = settings.vectors[0]
-    along = known.along(vector, chosen_layer(model, vector))
-    found = prompted(model, language_model, prompting, settings.where, along, asked, on, budget)
+    layer, made_from = chosen_layer(model, vector), vector.partition("/")[0]
+    placement = read_section(Placement, "model", model)
+    reading = read_section(ReadingSettings, "reading")
+    how = [asdict(each) for each in (settings, prompting, placement, reading)]
+    held = [Path(f"data/models/{model}"), activations, labelled]
+    held += [
+        Path(f"data/activations/{model}/{made_from}"),
+        Path(f"data/prompts/{made_from}.parquet"),
+    ]
+    held.append(Path(f"vectors/{model}/{vector}.safetensors"))
+    here = place("prompting", digest([str([*how, layer]), *held, *code("prompting_run")]))
+    if not here.exists():
+        known = Known(model, activations, labels.filter(pl.col("split") == "select"))
+        language_model = load_language_model(Path(f"data/models/{model}"), placement)
+        budget, along = batch_tokens(language_model, reading), known.along(vector, layer)
+        new = prompted(model, language_model, prompting, settings.where, along, asked, on, budget)
+        write_table(here, new)
+    found = pl.read_parquet(here)
     write_table(Path(f"reports/prompting/{model}.parquet"), found)
     ways = found.unique(["way", "towards", "examples", "seed"]).height
     print(f"{model}: {len(asked)} questions, each asked in {ways} ways")

@@ -43,11 +43,11 @@ def main(model: str) -> None:
     labelled = Path(f"data/labels/{model}/{on}.parquet")
     sets = read_names("extractions")
     names = [*settings.vectors, *(f"{name}/{each}" for name in sets for each in settings.compared)]
-    told_by = [asdict(settings), asdict(placement), asdict(reading), sets]
-    told_by += [chosen_layer(model, name) for name in settings.vectors]
+    how = [asdict(settings), asdict(placement), asdict(reading), sets]
+    how += [chosen_layer(model, name) for name in settings.vectors]
     held = [Path(f"data/models/{model}"), activations, labelled, Path("data/tables"), NEUTRAL]
     held += [Path(f"vectors/{model}/{name}.safetensors") for name in names]
-    here = place("steering", digest([str(told_by), *held, *code("steering_run")]), "")
+    here = place("steering", digest([str(how), *held, *code("steering_run")]), "")
     labels = read_labels(labelled, read_ids(activations)).with_row_index("row")
     labels, left_out = of_both_kinds(told(labels, settings.told_by))
     known = here.exists()

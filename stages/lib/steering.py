@@ -117,7 +117,7 @@ def erasing(states: Floats, labels: NDArray[np.integer]) -> Change:
     """LEACE's erasure of `labels` (n,) from `states` (n, d_model)."""
     from concept_erasure import LeaceEraser
 
-    found = LeaceEraser.fit(torch.from_numpy(states), torch.from_numpy(labels).long())
+    found = LeaceEraser.fit(torch.from_numpy(states), torch.tensor(labels.tolist()))
     assert found.bias is not None
     return erased(found.proj_left @ found.proj_right, found.bias)
 
