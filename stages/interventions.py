@@ -7,7 +7,8 @@ writes reports/interventions.json (the first of `interventions.vectors`, on opin
 misconceptions) and, in reports/interventions/MODEL, `doses.csv` (a row a vector, intervention, dose
 and family), `layers.csv` (two layers at once), `effects.csv` (what each vector foretells and what
 it does), `agreement.csv` (how far these two go together), `costs.csv`, `said.csv` (its answers in
-numbers) and `prompting.csv` (a row a way of asking). Fails where a model organism does not do what
+numbers), `afterwards.csv` (what can still be read once it is taken out) and `prompting.csv` (a row
+a way of asking). Fails where a model organism does not do what
 its planted cause calls for.
 """
 
@@ -20,6 +21,7 @@ from lib.command import command
 
 import polars as pl
 
+from lib.afterwards import by_reading
 from lib.cell_files import read_cells
 from lib.output import whole, write_json
 from lib.parameters import read_names, read_section
@@ -59,6 +61,9 @@ def main() -> None:
             "effects": both,
             "agreement": agreement(both),
             "costs": pl.read_parquet(f"reports/steering/{model}/costs.parquet"),
+            "afterwards": by_reading(
+                pl.read_parquet(f"reports/steering/{model}/afterwards.parquet")
+            ),
             "said": unread(pl.read_parquet(f"reports/steering/{model}/said.parquet")),
             "prompting": by_way(pl.read_parquet(f"reports/prompting/{model}.parquet")),
         }

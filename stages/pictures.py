@@ -8,8 +8,8 @@ from the headline's set), `best` (the best of all cells, against chance), `adds`
 margin), `moves` (what moves predictivity), `transfer`, `efficiency`, `variance` and `reliability`
 (of the vectors themselves), `tokens` (when the answer can be read) and `tenses` (about to be
 sycophantic, or just was), `doses` and `removed` (what adding and taking out the first of
-`interventions.vectors` does), `two_layers` (at two layers at once) and `cause` (what foretells
-against what causes).
+`interventions.vectors` does), `afterwards` (what can then still be read), `two_layers` (at two
+layers at once) and `cause` (what foretells against what causes).
 """
 
 from __future__ import annotations
@@ -34,7 +34,13 @@ from lib.plots_consistency import (
     variance_by_source,
 )
 from lib.plots_findings import best_against_chance, what_it_adds, what_moves_it
-from lib.plots_steering import dose_response, foretells_and_does, taken_out, two_layers
+from lib.plots_steering import (
+    dose_response,
+    foretells_and_does,
+    read_afterwards,
+    taken_out,
+    two_layers,
+)
 from lib.plots_transfer import auroc_by_pairs, transfer_matrix
 from lib.refusal import Refusal
 from lib.steering_settings import Interventions
@@ -132,9 +138,9 @@ def in_time(model: str, headline: str) -> dict[str, Figure]:
 def steering(model: str) -> dict[str, Figure]:
     """What adding vectors and taking them out does."""
     name = read_section(Interventions, "interventions").vectors[0]
-    doses, layers, effects, agreement = (
+    doses, layers, effects, agreement, read = (
         pl.read_csv(f"reports/interventions/{model}/{table}.csv")
-        for table in ("doses", "layers", "effects", "agreement")
+        for table in ("doses", "layers", "effects", "agreement", "afterwards")
     )
     held = doses.filter(pl.col("vector") == name)
     where = f"{name} at layer {held['layer'][0]}, test split"
@@ -142,6 +148,7 @@ def steering(model: str) -> dict[str, Figure]:
     return {
         "doses": dose_response(held, f"{model}: adding {where}"),
         "removed": taken_out(held, f"{model}: taking out {where}"),
+        "afterwards": read_afterwards(read, f"{model}: read once it is gone, {where}"),
         "two_layers": two_layers(layers, f"{model}: adding {name} at two layers, half a gap each"),
         "cause": foretells_and_does(effects, agreement, both),
     }

@@ -29,6 +29,7 @@ from lib.output import whole
 from lib.parameters import read_name, read_names, read_pairs, read_section
 from lib.refusal import Refusal
 from lib.steering_findings import (
+    afterwards_section,
     causes_section,
     costs_section,
     prompting_section,
@@ -119,12 +120,13 @@ def of_vectors(model: str, cells: pl.DataFrame, headline: str) -> list[str]:
 def of_steering(model: str) -> list[str]:
     """Whether a direction is a cause, what steering along it costs, and how the two go together."""
     name = read_section(Interventions, "interventions").vectors[0]
-    doses, layers, agreement, costs, said, ways = (
+    doses, layers, agreement, costs, said, read, ways = (
         pl.read_csv(f"reports/interventions/{model}/{table}.csv")
-        for table in ("doses", "layers", "agreement", "costs", "said", "prompting")
+        for table in ("doses", "layers", "agreement", "costs", "said", "afterwards", "prompting")
     )
     return [
         steering_section(doses, name),
+        afterwards_section(read, name),
         costs_section(costs, said, name),
         causes_section(agreement, layers),
         prompting_section(ways, name),

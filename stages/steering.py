@@ -5,8 +5,9 @@
 Reads the `evaluation` set, its labels and activations, the vectors named in `interventions` of
 params.yaml and, from reports/cells/MODEL, the layer that was chosen for each; writes, in
 reports/steering/MODEL, `answers.parquet` (every answer's log-odds, before and after, under every
-intervention), `said.parquet` (what the model then says) and `costs.parquet` (what becomes of facts
-and of ordinary text). What is in `.work` already is not asked again.
+intervention), `said.parquet` (what the model then says), `afterwards.parquet` (what can still be
+read in it) and `costs.parquet` (what becomes of facts and of ordinary text). What is in `.work`
+already is not asked again.
 """
 
 from __future__ import annotations

@@ -75,7 +75,10 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         "reports/interventions.json",
         *(f"reports/interventions/tiny/{name}.csv" for name in STEERING),
         "reports/prompting/tiny.parquet",
-        *(f"reports/steering/tiny/{name}.parquet" for name in ("answers", "said", "costs")),
+        *(
+            f"reports/steering/tiny/{name}.parquet"
+            for name in ("answers", "said", "afterwards", "costs")
+        ),
         "reports/selection.json",
         "reports/scores/tiny/pairs.parquet",
         "reports/predictivity/tiny/pairs/mean_difference.json",

@@ -27,6 +27,7 @@ from lib.steered import (
 )
 from lib.steering import Along, at_two_layers, drawn, erasing, told
 from lib.steering_settings import OWN, Interventions
+from lib.stream import Stream
 
 ITEMS, EACH = 12, 4
 STUDIES = 400
@@ -231,7 +232,7 @@ def test_after_leace_no_linear_probe_does_better_than_chance():
     labels = draw.integers(0, 2, 300)
     states = draw.normal(size=(300, 8)) @ draw.normal(size=(8, 8))
     states += np.outer(labels, draw.normal(size=8) * 3)
-    change = erasing(states, labels)
+    change = erasing(Stream.of(states), labels)
     once = change(torch.from_numpy(states).float())
     probe = LogisticRegression(C=1e6, max_iter=2000)
     assert probe.fit(states, labels).score(states, labels) > 0.9
@@ -242,12 +243,16 @@ def test_after_leace_no_linear_probe_does_better_than_chance():
 
 def test_what_is_added_is_so_many_gaps_long_whatever_the_vectors_length():
     along = Along("s/v", 1, np.array([0.0, 5.0]), gap=3.0, level=1.0)
-    more, less, removed, mean = along.conditions("prompt_end", (1.0, -2.0))
+    more, less, removed, mean, everywhere = along.conditions("prompt_end", (1.0, -2.0), depth=3)
     states = torch.tensor([[1.0, 2.0]])
     for each, expected in ((more, 5.0), (less, -4.0), (removed, 0.0), (mean, 1.0)):
         changed = each.intervention.changes[1](states)
         assert torch.allclose(changed, torch.tensor([[1.0, expected]]))
-    random = along.random(2, np.ones((5, 2)))
+    assert everywhere.intervention.where == "every"
+    for change in everywhere.intervention.changes.values():
+        assert torch.allclose(change(states), torch.tensor([[1.0, 0.0]]))
+    assert [*everywhere.intervention.changes] == [0, 1, 2]
+    random = along.random(2, Stream.of(np.ones((5, 2))))
     for name, each in random.items():
         step = each.added(1.0)(states) - states
         assert name.startswith("random")

@@ -46,13 +46,14 @@ class AskedAgain:
                 yield n, batch, answer_logprobs(model, ready, answers)
 
     @torch.inference_mode()
-    def states(self, intervention: Intervention, layers: Sequence[int]) -> NDArray[np.float32]:
-        """(layers, n, d_model) at the prompts' last tokens, as they are left."""
-        found = np.empty((len(layers), len(self._prompts), self.model.width), np.float32)
+    def states(
+        self, interventions: Sequence[Intervention], layers: Sequence[int]
+    ) -> Iterator[tuple[int, list[int], NDArray[np.float32]]]:
+        """The number of an intervention, the places of some of the questions, and their states
+        (layers, places, d_model) at the prompts' last tokens, as they are left."""
         for batch in self._batches:
-            for _, _, ready in self._under_each(batch, [intervention], 1, layers):
-                found[:, batch] = ready.states.float().cpu().numpy()
-        return found
+            for n, _, ready in self._under_each(batch, interventions, 1, layers):
+                yield n, batch, ready.states.float().cpu().numpy()
 
     @torch.inference_mode()
     def said(self, rows: Sequence[Row], intervention: Intervention, most: int) -> list[str]:

@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from lib.afterwards import ANEW, SAME
 from lib.drawing import COLOURS, MARKERS, NULL, legend_of, line_with_band, points_with_intervals
 from lib.steering_settings import OWN
 
@@ -53,7 +54,12 @@ def taken_out(doses: pl.DataFrame, title: str) -> Figure:
     """The share of either kind of question that is sycophantic: as it is, with the component
     removed, set to its mean, or erased; grey, the range of random vectors."""
     families = doses["family"].unique(maintain_order=True).to_list()
-    ways = {"remove": "component removed", "mean": "set to its mean", "leace": "erased (LEACE)"}
+    ways = {
+        "remove": "component removed",
+        "everywhere": "at every layer, token",
+        "mean": "set to its mean",
+        "leace": "erased (LEACE)",
+    }
     figure, axes = panels(families, 3.2, title)
     for axis, family in zip(axes, families, strict=True):
         held = doses.filter(pl.col("family") == family)
@@ -79,6 +85,35 @@ def taken_out(doses: pl.DataFrame, title: str) -> Figure:
     axes[0].set_yticks(range(len(ways) + 1), ["as it is", *ways.values()])
     axes[0].invert_yaxis()
     legend_of(axes[0], figure)
+    return figure
+
+
+def read_afterwards(read: pl.DataFrame, title: str) -> Figure:
+    """AUROC by layer of who is sycophantic where nothing is done, once something is taken out: read
+    by the same vector (above) and by one made anew (below); dashed, a random direction."""
+    families = read["family"].unique(maintain_order=True).to_list()
+    figure = Figure(figsize=(3.3 * len(families) + 1.8, 6.0), layout="constrained")
+    axes = figure.subplots(2, len(families), sharex=True, sharey=True, squeeze=False)
+    figure.suptitle(title, fontsize=10)
+    kinds = [None, *read.drop_nulls("kind")["kind"].unique(maintain_order=True)]
+    columns = "read_layer", "auroc", "auroc_low", "auroc_high"
+    for row, (by, words) in enumerate(((SAME, "the same vector"), (ANEW, "a vector made anew"))):
+        for axis, family in zip(axes[row], families, strict=True):
+            held = read.filter(pl.col("family") == family, pl.col("by") == by)
+            for n, kind in enumerate(kinds):
+                of = held.filter(pl.col("kind").eq_missing(kind))
+                own = of.filter(pl.col("direction").is_null() | (pl.col("direction") == OWN))
+                line_with_band(axis, own, columns, n, kind or "as it is")
+            random = held.filter(pl.col("direction") != OWN, pl.col("kind") == "remove")
+            axis.plot(random["read_layer"], random["auroc"], "--", color=NULL, label="random")
+            counts = f"n = {held['n'][0]} in {held['items'][0]} items"
+            axis.set_title(f"{family}, by {words}\n{counts}", fontsize=8.5)
+            axis.axhline(0.5, color="black", lw=0.6, ls=":")
+            axis.set_ylim(-0.02, 1.02)
+        axes[row][0].set_ylabel("AUROC, 95% interval")
+    for axis in axes[-1]:
+        axis.set_xlabel("read at layer")
+    legend_of(axes[0][0], figure, aside=True)
     return figure
 
 

@@ -10,10 +10,10 @@ import polars as pl
 from tqdm import tqdm
 
 from lib.activation_shards import read_ids, stream_states
-from lib.asked_again import AskedAgain, log_odds
-from lib.intervention import NOTHING, Intervention, Where
+from lib.asked_questions import Questions
+from lib.intervention import Intervention, Where
 from lib.language_model import LanguageModel
-from lib.prompt_rows import each_prompt, read_prompts
+from lib.prompt_rows import read_prompts
 from lib.prompting import Prompting, drawn_examples, ways
 from lib.question import Row
 from lib.statistics import Floats
@@ -34,17 +34,8 @@ def prompted(
     answer, `before` as it is asked in the set `on`, and `after`."""
     prompt_set = along.vector.partition("/")[0]
     pool = read_prompts(Path(f"data/prompts/{prompt_set}.parquet"))
-    rows = [*each_prompt(Path(f"data/prompts/{on}.parquet"), {*asked["row"]})]
-
-    def odds(again: AskedAgain, intervention: Intervention = NOTHING) -> Floats:
-        found = np.empty(len(rows))
-        for _, places, some in again.logprobs([intervention]):
-            for at, logprobs in zip(places, some, strict=True):
-                found[at] = log_odds(rows[at], logprobs)
-        return found
-
-    as_it_is = AskedAgain(language_model, [(row.messages, row.answers) for row in rows], budget)
-    before, tables = pl.Series("before", odds(as_it_is)), []
+    questions = Questions.of(asked, Path(f"data/prompts/{on}.parquet"), language_model, budget)
+    before, tables = pl.Series("before", questions.log_odds()[0]), []
 
     def keep(after: Floats, **way: object) -> None:
         done = (pl.lit(value).alias(key) for key, value in way.items())
@@ -52,17 +43,14 @@ def prompted(
         tables.append(answers.select(*done, pl.all()))
 
     for way in tqdm([*ways(prompting, pool)], unit="way", disable=None, desc=f"{model} asked"):
-        turns = [(way.rewrite(row), row.answers) for row in rows]
-        after = odds(AskedAgain(language_model, turns, budget))
+        after = questions.rewritten(way.rewrite).log_odds()[0]
         about = {"towards": way.towards, "examples": way.examples, "seed": way.seed}
         keep(after, way=way.name, **about)
     for count, seed, vector in vectors_of_few(model, prompt_set, prompting, pool, along.layer):
         few = Along(along.vector, along.layer, vector, along.gap, along.level)
         for towards, dose in ((False, -1.0), (True, 1.0)):
-            steered = Intervention({along.layer: few.added(dose)}, where)
-            keep(
-                odds(as_it_is, steered), way="steering", towards=towards, examples=count, seed=seed
-            )
+            [after] = questions.log_odds([Intervention({along.layer: few.added(dose)}, where)])
+            keep(after, way="steering", towards=towards, examples=count, seed=seed)
     return pl.concat(tables)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lib.intervention import Change, Intervention, Where, adding, erased, without
 from lib.refusal import Refusal
 from lib.statistics import Floats
-from lib.steering_settings import OWN
+from lib.steering_settings import CONDITION, OWN
 from lib.stream import Stream
 
 
@@ -27,7 +27,8 @@ class Condition:
     direction: str
     """`own`, or `random 1`, `random 2`, ...: another one of the same length."""
     kind: str
-    """`add`, `remove`, `mean` (its coordinate set to what it is in the mean) or `leace`."""
+    """`add`, `remove`, `mean` (its coordinate set to what it is in the mean), `leace`, or
+    `everywhere` (removed after every layer, at every token)."""
     layer: int
     second: int | None
     """Another layer, where the same is done."""
@@ -64,14 +65,14 @@ class Along:
     gap: float
     level: float
 
-    def random(self, count: int, states: Floats) -> dict[str, Along]:
+    def random(self, count: int, states: Stream) -> dict[str, Along]:
         """Random vectors of which as much is added, by what they are called in a `Condition`; what
         is natural along them is taken from `states` (n, d_model)."""
         drawn = np.random.default_rng(self.layer).standard_normal((count, len(self.values)))
         units = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
         return {
             f"random {n + 1}": Along(
-                self.vector, self.layer, unit, self.gap, float((states @ unit).mean())
+                self.vector, self.layer, unit, self.gap, float(states.mean @ unit)
             )
             for n, unit in enumerate(units)
         }
@@ -85,13 +86,17 @@ class Along:
         return adding(self.unit * (dose * self.gap))
 
     def conditions(
-        self, where: Where, doses: Sequence[float], direction: str = OWN
+        self, where: Where, doses: Sequence[float], direction: str = OWN, depth: int = 0
     ) -> Iterator[Condition]:
-        """Added in each dose, removed, and set to its mean."""
+        """Added in each dose, removed, and set to its mean; and, in a model of `depth` layers,
+        removed everywhere."""
         for dose in doses:
             yield self.condition("add", dose, self.added(dose), where, direction)
         for kind, level in (("remove", 0.0), ("mean", self.level)):
             yield self.condition(kind, 1.0, without(self.unit, level), where, direction)
+        if depth:
+            everywhere = Intervention(dict.fromkeys(range(depth), without(self.unit)), "every")
+            yield Condition(self.vector, direction, "everywhere", self.layer, None, 1.0, everywhere)
 
     def condition(
         self, kind: str, dose: float, change: Change, where: Where, direction: str = OWN
@@ -113,11 +118,19 @@ def at_two_layers(
         yield Condition(one.vector, OWN, "add", one.layer, two.layer, dose, intervention)
 
 
-def erasing(states: Floats, labels: NDArray[np.integer]) -> Change:
-    """LEACE's erasure of `labels` (n,) from `states` (n, d_model)."""
-    from concept_erasure import LeaceEraser
+def done_of(condition: Condition | None) -> dict[str, object]:
+    """What was done, as columns; all missing where nothing was."""
+    return {key: getattr(condition, key, None) for key in CONDITION}
 
-    found = LeaceEraser.fit(torch.from_numpy(states), torch.tensor(labels.tolist()))
+
+def erasing(states: Stream, labels: NDArray[np.integer]) -> Change:
+    """LEACE's erasure of `labels` (n,) from `states` (n, d_model)."""
+    from concept_erasure import LeaceFitter
+
+    fitter = LeaceFitter(len(states.mean), 1, dtype=torch.float64)
+    for at, block in states.placed():
+        fitter.update(torch.tensor(block), torch.tensor(labels[at, None].astype(np.float64)))
+    found = fitter.eraser
     assert found.bias is not None
     return erased(found.proj_left @ found.proj_right, found.bias)
 

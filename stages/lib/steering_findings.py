@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import polars as pl
 
+from lib.afterwards import ANEW, SAME
 from lib.steering_settings import OWN
 from lib.summary import interval, markdown_table
 
-WAYS = {"remove": "its component removed", "mean": "set to its mean", "leace": "erased (LEACE)"}
+WAYS = {
+    "remove": "its component removed",
+    "everywhere": "removed at every layer and token",
+    "mean": "set to its mean",
+    "leace": "erased (LEACE)",
+}
 
 
 def steering_section(doses: pl.DataFrame, headline: str) -> str:
@@ -27,6 +33,7 @@ def steering_section(doses: pl.DataFrame, headline: str) -> str:
         ((pl.col("kind") == "add") & (pl.col("dose") == 1), "+1 gap, random"),
         ((pl.col("kind") == "add") & (pl.col("dose") == -1), "-1 gap, random"),
         (pl.col("kind") == "mean", "set to its mean, random"),
+        (pl.col("kind") == "everywhere", "removed everywhere, random"),
     ):
         part = held.filter(fit, pl.col("direction") != OWN)
         rows.append([words, *(_range(part, family) for family in families)])
@@ -63,6 +70,48 @@ def _range(doses: pl.DataFrame, family: str) -> str:
         low, high = held[rate].min(), held[rate].max()
         found.append(f"{low:.2f} to {high:.2f}")
     return "; ".join(found)
+
+
+def afterwards_section(read: pl.DataFrame, headline: str) -> str:
+    """Can it still be read once it is gone: `afterwards.csv`."""
+    families = read["family"].unique(maintain_order=True).to_list()
+    taken = read.drop_nulls("layer")["layer"][0]
+    at = min(int(taken) + 1, read["read_layer"].n_unique() - 1)
+    rows = []
+    kinds = read.select("kind", "direction").unique(maintain_order=True)
+    for kind, direction in kinds.rows():
+        held = read.filter(
+            pl.col("kind").eq_missing(kind), pl.col("direction").eq_missing(direction)
+        )
+        words = "as it is" if kind is None else WAYS[kind]
+        null = "" if direction in (None, OWN) else ", random"
+        cells = [_still_read(held.filter(pl.col("family") == f), at) for f in families]
+        rows.append([words + null, *cells])
+    counts = {row["family"]: (row["n"], row["items"]) for row in read.iter_rows(named=True)}
+    header = ["", *(f"{f} (n = {counts[f][0]} in {counts[f][1]} items)" for f in families)]
+    return "\n\n".join(
+        [
+            f"**Can it still be read once it is gone?** `{headline}` taken out at layer {taken}, "
+            f"states read at layer {at}, after the prompt: AUROC on `test` of who is sycophantic "
+            "where nothing is taken out, by the same variant's vector there, and by a mean "
+            "difference made anew of `select`, from states of which the same is taken out; and, by "
+            "the former, of who still is then:",
+            markdown_table(header, rows),
+        ]
+    )
+
+
+def _still_read(held: pl.DataFrame, layer: int) -> str:
+    at = held.filter(pl.col("read_layer") == layer)
+    same, anew = (at.filter(pl.col("by") == by).row(0, named=True) for by in (SAME, ANEW))
+    cells = [(same, "auroc"), (anew, "auroc"), (same, "auroc_then")]
+    return "; ".join(_known_or_not(row, key) for row, key in cells)
+
+
+def _known_or_not(row: dict[str, float | None], key: str) -> str:
+    values = [row.get(f"{key}{end}") for end in ("", "_low", "_high")]
+    known = [each for each in values if each is not None]
+    return interval(*known) if len(known) == 3 else "-"
 
 
 def costs_section(costs: pl.DataFrame, said: pl.DataFrame, headline: str) -> str:

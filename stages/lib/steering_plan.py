@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from lib.activation_shards import read_origin, stream_states
 from lib.cell_files import chosen_layer
 from lib.parameters import read_names
-from lib.statistics import Floats
 from lib.steering import Along, Condition, at_two_layers, erasing, scale_of
 from lib.steering_settings import Interventions
+from lib.stream import Stream
 from lib.vector_files import read_vectors
 
 COMPARED_BY = 0.25
@@ -56,10 +56,10 @@ class Known:
             return self.select
         return self.select.filter(pl.col("family") == self.family)
 
-    def states(self, layer: int) -> tuple[Floats, NDArray[np.integer]]:
+    def states(self, layer: int) -> tuple[Stream, NDArray[np.integer]]:
         """Of the family's answers: (n, d_model), and their labels."""
         rows, labels = columns(self._here())
-        return stream_states(self.activations, layer, "prompt").rows(rows).all(), labels
+        return stream_states(self.activations, layer, "prompt").rows(rows), labels
 
 
 def columns(answers: pl.DataFrame) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
@@ -84,18 +84,19 @@ def plan(known: Known, settings: Interventions) -> dict[str, list[Condition]]:
 def of_vector(known: Known, settings: Interventions, name: str) -> Iterator[Condition]:
     """A vector at its chosen layer and random ones beside it: added, removed, erased."""
     own = known.along(name, chosen_layer(known.model, name))
-    yield from own.conditions(settings.where, settings.doses)
+    yield from own.conditions(settings.where, settings.doses, depth=known.layers)
     states, labels = known.states(own.layer)
     yield own.condition("leace", 1.0, erasing(states, labels), settings.where)
     for direction, each in own.random(settings.random, states).items():
-        yield from each.conditions(settings.where, (-1, 1), direction)
+        yield from each.conditions(settings.where, (-1, 1), direction, known.layers)
 
 
 def compared(known: Known, settings: Interventions) -> Iterator[Condition]:
     """Every vector that is compared, at `layers` and all of one length: added, and set to its
     mean."""
     for layer in settings.spread(known.layers):
-        typical = float(np.median(np.linalg.norm(known.states(layer)[0], axis=1)))
+        lengths = known.states(layer)[0].mapped(lambda block: np.linalg.norm(block, axis=1))
+        typical = float(np.median(np.concatenate([*lengths.blocks()])))
         for prompt_set in read_names("extractions"):
             for variant in settings.compared:
                 each = known.along(f"{prompt_set}/{variant}", layer)

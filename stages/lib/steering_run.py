@@ -9,18 +9,23 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
+from lib.afterwards_run import read_again
 from lib.answers import find_answer
-from lib.asked_again import AskedAgain, log_odds
+from lib.asked_questions import Questions
 from lib.intervention import NOTHING
 from lib.language_model import LanguageModel
-from lib.prompt_rows import each_prompt
-from lib.question import Row
 from lib.side_effects import costs
-from lib.steering import Condition, drawn
+from lib.steering import Condition, done_of, drawn
 from lib.steering_plan import Known, plan
 from lib.steering_settings import CONDITION, OWN, Interventions
+from lib.vector_files import read_vectors
 
-TABLES = ("answers", "said", "costs")
+TABLES = ("answers", "said", "afterwards", "costs")
+READ = 100
+"""Answers of each family and kind, at most, whose states are read again."""
+READ_AFTER = [(OWN, kind) for kind in ("remove", "mean", "everywhere", "leace")]
+READ_AFTER.append(("random 1", "remove"))
+"""What is taken out then."""
 
 
 def steered(
@@ -33,79 +38,72 @@ def steered(
     most: int,
 ) -> dict[str, pl.DataFrame]:
     """The `TABLES`: log-odds of every answer, before and after, under every intervention; what the
-    model says with the first of the vectors; and what becomes of facts and of ordinary text.
+    model says with the first of the vectors; what can still be read once it is taken out; and what
+    becomes of facts and of ordinary text.
 
     `labels` are those of the prompt set `on`, with the `row` of each; `budget` tokens of prompts
     are in memory at a time, and `most` said.
     """
     activations = Path(f"data/activations/{model}/{on}")
-    asked = drawn(labels.filter(pl.col("split") == "test"), settings.questions)
-    select = labels.filter(pl.col("split") == "select")
-    answers, spoken, costly = [], [], []
+    prompts = Path(f"data/prompts/{on}.parquet")
+    test, select = (labels.filter(pl.col("split") == split) for split in ("test", "select"))
+    asked, first = drawn(test, settings.questions), settings.vectors[0]
+    made, _ = read_vectors(Path(f"vectors/{model}/{first}.safetensors"))
+    answers, spoken, again, costly = [], [], [], []
     for family in asked["family"].unique(maintain_order=True):
         planned = plan(Known(model, activations, select, family), settings)
-        held = asked.filter(pl.col("family") == family)
-        rows = [*each_prompt(Path(f"data/prompts/{on}.parquet"), {*held["row"]})]
-        again = AskedAgain(language_model, [(row.messages, row.answers) for row in rows], budget)
-        answers.append(answered(again, rows, held, planned, f"{model}: {family}"))
-        first = [each for each in planned["doses"] if each.vector == settings.vectors[0]]
-        spoken.append(said(again, rows, held, first, most))
-        costly = costly or first
+        own = [each for each in planned["doses"] if each.vector == first]
+        about = f"{model}: {family}"
+
+        def of(held: pl.DataFrame, most: int, family: str = family) -> Questions:
+            some = drawn(held.filter(pl.col("family") == family), most)
+            return Questions.of(some, prompts, language_model, budget)
+
+        questions = of(asked, settings.questions)
+        answers.append(answered(questions, planned, about))
+        spoken.append(said(questions, own, most))
+        removed = [each for each in own if (each.direction, each.kind) in READ_AFTER]
+        again.append(
+            read_again(removed, made.astype(np.float64), of(select, READ), of(test, READ), about)
+        )
+        costly = costly or own
     done = pl.DataFrame([done_of(None), *map(done_of, costly)], CONDITION)
     found = costs(language_model, budget, [each.intervention for each in costly])
-    tables = pl.concat(answers), pl.concat(spoken), pl.concat([done, found], how="horizontal")
+    tables = [pl.concat(each) for each in (answers, spoken, again)]
+    tables.append(pl.concat([done, found], how="horizontal"))
     return dict(zip(TABLES, tables, strict=True))
 
 
-def done_of(condition: Condition | None) -> dict[str, object]:
-    """What was done, as columns; all missing where nothing was."""
-    return {key: getattr(condition, key, None) for key in CONDITION}
-
-
-def answered(
-    again: AskedAgain,
-    rows: Sequence[Row],
-    asked: pl.DataFrame,
-    planned: dict[str, list[Condition]],
-    about: str,
-) -> pl.DataFrame:
+def answered(questions: Questions, planned: dict[str, list[Condition]], about: str) -> pl.DataFrame:
     """A row a condition and question: log-odds of the sycophantic answer, before and after."""
     conditions = [(part, each) for part, held in planned.items() for each in held]
     interventions = [NOTHING, *(each.intervention for _, each in conditions)]
-    odds = np.empty((len(interventions), len(rows)))
-    with tqdm(total=odds.size, unit="answer", disable=None, desc=about) as bar:
-        for n, places, found in again.logprobs(interventions):
-            odds[n, places] = [
-                log_odds(rows[at], each) for at, each in zip(places, found, strict=True)
-            ]
-            bar.update(len(places))
+    total = len(interventions) * len(questions.rows)
+    with tqdm(total=total, unit="answer", disable=None, desc=about) as bar:
+        odds = questions.log_odds(interventions, bar.update)
     before, tables = pl.Series("before", odds[0]), []
     for (part, each), after in zip(conditions, odds[1:], strict=True):
         done = (pl.lit(value, CONDITION[key]).alias(key) for key, value in done_of(each).items())
-        answers = asked.select("id", "item", "family", "label", before, pl.Series("after", after))
+        answers = questions.answers.select(
+            "id", "item", "family", "label", before, pl.Series("after", after)
+        )
         tables.append(answers.select(pl.lit(part).alias("part"), *done, pl.all()))
     return pl.concat(tables)
 
 
-def said(
-    again: AskedAgain,
-    rows: Sequence[Row],
-    asked: pl.DataFrame,
-    conditions: Sequence[Condition],
-    most: int,
-) -> pl.DataFrame:
+def said(questions: Questions, conditions: Sequence[Condition], most: int) -> pl.DataFrame:
     """What the model says by itself, and with a vector in each dose: a row a dose and question,
     `read` being the letter of the answer it was found to be, if any."""
     added = [each for each in conditions if each.direction == OWN and each.kind == "add"]
-    tables = []
+    rows, tables = questions.rows, []
     for dose, intervention in [(0.0, NOTHING), *((each.dose, each.intervention) for each in added)]:
-        texts = again.said(rows, intervention, most)
+        texts = questions.again.said(rows, intervention, most)
         read = [
             find_answer(text, [*row.choices], row.form)
             for text, row in zip(texts, rows, strict=True)
         ]
         tables.append(
-            asked.select("id", "item", "family", "label").with_columns(
+            questions.answers.select("id", "item", "family", "label").with_columns(
                 pl.lit(dose).alias("dose"),
                 pl.Series("question", [row.messages[-1].content for row in rows]),
                 pl.Series("answer", texts),

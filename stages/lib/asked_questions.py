@@ -1,0 +1,59 @@
+"""Questions of a prompt set that a model is asked again, and how it answers them by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lib.asked_again import AskedAgain, log_odds
+from lib.intervention import NOTHING, Intervention
+from lib.language_model import LanguageModel
+from lib.prompt_rows import each_prompt
+from lib.question import Row, Turn
+from lib.statistics import Floats
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Questions, and a model to ask."""
+
+    answers: pl.DataFrame
+    """A row a question: its `row` in the prompt set, `id`, `item`, `family` and `label`."""
+    rows: Sequence[Row]
+    again: AskedAgain
+    budget: int
+    """Tokens of prompts in memory at a time."""
+
+    @classmethod
+    def of(
+        cls, answers: pl.DataFrame, prompts: Path, language_model: LanguageModel, budget: int
+    ) -> Questions:
+        """Those of `answers`, as they are asked in a prompt set."""
+        rows = [*each_prompt(prompts, {*answers["row"]})]
+        return cls(answers, rows, asked_as(rows, language_model, budget), budget)
+
+    def rewritten(self, rewrite: Callable[[Row], tuple[Turn, ...]]) -> Questions:
+        """The same questions in other words."""
+        turns = [(rewrite(row), row.answers) for row in self.rows]
+        return replace(self, again=AskedAgain(self.again.model, turns, self.budget))
+
+    def log_odds(
+        self, interventions: Sequence[Intervention] = (NOTHING,), done: Callable[[int], object] = id
+    ) -> Floats:
+        """(interventions, n): of the sycophantic answer; `done` is told how many are known more."""
+        odds = np.empty((len(interventions), len(self.rows)))
+        for n, places, found in self.again.logprobs(interventions):
+            odds[n, places] = [
+                log_odds(self.rows[at], each) for at, each in zip(places, found, strict=True)
+            ]
+            done(len(places))
+        return odds
+
+
+def asked_as(rows: Sequence[Row], language_model: LanguageModel, budget: int) -> AskedAgain:
+    """As the prompt set has them."""
+    return AskedAgain(language_model, [(row.messages, row.answers) for row in rows], budget)
