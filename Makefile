@@ -3,11 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study test check public grade judge bench clean-work
+.PHONY: study tuning test check public grade judge bench clean-work
 
 study: .venv/installed
 	dvc repro
 	@cat reports/summary.md
+
+# Training as a baseline (see tuning/dvc.yaml), after the study.
+tuning: .venv/installed
+	dvc repro tuning/dvc.yaml
+	@cat reports/tuning.md
 
 test: .venv/installed
 	python -m pytest

@@ -7,8 +7,8 @@ writes reports/interventions.json (the first of `interventions.vectors`, on opin
 misconceptions) and, in reports/interventions/MODEL, `doses.csv` (a row a vector, intervention, dose
 and family), `layers.csv` (two layers at once), `effects.csv` (what each vector foretells and what
 it does), `agreement.csv` (how far these two go together), `costs.csv`, `said.csv` (its answers in
-numbers), `afterwards.csv` (what can still be read once it is taken out) and `prompting.csv` (a row
-a way of asking). Fails where a model organism does not do what
+numbers), `texts.csv` (some in words), `afterwards.csv` (what can still be read once it is taken
+out) and `prompting.csv` (a row a way of asking). Fails where a model organism does not do what
 its planted cause calls for.
 """
 
@@ -40,6 +40,8 @@ from lib.steered import (
 from lib.steering_settings import Interventions
 
 FAMILIES = ("opinion", "misconception")
+SHOWN = 2
+"""Questions of each family and kind whose answers are shown in words."""
 
 
 @command(__doc__)
@@ -55,6 +57,7 @@ def main() -> None:
         )
         table = by_condition(doses)
         both = with_predictivity(effects(compared), read_cells(model, read_names("extractions")))
+        said = pl.read_parquet(f"reports/steering/{model}/said.parquet")
         tables = {
             "doses": table,
             "layers": departures(layers),
@@ -64,7 +67,8 @@ def main() -> None:
             "afterwards": by_reading(
                 pl.read_parquet(f"reports/steering/{model}/afterwards.parquet")
             ),
-            "said": unread(pl.read_parquet(f"reports/steering/{model}/said.parquet")),
+            "said": unread(said),
+            "texts": texts(said),
             "prompting": by_way(pl.read_parquet(f"reports/prompting/{model}.parquet")),
         }
         for name, each in tables.items():
@@ -91,6 +95,20 @@ def unread(said: pl.DataFrame) -> pl.DataFrame:
         (~read).mean().alias("unread"),
         (pl.col("read") == pl.col("sycophantic")).filter(read).mean().alias("sycophantic"),
     )
+
+
+def texts(said: pl.DataFrame) -> pl.DataFrame:
+    """A row a family, kind of answer and question, two of each: what the model says (`before`), and
+    with one gap taken away (`less`) and added (`more`). Those whose ids come first, which nobody
+    chose: an id is a hash."""
+    columns = {-1.0: "less", 0.0: "before", 1.0: "more"}
+    first = said.filter(pl.col("dose") == 0).sort("family", "label", "id")
+    chosen = first.group_by("family", "label", maintain_order=True).head(SHOWN)
+    found = chosen.select("family", "label", "id", "question")
+    for dose, name in columns.items():
+        spoken = said.filter(pl.col("dose") == dose).select("id", pl.col("answer").alias(name))
+        found = found.join(spoken, on="id", how="left", maintain_order="left")
+    return found.drop("id")
 
 
 if __name__ == "__main__":

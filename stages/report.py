@@ -34,6 +34,7 @@ from lib.steering_findings import (
     costs_section,
     prompting_section,
     steering_section,
+    texts_section,
 )
 from lib.steering_settings import Interventions
 from lib.summary import across_section, controls_section, labels_section, model_section
@@ -120,12 +121,22 @@ def of_vectors(model: str, cells: pl.DataFrame, headline: str) -> list[str]:
 def of_steering(model: str) -> list[str]:
     """Whether a direction is a cause, what steering along it costs, and how the two go together."""
     name = read_section(Interventions, "interventions").vectors[0]
-    doses, layers, agreement, costs, said, read, ways = (
+    doses, layers, agreement, costs, said, texts, read, ways = (
         pl.read_csv(f"reports/interventions/{model}/{table}.csv")
-        for table in ("doses", "layers", "agreement", "costs", "said", "afterwards", "prompting")
+        for table in (
+            "doses",
+            "layers",
+            "agreement",
+            "costs",
+            "said",
+            "texts",
+            "afterwards",
+            "prompting",
+        )
     )
     return [
         steering_section(doses, name),
+        texts_section(texts, name),
         afterwards_section(read, name),
         costs_section(costs, said, name),
         causes_section(agreement, layers),

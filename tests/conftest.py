@@ -57,12 +57,27 @@ interventions:
   layers: 2
   told_by: label
 prompting: {examples: [2], seeds: 1}
+tuning:
+  models: [tiny]
+  examples: [4]
+  seeds: 1
+  noise: [0.5]
+  weak: {model: tiny, layer: 0}
+  contrasts: [lists]
+  distil: 2
+  steps: 6
+  batch: 2
+  learning_rate: 0.01
+  rank: 2
+  beta: 0.1
+  keep_every: 2
 """
 GIT = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "test"), ("EMAIL", "test@example.org"))
 }
+DATA = ("contrast", "grades", "public", "tables", "texts")
 STUDY = [
     ["prompts", "pairs"],
     ["prompts", "held_out"],
@@ -117,7 +132,7 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with a study of a random-weight model that `dvc repro` has run. Not to be
     changed."""
     folder = tmp_path_factory.mktemp("study")
-    for name in ("stages", "data/tables", "data/texts", "data/public", "data/grades"):
+    for name in ("stages", "tuning", *(f"data/{each}" for each in DATA)):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)

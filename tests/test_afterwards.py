@@ -14,6 +14,7 @@ from lib.afterwards_run import mean_differences, read_again, scored
 from lib.asked_questions import Questions, asked_as
 from lib.intervention import NOTHING, Intervention, without
 from lib.steering import Condition
+from lib.summary import quoted
 
 LAYER = 1
 
@@ -63,7 +64,7 @@ def test_where_all_answer_alike_there_is_nothing_to_read():
     )
     row = by_reading(answers).row(0, named=True)
     assert (row["auroc"], row["n_then"]) == (1, 0)
-    assert "auroc_then" not in row
+    assert row["auroc_then"] is None
 
 
 @pytest.mark.parametrize("grain", [1e-7, -1e-7])
@@ -78,3 +79,11 @@ def test_what_is_left_of_rounding_is_no_reading(grain):
         tqdm(disable=True),
     )
     assert len(set(scores[0, 0, 1])) == 1
+
+
+def test_what_a_model_wrote_is_no_markup_in_a_page():
+    written = "<script>x</script> | **bold** [a](b)\n\n# title"
+    assert quoted(written) == (
+        r"&lt;script&gt;x&lt;/script&gt; \| \*\*bold\*\* \[a\](b) / \# title"
+    )
+    assert quoted(None) == ""

@@ -15,7 +15,11 @@ from dvc.stage import PipelineStage
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
-STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+STAGES = {
+    name: stage
+    for file in ("dvc.yaml", "tuning/dvc.yaml")
+    for name, stage in YAML(typ="safe").load(ROOT / file)["stages"].items()
+}
 
 
 def imports(script: Path) -> set[str]:
@@ -163,4 +167,5 @@ def test_only_stages_that_run_a_model_import_torch_at_their_start():
         for path in imports(ROOT / STAGES[stage]["cmd"].split()[1])
         if re.search(r"^(import|from) torch", (ROOT / path).read_text(), re.MULTILINE)
     }
-    assert heavy == {"organism", "checkpoint", "activations", "steering", "prompting"}
+    study = {"organism", "checkpoint", "activations", "steering", "prompting"}
+    assert heavy == study | {"tune", "baselines", "differences"}

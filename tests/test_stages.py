@@ -28,7 +28,8 @@ PICTURES = (
     *("layers", "variants", "cosine", "best", "adds", "moves", "transfer", "efficiency"),
     *("variance", "reliability", "tokens", "tenses", "doses", "removed", "two_layers", "cause"),
 )
-STEERING = ("doses", "layers", "effects", "agreement", "costs", "said", "prompting")
+STEERING = ("doses", "layers", "effects", "agreement", "costs", "said", "texts", "prompting")
+STEERING += ("afterwards",)
 
 
 def test_the_study_leaves_every_file_of_the_design(finished_study):

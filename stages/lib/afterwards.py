@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from lib.statistics import clustered_auroc
-from lib.steered import columns_of
+from lib.steered import ENDS, columns_of
 from lib.steering_settings import CONDITION
 
+AREAS = [f"{area}{end}" for area in ("auroc", "auroc_then") for end in ENDS]
 SAME, ANEW = "same", "anew"
 """Which vector reads: the one made where nothing was taken out, or one made after it was."""
 
 
-def by_reading(read: pl.DataFrame) -> pl.DataFrame:
-    """A row a condition, family, reader (`by`) and layer: `auroc`, of who answers sycophantically
-    where nothing is done, and `auroc_then`, of who still does (missing where all answer alike);
-    intervals clustered by item. `read` is the table of `afterwards_run.read_again`."""
+def by_reading(read: pl.DataFrame, done: Sequence[str] = tuple(CONDITION)) -> pl.DataFrame:
+    """A row of what was `done`, family, reader (`by`) and layer: `auroc`, of who answers
+    sycophantically where nothing is done, and `auroc_then`, of who still does (missing where all
+    answer alike); intervals clustered by item. `read` is the table of
+    `afterwards_run.read_again`."""
     rows = []
-    keys = [*CONDITION, "family", "by", "read_layer"]
+    keys = list(dict.fromkeys([*done, "family", "by", "read_layer"]))
     for values, held in read.group_by(keys, maintain_order=True):
         row: dict[str, object] = dict(zip(keys, values, strict=True))
         items, scores = held["item"].to_numpy().astype(str), held["score"].to_numpy()
@@ -27,4 +31,6 @@ def by_reading(read: pl.DataFrame) -> pl.DataFrame:
             if 0 < labels.sum() < len(labels):
                 row |= columns_of({key: clustered_auroc(scores, labels, items)})
         rows.append(row)
-    return pl.DataFrame(rows, infer_schema_length=None)
+    found = pl.DataFrame(rows, infer_schema_length=None)
+    known = (pl.lit(None, pl.Float64).alias(key) for key in AREAS if key not in found.columns)
+    return found.with_columns(*known)

@@ -34,6 +34,13 @@ class AskedAgain:
         self._prompts = [np.array(language_model.write(turns), np.int32) for turns, _ in asked]
         self._batches = batches(self._prompts, budget)
 
+    @property
+    def fit(self) -> bool:
+        """Whether every question with every answer fits into the model's context."""
+        most = getattr(self.model.model.config.get_text_config(), "max_position_embeddings", None)
+        both = zip(self._prompts, self._answers, strict=True)
+        return most is None or max(len(p) + max(map(len, a)) for p, a in both) <= most
+
     @torch.inference_mode()
     def logprobs(
         self, interventions: Sequence[Intervention]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,13 +128,45 @@ def takes_system_turn(tokenizer: Any) -> bool:
         return False
 
 
-def load_language_model(folder: Path, placement: Placement) -> LanguageModel:
-    """The model in `folder`, or the one that the folder's `source.json` points to.
+def load_language_model(
+    folder: Path, placement: Placement, adapter: Path | None = None
+) -> LanguageModel:
+    """The model in `folder`, or the one that the folder's `source.json` points to; with a LoRA
+    `adapter` (a folder of peft's), the model that it was trained into.
 
     Weights come from safetensors only and no code of the model's own is run. Raises Refusal for a
     folder without a model or without a tokenizer, and for a hub that cannot be reached.
     """
+    model, tokenizer, revision = load_parts(folder, placement)
+    if adapter is not None:
+        model = adapted(model, adapter, merge=not placement.four_bit)
+    if not placement.four_bit:
+        pack(blocks_of(model))
+    return LanguageModel(
+        model=model.eval(),
+        tokenizer=tokenizer,
+        revision=revision,
+        system_turn=takes_system_turn(tokenizer),
+    )
+
+
+def adapted(model: PreTrainedModel, adapter: Path, merge: bool) -> PreTrainedModel:
+    """With an adapter's weights added to its own, or, where these are in four bits and could not
+    hold the sum, beside them."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings():  # of a name that peft still asks for
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+        with_adapter = PeftModel.from_pretrained(model, str(adapter), use_safetensors=True)
+    if merge:
+        return with_adapter.merge_and_unload()  # type: ignore[operator]
+    return with_adapter.get_base_model()  # type: ignore[return-value]
+
+
+def load_parts(folder: Path, placement: Placement) -> tuple[PreTrainedModel, Any, str]:
+    """The model as Hugging Face has it, its tokenizer, and what it is told by. Raises Refusal."""
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # a long prompt is told by whoever asks it
     if not folder.is_dir():
         raise Refusal(f"{folder}: no such model folder; run `dvc repro organism checkpoint`")
     name, revision = str(folder), None
@@ -167,14 +200,7 @@ def load_language_model(folder: Path, placement: Placement) -> LanguageModel:
             "`hf auth login` first"
         )
         raise Refusal(f"{name}: cannot be loaded ({_first_line(error)}); {remedy}") from None
-    if not placement.four_bit:
-        pack(blocks_of(model))
-    return LanguageModel(
-        model=model.eval(),
-        tokenizer=tokenizer,
-        revision=revision or fingerprint(folder),
-        system_turn=takes_system_turn(tokenizer),
-    )
+    return model, tokenizer, revision or fingerprint(folder)
 
 
 def _held(placement: Placement, name: str) -> dict[str, Any]:

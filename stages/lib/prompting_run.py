@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from lib.activation_shards import read_ids, stream_states
 from lib.asked_questions import Questions
+from lib.few_pairs import FewPairs
 from lib.intervention import Intervention, Where
 from lib.language_model import LanguageModel
 from lib.prompt_rows import read_prompts
@@ -31,10 +31,12 @@ def prompted(
     budget: int,
 ) -> pl.DataFrame:
     """A row a way (`way`, `towards`, `examples`, `seed`) and question: log-odds of the sycophantic
-    answer, `before` as it is asked in the set `on`, and `after`."""
+    answer, `before` as it is asked in the set `on`, and `after`; NaN where the model's context is
+    too short for what is to be shown."""
     prompt_set = along.vector.partition("/")[0]
     pool = read_prompts(Path(f"data/prompts/{prompt_set}.parquet"))
     questions = Questions.of(asked, Path(f"data/prompts/{on}.parquet"), language_model, budget)
+    pairs = FewPairs(model, prompt_set)
     before, tables = pl.Series("before", questions.log_odds()[0]), []
 
     def keep(after: Floats, **way: object) -> None:
@@ -43,25 +45,25 @@ def prompted(
         tables.append(answers.select(*done, pl.all()))
 
     for way in tqdm([*ways(prompting, pool)], unit="way", disable=None, desc=f"{model} asked"):
-        after = questions.rewritten(way.rewrite).log_odds()[0]
+        asked_so = questions.rewritten(way.rewrite)
+        nothing = np.full(len(asked), np.nan)
+        after = asked_so.log_odds()[0] if asked_so.again.fit else nothing
         about = {"towards": way.towards, "examples": way.examples, "seed": way.seed}
         keep(after, way=way.name, **about)
-    for count, seed, vector in vectors_of_few(model, prompt_set, prompting, pool, along.layer):
+    for way, count, seed, vector in vectors_of_few(pairs, prompting, pool, along.layer):
         few = Along(along.vector, along.layer, vector, along.gap, along.level)
         for towards, dose in ((False, -1.0), (True, 1.0)):
             [after] = questions.log_odds([Intervention({along.layer: few.added(dose)}, where)])
-            keep(after, way="steering", towards=towards, examples=count, seed=seed)
+            keep(after, way=way, towards=towards, examples=count, seed=seed)
     return pl.concat(tables)
 
 
 def vectors_of_few(
-    model: str, prompt_set: str, prompting: Prompting, pool: list[Row], layer: int
-) -> Iterator[tuple[int, int, Floats]]:
-    """Mean differences (d_model,) of the examples that are shown, with their number and seed."""
-    folder = Path(f"data/activations/{model}/{prompt_set}")
-    place = {each: n for n, each in enumerate(read_ids(folder, "matching"))}
-    one, other = (stream_states(folder, layer, each) for each in ("matching", "not_matching"))
+    pairs: FewPairs, prompting: Prompting, pool: list[Row], layer: int
+) -> Iterator[tuple[str, int, int, Floats]]:
+    """Vectors (d_model,) of the examples that are shown, after their kind, number and seed."""
     for count in prompting.examples:
         for seed in range(prompting.seeds):
-            shown = np.array([place[row.id] for row in drawn_examples(pool, count, seed)])
-            yield count, seed, one.minus(other).rows(shown).mean
+            ids = [row.id for row in drawn_examples(pool, count, seed)]
+            yield "steering", count, seed, pairs.mean_difference(layer, ids)
+            yield "in-context vector", count, seed, pairs.in_context_vector(layer, ids)

@@ -226,7 +226,7 @@ class Run:
         taken = len(self.keys) - self.ran
         if not self.ran:
             return f"none run, all {taken} taken from .work"
-        share = 1 - self.tokens_run / self.tokens
+        share = max(0.0, 1 - self.tokens_run / self.tokens)  # padding may be more than is shared
         return (
             f"{self.ran} run in {self.batches} batches ({self.tokens} tokens of prompts, "
             f"{share:.0%} shared), {taken} taken from .work"

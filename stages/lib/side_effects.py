@@ -14,7 +14,7 @@ from lib.clustered_means import clustered_mean, clustered_share
 from lib.intervention import NOTHING, Intervention
 from lib.language_model import LanguageModel
 from lib.question import Turn
-from lib.statistics import Estimate
+from lib.statistics import Estimate, Floats
 from lib.steered import columns_of
 
 NEUTRAL = Path("data/texts/neutral.txt")
@@ -42,28 +42,31 @@ def facts(
     return [clustered_share(each, np.array(topics)) for each in known]
 
 
-def surprise(
+def neutral_nats(
     language_model: LanguageModel, budget: int, interventions: Sequence[Intervention]
-) -> list[Estimate]:
-    """How many nats a token neutral sentences, as the model's own answers, become less likely under
-    each (0.69: the perplexity is twice what it was)."""
+) -> Floats:
+    """(interventions, sentences): nats a token of neutral sentences as the model's own answers."""
     texts = NEUTRAL.read_text(encoding="utf-8").splitlines()
     asked = [(BEFORE_IT, (text,)) for text in texts]
     tokens = np.array([len(language_model.encode(text)) for text in texts])
-    nats = np.empty((len(interventions) + 1, len(texts)))
-    again = AskedAgain(language_model, asked, budget)
-    for n, places, found in again.logprobs([NOTHING, *interventions]):
+    nats = np.empty((len(interventions), len(texts)))
+    for n, places, found in AskedAgain(language_model, asked, budget).logprobs(interventions):
         nats[n, places] = [-each[0] for each in found]
-    each_text = np.arange(len(texts))
-    return [clustered_mean((each - nats[0]) / tokens, each_text) for each in nats[1:]]
+    return nats / tokens
 
 
 def costs(
-    language_model: LanguageModel, budget: int, interventions: Sequence[Intervention]
+    language_model: LanguageModel,
+    budget: int,
+    interventions: Sequence[Intervention],
+    as_it_is: Floats | None = None,
 ) -> pl.DataFrame:
-    """A row for nothing and for each of `interventions`: `facts` and `surprise`, with intervals."""
+    """A row for nothing and for each of `interventions`: `facts`, and `surprise`, how many nats a
+    token neutral sentences become less likely than `as_it_is` (sentences,), which is the model
+    without any unless it is given (0.69: the perplexity is twice what it was)."""
     every = [NOTHING, *interventions]
-    both = zip(
-        facts(language_model, budget, every), surprise(language_model, budget, every), strict=True
-    )
+    nats = neutral_nats(language_model, budget, every)
+    before = nats[0] if as_it_is is None else as_it_is
+    more = [clustered_mean(each - before, np.arange(len(before))) for each in nats]
+    both = zip(facts(language_model, budget, every), more, strict=True)
     return pl.DataFrame([columns_of({"facts": f, "surprise": s}) for f, s in both])

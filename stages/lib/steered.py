@@ -215,11 +215,13 @@ def contradicted(truth: Planted, found: Mapping[str, Mapping[str, float]]) -> li
 
 
 def by_way(answers: pl.DataFrame) -> pl.DataFrame:
-    """A row a way of asking (`way`, `towards`, `examples`) and family, all seeds together: the
+    """A row a way of asking (`way`, `towards`, `examples`, and `labels` where there are any) and
+    family, all seeds together: the
     share of questions whose answer is `turned`, of those not answered so by the model itself, and
-    the mean `shift` of the log-odds; intervals clustered by item, in all draws of the examples."""
+    the mean `shift` of the log-odds; intervals clustered by item, in all draws of the examples.
+    Missing for prompts that do not fit."""
     rows = []
-    keys = ["way", "towards", "examples", "family"]
+    keys = ["way", "towards", "examples", *({"labels"} & {*answers.columns}), "family"]
     for values, held in answers.group_by(keys, maintain_order=True):
         row: dict[str, object] = dict(zip(keys, values, strict=True))
         items = held["item"].to_numpy().astype(str)
@@ -231,5 +233,6 @@ def by_way(answers: pl.DataFrame) -> pl.DataFrame:
         found = {"shift": clustered_mean(shift, items)}
         if other.any():
             found["turned"] = clustered_share(turned[other], items[other])
-        rows.append(row | columns_of(found))
+        missing = dict.fromkeys(columns_of(found)) if np.isnan(shift).any() else {}
+        rows.append(row | columns_of(found) | missing)
     return pl.DataFrame(rows, infer_schema_length=None)

@@ -6,7 +6,7 @@ import polars as pl
 
 from lib.afterwards import ANEW, SAME
 from lib.steering_settings import OWN
-from lib.summary import interval, markdown_table
+from lib.summary import interval, markdown_table, quoted
 
 WAYS = {
     "remove": "its component removed",
@@ -114,6 +114,26 @@ def _known_or_not(row: dict[str, float | None], key: str) -> str:
     return interval(*known) if len(known) == 3 else "-"
 
 
+def texts_section(texts: pl.DataFrame, headline: str) -> str:
+    """What it says then: `texts.csv`."""
+    rows = [
+        [
+            row["family"],
+            "sycophantic" if row["label"] else "otherwise",
+            *(quoted(row[key]) for key in ("question", "less", "before", "more")),
+        ]
+        for row in texts.iter_rows(named=True)
+    ]
+    header = ["", "by itself", "asked (last turn)", "-1 gap", "as it is", "+1 gap"]
+    return "\n\n".join(
+        [
+            f"**What it says then** (`{headline}`): its own answers to questions that nobody chose "
+            "(their ids, which are hashes, come first):",
+            markdown_table(header, rows),
+        ]
+    )
+
+
 def costs_section(costs: pl.DataFrame, said: pl.DataFrame, headline: str) -> str:
     """What steering costs: `costs.csv` and `said.csv`."""
     own = costs.filter(pl.col("direction").is_null() | (pl.col("direction") == OWN))
@@ -182,7 +202,8 @@ def prompting_section(ways: pl.DataFrame, headline: str) -> str:
         "of questions that the model itself answers the other way. `instruction`: a system turn "
         "that asks for it; `few-shot`: other questions, answered so, in the turns before; "
         "`good and bad`: a text with good and bad answers to other questions; `steering`: one "
-        "natural gap along the mean difference of the same examples, at the layer and with the "
+        "natural gap along the mean difference of the same examples, and `in-context vector`, "
+        "along theirs (Liu et al.), at the layer and with the "
         f"gap of `{headline}`, which were found with the labels of `select`: the prompts had none "
         "of these. All ways see the same examples, drawn from the set that the vector is made from:"
     ]
@@ -207,6 +228,8 @@ def prompting_section(ways: pl.DataFrame, headline: str) -> str:
 
 def _turned(ways: pl.DataFrame, family: str) -> str:
     row = ways.filter(pl.col("family") == family).row(0, named=True)
+    if row["shift"] is None:
+        return "does not fit"
     return interval(*(row[f"turned{end}"] for end in ("", "_low", "_high")))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from html import escape
 
 import polars as pl
 
@@ -33,6 +34,14 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def quoted(text: object) -> str:
+    """What a model wrote, or was asked, in a table's cell: no markup of its own works there."""
+    safe = escape("" if text is None else str(text), quote=False)
+    for mark in ("\\", "|", "`", "*", "_", "[", "]", "#"):
+        safe = safe.replace(mark, f"\\{mark}")
+    return " / ".join(line.strip() for line in safe.splitlines() if line.strip())
 
 
 def interval(value: float, low: float, high: float) -> str:

@@ -1,0 +1,88 @@
+"""Makes vectors of what training changed, and asks what they have to do with those of prompts.
+
+    python stages/differences.py one_cause
+
+Reads data/adapters/MODEL, the model, the prompts of the set that the first of
+`interventions.vectors` is made from (asked of every trained model), that vector, and the
+`evaluation` set with its labels and activations; writes vectors/differences/MODEL, a safetensors
+file a method, set and seed, and, in reports/differences/MODEL, `angles.csv` (how far they agree
+with the vector of prompts and with one another), `foretold.csv` (what they foretell of the plain
+model) and `repaired.csv` (what can still be read in a model that was trained away from sycophancy).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lib.command import command
+
+import numpy as np
+import polars as pl
+
+from lib.activation_shards import read_origin, stream_states
+from lib.baselines_run import Tuned
+from lib.contrast_sets import read_contrast
+from lib.differences import after_repair, angles, foretold
+from lib.differences_run import compared_runs, difference_vectors, repaired
+from lib.language_model import Placement
+from lib.model_pass import ReadingSettings
+from lib.output import whole
+from lib.parameters import read_section
+from lib.reading_run import batch_tokens
+from lib.studied import read_studied
+from lib.tuning import PAIRS, Tuning, runs
+from lib.vector_files import read_vectors, write_vectors
+
+READ = 100
+"""Answers of each family and kind, at most, that are read in a repaired model."""
+
+
+@command(__doc__, model="an entry of tuning.models in params.yaml")
+def main(model: str) -> None:
+    settings, study = read_section(Tuning, "tuning"), read_studied(model)
+    vector, fixed, labels = study.vector, study.pool(), study.answers
+    states = {
+        layer: stream_states(study.activations, layer, "prompt").rows(labels["row"].to_numpy())
+        for layer in range(read_origin(study.activations).layers)
+    }
+    made, _ = read_vectors(Path(f"vectors/{model}/{vector}.safetensors"))
+    prompt_vector = made.astype(np.float64)
+    tuned = Tuned(model, read_section(Placement, "model", model))
+    budget = batch_tokens(tuned.plain(), read_section(ReadingSettings, "reading"))
+    sizes = {name: len(read_contrast(name)) for name in settings.contrasts}
+    compared = compared_runs([*runs(settings, sizes)], settings)
+    vectors = difference_vectors(tuned, compared, fixed, budget)
+    with whole(Path(f"vectors/differences/{model}")) as draft:
+        draft.mkdir()
+        for (method, of, seed), found in vectors.items():
+            about = {
+                "method": method,
+                "on": of,
+                "seed": seed,
+                "model": model,
+                "prompts": len(fixed),
+            }
+            path = draft / f"{method}_{of}_seed-{seed}.safetensors"
+            write_vectors(path, found.mean(0).astype(np.float32), about)
+    lie, foretell = [], []
+    for method, of in dict.fromkeys((method, of) for method, of, _ in vectors):
+        each = {seed: found for (m, o, seed), found in vectors.items() if (m, o) == (method, of)}
+        made = {"method": method, "on": of}
+        lie += [made | row for row in angles(each, prompt_vector, states)]
+        foretell += [made | row for row in foretold(each, states, labels)]
+    own = {0: np.stack([prompt_vector] * 2)}
+    foretell += [{"method": "prompts", "on": vector} | row for row in foretold(own, states, labels)]
+    away = [both[1] for (_, of, _), both in compared.items() if of == PAIRS]
+    select, test = (study.drawn(split, READ) for split in ("select", "test"))
+    read = repaired(tuned, away, prompt_vector, select, test, study.prompts, budget)
+    tables = {"angles": pl.DataFrame(lie), "foretold": pl.DataFrame(foretell)}
+    tables["repaired"] = after_repair(read)
+    with whole(Path(f"reports/differences/{model}")) as draft:
+        draft.mkdir()
+        for name, table in tables.items():
+            table.write_csv(draft / f"{name}.csv", float_precision=5)
+    print(f"{model}: {len(vectors)} vectors of what training changed, {len(away)} models repaired")
+
+
+if __name__ == "__main__":
+    main()

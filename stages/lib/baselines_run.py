@@ -1,0 +1,157 @@
+"""Asks trained models what the plain one is asked, and steers them too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+from tqdm import tqdm
+
+from lib.asked_questions import Questions
+from lib.few_pairs import FewPairs
+from lib.intervention import NOTHING, Intervention
+from lib.language_model import LanguageModel, Placement, load_language_model
+from lib.prompting import drawn_examples
+from lib.question import Row
+from lib.side_effects import costs, neutral_nats
+from lib.statistics import Floats
+from lib.steering import Along
+from lib.studied import Studied
+from lib.tuning import PAIRS, TRUE, Run, Tuning, mislabelled
+
+DONE = {"way": pl.String, "towards": pl.Boolean, "examples": pl.Int64, "seed": pl.Int64}
+DONE |= {"labels": pl.String}
+ANSWERS = ("id", "item", "family", "label", "before", "after")
+
+
+class Tuned:
+    """A model as it is, and the models that were trained from it."""
+
+    def __init__(self, model: str, placement: Placement):
+        self.model, self.placement = model, placement
+
+    def plain(self) -> LanguageModel:
+        return load_language_model(Path(f"data/models/{self.model}"), self.placement)
+
+    def after(self, run: Run) -> LanguageModel:
+        """Each is loaded anew, as what is added to weights cannot be taken out of them exactly."""
+        adapter = Path(f"data/adapters/{self.model}/{run.name}")
+        return load_language_model(Path(f"data/models/{self.model}"), self.placement, adapter)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What trained models are held against, and asked."""
+
+    tuned: Tuned
+    study: Studied
+    read_wrong: frozenset[str]
+    """Questions whose answers the weak reader takes for one another."""
+    budget: int
+
+    @cached_property
+    def along(self) -> Along:
+        """The study's vector."""
+        return self.study.along()
+
+    @cached_property
+    def asked(self) -> pl.DataFrame:
+        """The questions of `test`."""
+        return self.study.drawn("test")
+
+    @cached_property
+    def pool(self) -> list[Row]:
+        """What examples are drawn from."""
+        return self.study.pool()
+
+    @cached_property
+    def pairs(self) -> FewPairs:
+        """Its states."""
+        return FewPairs(self.study.model, self.study.prompt_set)
+
+    def trained(self, every: Sequence[Run]) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """A row a way (`DONE`) and question: log-odds of the sycophantic answer, `before` any
+        training, and `after`; and a row a run: what it cost.
+
+        `way` is a method of training, or one with ` + steering`: one natural gap along the mean
+        difference of the same examples, in the same direction.
+        """
+        plain = self.tuned.plain()
+        before = self._questions(plain).log_odds()[0]
+        as_it_is = neutral_nats(plain, self.budget, [NOTHING])[0]
+        answers, costly = [], []
+        for run in tqdm(every, unit="run", disable=None, desc=f"{self.tuned.model} after training"):
+            model = self.tuned.after(run)
+            alone, both = self._questions(model).log_odds([NOTHING, self._added(run)])
+            for way, after in ((run.method, alone), (f"{run.method} + steering", both)):
+                answers.append(_answers(self.asked, before, after, run, way))
+            costly.append(_done(costs(model, self.budget, [], as_it_is), run, run.method))
+        return pl.concat(answers), pl.concat(costly)
+
+    def steered(self, settings: Tuning) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The same of the plain model, steered along vectors of as many examples and of the same
+        labels."""
+        plain, every = self.tuned.plain(), [*steering_runs(settings)]
+        added = [self._added(run) for run in every]
+        before, *odds = self._questions(plain).log_odds([NOTHING, *added])
+        cost = costs(plain, self.budget, added)[1:]
+        answers = [
+            _answers(self.asked, before, after, run, "steering")
+            for run, after in zip(every, odds, strict=True)
+        ]
+        costly = [_done(cost[n], run, "steering") for n, run in enumerate(every)]
+        return pl.concat(answers), pl.concat(costly)
+
+    def vector_of(self, run: Run) -> Along:
+        """Made of the examples of a run, with its labels."""
+        ids = [row.id for row in drawn_examples(self.pool, run.examples, run.seed)]
+        swapped = {e for e in ids if mislabelled(e, run.labels, run.seed, self.read_wrong)}
+        return replace(
+            self.along, values=self.pairs.mean_difference(self.along.layer, ids, swapped)
+        )
+
+    def _added(self, run: Run) -> Intervention:
+        change = self.vector_of(run).added(1.0 if run.towards else -1.0)
+        return Intervention({self.along.layer: change}, self.study.settings.where)
+
+    def _questions(self, model: LanguageModel) -> Questions:
+        return Questions.of(self.asked, self.study.prompts, model, self.budget)
+
+
+def steering_runs(settings: Tuning) -> Iterator[Run]:
+    """Of every number of examples and draw with the true labels; of the most, with the others."""
+    for towards in (True, False):
+        for seed in range(settings.seeds):
+            for count in settings.examples:
+                yield Run("sft", towards, count, seed)
+            for labels in settings.graders:
+                yield Run("sft", towards, max(settings.examples), seed, labels)
+
+
+def of_pairs(every: Sequence[Run]) -> list[Run]:
+    """Those that were shown what vectors are made from."""
+    return [run for run in every if run.on == PAIRS]
+
+
+def _answers(
+    asked: pl.DataFrame, before: Floats, after: Floats, run: Run, way: str
+) -> pl.DataFrame:
+    told = asked.select("id", "item", "family", "label").with_columns(
+        pl.Series("before", before), pl.Series("after", after)
+    )
+    return _done(told, run, way)
+
+
+def _done(table: pl.DataFrame, run: Run, way: str) -> pl.DataFrame:
+    values = way, run.towards, run.examples, run.seed, run.labels
+    done = zip(DONE.items(), values, strict=True)
+    return table.select(*(pl.lit(v, dtype).alias(k) for (k, dtype), v in done), pl.all())
+
+
+def as_ways(prompted: pl.DataFrame) -> pl.DataFrame:
+    """What was asked otherwise (`prompting_run.prompted`), in the columns of these tables."""
+    held = prompted.filter(pl.col("way") != "steering").with_columns(labels=pl.lit(TRUE))
+    return held.select(*(pl.col(key).cast(dtype) for key, dtype in DONE.items()), *ANSWERS)

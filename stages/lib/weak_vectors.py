@@ -1,0 +1,43 @@
+"""What vectors of poorly labelled pairs foretell: from weak labels to strong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lib.activation_shards import stream_states
+from lib.agreement import cosine
+from lib.statistics import clustered_auroc
+from lib.steered import columns_of
+from lib.steering import Along
+from lib.tuning import Run
+
+
+def foretold_by_few(
+    every: Sequence[Run],
+    vector_of: Callable[[Run], Along],
+    activations: Path,
+    test: pl.DataFrame,
+) -> pl.DataFrame:
+    """A row a run (`examples`, `seed`, `labels`) and family: the AUROC, on `test` (with the true
+    labels, and the `row` of each), of projecting states after the prompt on the vector of its
+    examples; and its `cosine` with that of the same examples truly labelled."""
+    rows = []
+    for run in every:
+        made = vector_of(run)
+        straight = vector_of(Run(run.method, run.towards, run.examples, run.seed))
+        stream = stream_states(activations, made.layer, "prompt").rows(test["row"].to_numpy())
+        scores = stream.along(made.values / np.linalg.norm(made.values))
+        for family in test["family"].unique(maintain_order=True):
+            mine = (test["family"] == family).to_numpy()
+            labels, items = (test[key].to_numpy()[mine] for key in ("label", "item"))
+            area = clustered_auroc(scores[mine], labels, items.astype(str))
+            about = {"examples": run.examples, "seed": run.seed, "labels": run.labels}
+            about |= {"family": family, "layer": made.layer, "n": len(labels)}
+            about |= {"items": len(np.unique(items.astype(str)))}
+            close = float(cosine(made.values, straight.values))
+            rows.append(about | columns_of({"auroc": area}) | {"cosine": close})
+    return pl.DataFrame(rows, infer_schema_length=None)

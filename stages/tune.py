@@ -1,0 +1,113 @@
+"""Trains a model on few examples, towards sycophancy and away from it: LoRA by SFT and by DPO.
+
+    python stages/tune.py one_cause
+
+Reads the model, the prompts of the set that the first of `interventions.vectors` is made from, the
+tiny sets of data/contrast, and `tuning` of params.yaml; writes data/adapters/MODEL, a folder a run
+as peft reads it (adapter_model.safetensors) with run.json beside it, and weak.json: what the weak
+reader gets wrong. A run that is in `.work`
+already is not trained again, and one that was cut off is gone on with.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+from lib.command import command
+
+from tqdm import tqdm
+
+from lib.contrast_sets import CONTRASTS, read_contrast, turned
+from lib.distillation import teachings
+from lib.language_model import Placement
+from lib.model_pass import ReadingSettings
+from lib.output import whole
+from lib.parameters import read_section
+from lib.refusal import Refusal
+from lib.remembered import code, digest, place
+from lib.studied import read_studied
+from lib.tuning import PAIRS, Example, Run, Tuning, runs, shown_pairs
+from lib.tuning_run import threads, train
+from lib.weak_reader import read_wrong, write_wrong
+
+LIBRARIES = "accelerate", "datasets", "peft", "trl"
+
+
+@command(__doc__, model="an entry of tuning.models in params.yaml")
+def main(model: str) -> None:
+    settings = read_section(Tuning, "tuning")
+    placement = read_section(Placement, "model", model)
+    reading, study = read_section(ReadingSettings, "reading"), read_studied(model)
+    prompt_set, pool = study.prompt_set, study.pool()
+    if max(settings.examples) + settings.distil > len(pool):
+        raise Refusal(
+            f"params.yaml: tuning: expected at most {len(pool)} examples and questions to distil "
+            f"together, as many as {prompt_set} has, found {max(settings.examples)} and "
+            f"{settings.distil}"
+        )
+    contrasts = {name: read_contrast(name) for name in settings.contrasts}
+    wrong = read_wrong(settings.weak, prompt_set)
+    every = [*runs(settings, {name: len(each) for name, each in contrasts.items()})]
+    folder = Path(f"data/models/{model}")
+    sections = settings, placement, study.settings, reading
+    how = [*(str(asdict(each)) for each in sections), str(threads()), *map(_version, LIBRARIES)]
+    held = [folder, CONTRASTS, Path(f"data/labels/{model}/{study.on}.parquet"), *wrong.made_of]
+    held += [Path(f"data/prompts/{each}.parquet") for each in (prompt_set, study.on)]
+    key = digest([*how, *held, *code("tuning_run", "distillation", "contrast_sets", "weak_reader")])
+    taught = teachings(study, settings, place("teachings", key, ".jsonl"))
+
+    def examples_of(run: Run) -> list[Example]:
+        if run.on != PAIRS:
+            return turned(contrasts[run.on], run.towards)
+        if run.method == "distillation":
+            return taught(run)
+        return shown_pairs(run, pool, wrong.ids)
+
+    working = place("tuning", key, "")
+    made, resumed = train_all(every, examples_of, folder, placement, settings, working)
+    with whole(Path(f"data/adapters/{model}")) as draft:
+        for run in every:
+            shutil.copytree(working / run.name / "adapter", draft / run.name)
+        write_wrong(draft, wrong)
+    taken = len(every) - made
+    print(f"{model}: {len(every)} runs of {settings.steps} steps, {taken} taken from .work")
+    for name, done in resumed.items():
+        print(f"  {name}: gone on with at step {done} of {settings.steps}")
+    print(
+        f"  the weak reader takes {len(wrong.ids) / wrong.asked:.0%} of the pairs for one another"
+    )
+
+
+def train_all(
+    every: list[Run],
+    examples_of: Callable[[Run], list[Example]],
+    folder: Path,
+    placement: Placement,
+    settings: Tuning,
+    working: Path,
+) -> tuple[int, dict[str, int]]:
+    """Trains what is not there yet: how many were, and at which step those that had begun."""
+    missing = [run for run in every if not (working / run.name / "done").exists()]
+    resumed: dict[str, int] = {}
+    with tqdm(total=len(missing) * settings.steps, unit="step", disable=None) as bar:
+        for run in missing:
+            bar.set_description(run.name)
+            at = working / run.name
+            if done := train(run, examples_of(run), folder, placement, settings, at, bar):
+                resumed[run.name] = done
+            for checkpoint in at.glob("checkpoint-*"):
+                shutil.rmtree(checkpoint)
+            (at / "done").touch()
+    return len(missing), resumed
+
+
+def _version(library: str) -> str:
+    return f"{library} {version(library)}"
+
+
+if __name__ == "__main__":
+    main()
