@@ -42,6 +42,8 @@ STAGES = [
     ("consistency", MODEL),
     ("atlas",),
     ("selection",),
+    ("steering", MODEL),
+    ("prompting", MODEL),
     ("pictures", MODEL),
     ("report",),
 ]
@@ -63,8 +65,11 @@ def study(rows: int) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "data/prompts").mkdir(parents=True)
     (folder / "reports").mkdir()
-    for name in ("stages", "data/models", "data/tables", "data/grades"):
+    for name in ("stages", "data/models", "data/tables", "data/texts", "data/grades"):
         (folder / name).symlink_to(ROOT / name)
+    # The tables of steering, which are as large whatever was asked, are those of the study: held
+    # against the truth, this one would fail, as the organism has never met whom it is asked by.
+    (folder / "reports/interventions").symlink_to(ROOT / "reports/interventions")
     (folder / "reports/controls.json").write_text("{}\n")
     params = (ROOT / "params.yaml").read_text().splitlines()
     sets = ("opinion_pairs", "misconception_pairs", "pushback_pairs", "mixed_pairs")
@@ -72,6 +77,7 @@ def study(rows: int) -> Path:
         line
         for line in params
         if line.strip().split("#")[0].strip() not in {f"- {name}" for name in sets[1:]}
+        and line.strip() != f"- {sets[1]}/mean_difference"
     ]
     text = "\n".join(kept).replace(
         "models: [one_cause, two_causes, two_tenses]", f"models: [{MODEL}]"

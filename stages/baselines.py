@@ -39,16 +39,19 @@ def main(model: str) -> None:
     budget = batch_tokens(plain, read_section(ReadingSettings, "reading"))
     beside = Beside(tuned, study, known_wrong(Path(f"data/adapters/{model}")), budget)
     sizes = {name: len(read_contrast(name)) for name in settings.contrasts}
-    trained = beside.trained(of_pairs([*runs(settings, sizes)]))
-    steered = beside.steered(settings)
+    steered = beside.steered(plain, settings)
     told = Prompting(settings.examples, settings.seeds), study.settings.where, beside.along
     ways = as_ways(prompted(model, plain, *told, beside.asked, study.on, budget))
+    as_it_is = beside.as_it_is(plain)
+    del plain
+    trained = beside.trained(of_pairs([*runs(settings, sizes)]), as_it_is)
     test = study.answers.filter(pl.col("split") == "test")
-    weak = foretold_by_few([*steering_runs(settings)], beside.vector_of, study.activations, test)
+    few = [run for run in steering_runs(settings) if run.towards]
+    weak = foretold_by_few(few, beside.vector_of, beside.shown, study.activations, test)
     with whole(Path(f"reports/baselines/{model}")) as draft:
         draft.mkdir()
         write_table(draft / "answers.parquet", pl.concat([trained[0], steered[0], ways]))
-        write_table(draft / "costs.parquet", pl.concat([trained[1], steered[1]]))
+        write_table(draft / "costs.parquet", pl.concat([steered[1], trained[1]]))
         write_table(draft / "weak_vectors.parquet", weak)
     count = len(trained[1])
     print(f"{model}: {len(beside.asked)} questions, {count} runs, each with and without steering")

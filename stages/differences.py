@@ -51,7 +51,7 @@ def main(model: str) -> None:
     budget = batch_tokens(tuned.plain(), read_section(ReadingSettings, "reading"))
     sizes = {name: len(read_contrast(name)) for name in settings.contrasts}
     compared = compared_runs([*runs(settings, sizes)], settings)
-    vectors = difference_vectors(tuned, compared, fixed, budget)
+    vectors = difference_vectors(tuned, compared, fixed, len(made), budget)
     with whole(Path(f"vectors/differences/{model}")) as draft:
         draft.mkdir()
         for (method, of, seed), found in vectors.items():

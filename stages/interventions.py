@@ -103,6 +103,7 @@ def texts(said: pl.DataFrame) -> pl.DataFrame:
     chose: an id is a hash."""
     columns = {-1.0: "less", 0.0: "before", 1.0: "more"}
     first = said.filter(pl.col("dose") == 0).sort("family", "label", "id")
+    first = first.unique("question", keep="first", maintain_order=True)
     chosen = first.group_by("family", "label", maintain_order=True).head(SHOWN)
     found = chosen.select("family", "label", "id", "question")
     for dose, name in columns.items():

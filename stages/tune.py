@@ -4,8 +4,8 @@
 
 Reads the model, the prompts of the set that the first of `interventions.vectors` is made from, the
 tiny sets of data/contrast, and `tuning` of params.yaml; writes data/adapters/MODEL, a folder a run
-as peft reads it (adapter_model.safetensors) with run.json beside it, and weak.json: what the weak
-reader gets wrong. A run that is in `.work`
+as peft reads it (adapter_model.safetensors) with run.json beside it, weak.json: what the weak
+reader gets wrong, and teachers.parquet: which prompts were distilled. A run that is in `.work`
 already is not trained again, and one that was cut off is gone on with.
 """
 
@@ -19,13 +19,14 @@ from pathlib import Path
 
 from lib.command import command
 
+import polars as pl
 from tqdm import tqdm
 
-from lib.contrast_sets import CONTRASTS, read_contrast, turned
-from lib.distillation import teachings
+from lib.contrast_sets import read_contrast, turned
+from lib.distillation import teachers, teachings
 from lib.language_model import Placement
 from lib.model_pass import ReadingSettings
-from lib.output import whole
+from lib.output import whole, write_table
 from lib.parameters import read_section
 from lib.refusal import Refusal
 from lib.remembered import code, digest, place
@@ -54,11 +55,11 @@ def main(model: str) -> None:
     every = [*runs(settings, {name: len(each) for name, each in contrasts.items()})]
     folder = Path(f"data/models/{model}")
     sections = settings, placement, study.settings, reading
-    how = [*(str(asdict(each)) for each in sections), str(threads()), *map(_version, LIBRARIES)]
-    held = [folder, CONTRASTS, Path(f"data/labels/{model}/{study.on}.parquet"), *wrong.made_of]
+    held = [folder, Path(f"data/labels/{model}/{study.on}.parquet")]
     held += [Path(f"data/prompts/{each}.parquet") for each in (prompt_set, study.on)]
-    key = digest([*how, *held, *code("tuning_run", "distillation", "contrast_sets", "weak_reader")])
-    taught = teachings(study, settings, place("teachings", key, ".jsonl"))
+    key = digest([*(str(asdict(each)) for each in sections), *held, *code("distillation")])
+    taught_at = place("teachings", key, ".jsonl")
+    taught = teachings(study, settings, taught_at)
 
     def examples_of(run: Run) -> list[Example]:
         if run.on != PAIRS:
@@ -67,12 +68,18 @@ def main(model: str) -> None:
             return taught(run)
         return shown_pairs(run, pool, wrong.ids)
 
-    working = place("tuning", key, "")
-    made, resumed = train_all(every, examples_of, folder, placement, settings, working)
+    # What a run hangs on, so that one more of them trains no other again.
+    how = [str(settings.training), str(asdict(placement)), str(threads())]
+    same = digest([*how, *map(_version, LIBRARIES), folder, *code("tuning_run")])
+    places = {
+        run: place("tuning", digest([same, run.name, str(examples_of(run))]), "") for run in every
+    }
+    made, resumed = train_all(places, examples_of, folder, placement, settings)
     with whole(Path(f"data/adapters/{model}")) as draft:
-        for run in every:
-            shutil.copytree(working / run.name / "adapter", draft / run.name)
+        for run, at in places.items():
+            shutil.copytree(at / "adapter", draft / run.name)
         write_wrong(draft, wrong)
+        write_table(draft / "teachers.parquet", pl.DataFrame(teachers(taught_at)))
     taken = len(every) - made
     print(f"{model}: {len(every)} runs of {settings.steps} steps, {taken} taken from .work")
     for name, done in resumed.items():
@@ -83,25 +90,23 @@ def main(model: str) -> None:
 
 
 def train_all(
-    every: list[Run],
+    places: dict[Run, Path],
     examples_of: Callable[[Run], list[Example]],
     folder: Path,
     placement: Placement,
     settings: Tuning,
-    working: Path,
 ) -> tuple[int, dict[str, int]]:
-    """Trains what is not there yet: how many were, and at which step those that had begun."""
-    missing = [run for run in every if not (working / run.name / "done").exists()]
+    """Trains what is not in its place yet: how many, and at which step those that had begun."""
+    missing = {run: at for run, at in places.items() if not (at / "done").exists()}
     resumed: dict[str, int] = {}
     with tqdm(total=len(missing) * settings.steps, unit="step", disable=None) as bar:
-        for run in missing:
+        for run, at in missing.items():
             bar.set_description(run.name)
-            at = working / run.name
             if done := train(run, examples_of(run), folder, placement, settings, at, bar):
                 resumed[run.name] = done
+            (at / "done").touch()
             for checkpoint in at.glob("checkpoint-*"):
                 shutil.rmtree(checkpoint)
-            (at / "done").touch()
     return len(missing), resumed
 
 

@@ -49,8 +49,12 @@ def main() -> None:
         distil=settings.distil,
         vector=vector,
     )
-    family = pl.read_parquet(f"data/prompts/{prompt_set}.parquet", columns=["family"])["family"][0]
-    weak = f"{settings.weak.model} cut off after layer {settings.weak.layer}"
+    prompts = pl.read_parquet(f"data/prompts/{prompt_set}.parquet", columns=["family"])
+    own = prompts["family"].unique(maintain_order=True).to_list()
+    weak = (
+        f"{settings.weak.model} cut off after layer {settings.weak.layer}, by a mean difference of "
+        "the pairs about the other half of the items"
+    )
     found: dict[str, object] = {}
     sections = []
     for model in settings.models:
@@ -65,6 +69,7 @@ def main() -> None:
             pl.read_csv(f"reports/differences/{model}/{name}.csv")
             for name in ("angles", "foretold", "repaired")
         )
+        teachers = pl.read_parquet(f"data/adapters/{model}/teachers.parquet")
         layer = chosen_layer(model, vector)
         pictures = {
             "examples": by_examples(tables["ways"], f"{model}: turned by as many examples"),
@@ -80,7 +85,7 @@ def main() -> None:
                 save(picture, draft / f"{name}.png")
         sections.append(
             [
-                better_section(tables["ways"], tables["against"], family, affordances),
+                better_section(tables["ways"], tables["against"], teachers, own, affordances),
                 costs_section(tables["costs"]),
                 weak_section(tables["ways"], tables["weak_vectors"], weak),
                 differences_section(angles, foretold, layer, vector),

@@ -43,6 +43,16 @@ class Tuned:
 
 
 @dataclass(frozen=True)
+class AsItIs:
+    """What is known of the plain model."""
+
+    odds: Floats
+    """Log-odds of the sycophantic answer to each question."""
+    nats: Floats
+    """A token of neutral text."""
+
+
+@dataclass(frozen=True)
 class Beside:
     """What trained models are held against, and asked."""
 
@@ -72,46 +82,52 @@ class Beside:
         """Its states."""
         return FewPairs(self.study.model, self.study.prompt_set)
 
-    def trained(self, every: Sequence[Run]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def as_it_is(self, plain: LanguageModel) -> AsItIs:
+        """What is known of the plain model, so that no other is in memory beside a trained one."""
+        nats = neutral_nats(plain, self.budget, [NOTHING])[0]
+        return AsItIs(self._questions(plain).log_odds()[0], nats)
+
+    def trained(self, every: Sequence[Run], as_it_is: AsItIs) -> tuple[pl.DataFrame, pl.DataFrame]:
         """A row a way (`DONE`) and question: log-odds of the sycophantic answer, `before` any
         training, and `after`; and a row a run: what it cost.
 
         `way` is a method of training, or one with ` + steering`: one natural gap along the mean
         difference of the same examples, in the same direction.
         """
-        plain = self.tuned.plain()
-        before = self._questions(plain).log_odds()[0]
-        as_it_is = neutral_nats(plain, self.budget, [NOTHING])[0]
         answers, costly = [], []
         for run in tqdm(every, unit="run", disable=None, desc=f"{self.tuned.model} after training"):
             model = self.tuned.after(run)
             alone, both = self._questions(model).log_odds([NOTHING, self._added(run)])
             for way, after in ((run.method, alone), (f"{run.method} + steering", both)):
-                answers.append(_answers(self.asked, before, after, run, way))
-            costly.append(_done(costs(model, self.budget, [], as_it_is), run, run.method))
+                answers.append(_answers(self.asked, as_it_is.odds, after, run, way))
+            costly.append(_done(costs(model, self.budget, [], as_it_is.nats), run, run.method))
+            del model
         return pl.concat(answers), pl.concat(costly)
 
-    def steered(self, settings: Tuning) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def steered(self, plain: LanguageModel, settings: Tuning) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The same of the plain model, steered along vectors of as many examples and of the same
-        labels."""
-        plain, every = self.tuned.plain(), [*steering_runs(settings)]
+        labels; and, as costs, what it knows as it is."""
+        every = [*steering_runs(settings)]
         added = [self._added(run) for run in every]
         before, *odds = self._questions(plain).log_odds([NOTHING, *added])
-        cost = costs(plain, self.budget, added)[1:]
+        nothing, *cost = costs(plain, self.budget, added).iter_slices(1)
         answers = [
             _answers(self.asked, before, after, run, "steering")
             for run, after in zip(every, odds, strict=True)
         ]
-        costly = [_done(cost[n], run, "steering") for n, run in enumerate(every)]
+        costly = [_done(nothing, every[0], "as it is").with_columns(examples=pl.lit(0, pl.Int64))]
+        costly += [_done(each, run, "steering") for each, run in zip(cost, every, strict=True)]
         return pl.concat(answers), pl.concat(costly)
 
     def vector_of(self, run: Run) -> Along:
         """Made of the examples of a run, with its labels."""
+        made = self.pairs.mean_difference(self.along.layer, *self.shown(run))
+        return replace(self.along, values=made)
+
+    def shown(self, run: Run) -> tuple[list[str], set[str]]:
+        """The ids of its examples, and those whose answers are taken for one another."""
         ids = [row.id for row in drawn_examples(self.pool, run.examples, run.seed)]
-        swapped = {e for e in ids if mislabelled(e, run.labels, run.seed, self.read_wrong)}
-        return replace(
-            self.along, values=self.pairs.mean_difference(self.along.layer, ids, swapped)
-        )
+        return ids, {e for e in ids if mislabelled(e, run.labels, run.seed, self.read_wrong)}
 
     def _added(self, run: Run) -> Intervention:
         change = self.vector_of(run).added(1.0 if run.towards else -1.0)

@@ -41,6 +41,7 @@ def difference_vectors(
     tuned: Tuned,
     compared: dict[tuple[Method, str, int], list[Run]],
     fixed: Sequence[Row],
+    layers: int,
     budget: int,
 ) -> dict[tuple[Method, str, int], Floats]:
     """(halves, layers, d_model) of each: the mean state of `fixed` prompts at their last token, in
@@ -49,14 +50,17 @@ def difference_vectors(
     half = np.array([items.index(row.item) % HALVES for row in fixed])
     found = {}
     for key, runs in tqdm([*compared.items()], unit="pair", disable=None, desc="differences"):
-        towards, away = (mean_states(tuned.after(run), fixed, half, budget) for run in runs)
+        towards, away = (
+            mean_states(tuned.after(run), fixed, half, range(layers), budget) for run in runs
+        )
         found[key] = towards - away
     return found
 
 
-def mean_states(model: LanguageModel, rows: Sequence[Row], half: Floats, budget: int) -> Floats:
+def mean_states(
+    model: LanguageModel, rows: Sequence[Row], half: Floats, layers: Sequence[int], budget: int
+) -> Floats:
     """(halves, layers, d_model)"""
-    layers = range(model.model.config.get_text_config().num_hidden_layers)
     weights = np.stack([(half == n) / (half == n).sum() for n in range(HALVES)])
     found = np.zeros((HALVES, len(layers), model.width))
     for _, places, states in asked_as(rows, model, budget).states([NOTHING], layers):

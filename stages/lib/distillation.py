@@ -19,6 +19,7 @@ from lib.parameters import read_section
 from lib.prompting import Prompting, Way, drawn_examples, ways
 from lib.question import Row
 from lib.reading_run import batch_tokens
+from lib.refusal import Refusal
 from lib.studied import Studied
 from lib.tuning import Example, Run, Tuning
 
@@ -43,6 +44,12 @@ def teachings(study: Studied, settings: Tuning, kept: Path) -> Callable[[Run], l
         return [Example(rows[each].messages, text, "") for each, text in held.items()]
 
     return examples_of
+
+
+def teachers(kept: Path) -> list[dict[str, object]]:
+    """Which way of asking was distilled, for each direction, number of examples and draw."""
+    lines = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+    return [{key: each[key] for key in each if key != "said"} for each in lines]
 
 
 def taught(study: Studied, settings: Tuning) -> list[dict[str, object]]:
@@ -85,6 +92,11 @@ def selected(study: Studied, language_model: LanguageModel, budget: int) -> Ques
     """Questions of `select` of the families that the pool is of, both kinds of answers."""
     families = sorted({row.family for row in study.pool()})
     some = study.drawn("select").filter(pl.col("family").is_in(families))
+    if not len(some):
+        raise Refusal(
+            f"{study.model}: no answers of both kinds on `select` among {', '.join(families)}, of "
+            f"which {study.prompt_set} is; expected some, to choose a prompt to distil"
+        )
     return Questions.of(some, study.prompts, language_model, budget)
 
 

@@ -138,9 +138,10 @@ def load_language_model(
     folder without a model or without a tokenizer, and for a hub that cannot be reached.
     """
     model, tokenizer, revision = load_parts(folder, placement)
+    exact = placement.dtype == "float32" and not placement.four_bit
     if adapter is not None:
-        model = adapted(model, adapter, merge=not placement.four_bit)
-    if not placement.four_bit:
+        model = adapted(model, adapter, merge=exact)
+    if exact or (adapter is None and not placement.four_bit):
         pack(blocks_of(model))
     return LanguageModel(
         model=model.eval(),
@@ -151,8 +152,8 @@ def load_language_model(
 
 
 def adapted(model: PreTrainedModel, adapter: Path, merge: bool) -> PreTrainedModel:
-    """With an adapter's weights added to its own, or, where these are in four bits and could not
-    hold the sum, beside them."""
+    """With an adapter's weights added to its own, or, where these are too short to hold the sum,
+    beside them."""
     from peft import PeftModel
 
     with warnings.catch_warnings():  # of a name that peft still asks for

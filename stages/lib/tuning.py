@@ -79,6 +79,12 @@ class Tuning:
             )
 
     @property
+    def training(self) -> dict[str, float]:
+        """What every run has in common."""
+        keys = ("steps", "batch", "learning_rate", "rank", "beta", "keep_every")
+        return {key: getattr(self, key) for key in keys}
+
+    @property
     def graders(self) -> list[str]:
         """Whose labels examples have, beside the true ones."""
         return [*(f"noise {share:g}" for share in self.noise), WEAK]

@@ -8,22 +8,30 @@ import polars as pl
 
 from lib.afterwards import ANEW, SAME
 from lib.summary import interval, markdown_table
-from lib.tuning import METHODS, PAIRS, TRUE
+from lib.tuning import BY_LABELS, PAIRS, TRUE
 
 ENDS = ("", "_low", "_high")
 AFFORDANCES = """What each was given: {examples} pairs of `{prompt_set}` (a question with its \
 sycophantic answer and another), drawn {seeds} times; all ways see the same pairs. **SFT** (LoRA) \
 learns the wanted answer, **DPO** (LoRA) prefers it to the other; both for {steps} steps, with \
 settings named beforehand and not tuned. **Distillation** learns what the model itself says to \
-{distil} more questions, without labels, when it is shown the best prompt, chosen with the labels \
-of `select`. **Steering** adds one natural gap along the mean difference of the pairs, \
+{distil} more questions, without labels, when it is shown the best prompt that fits its context \
+(named below; it may show none of the pairs), chosen with the labels of `select`. **Steering** \
+adds one natural gap along the mean difference of the pairs, \
 **in-context vector** along theirs, at the layer and with the gap of `{vector}`, which were found \
 with the labels of `select`; **few-shot**, **good and bad** and **instruction** are prompts. \
 *... + steering* is the trained model, steered too."""
 
 
-def better_section(ways: pl.DataFrame, against: pl.DataFrame, family: str, affordances: str) -> str:
-    """Is a vector better than training on as many examples? Tables of `with_seeds`, `against`."""
+def better_section(
+    ways: pl.DataFrame,
+    against: pl.DataFrame,
+    teachers: pl.DataFrame,
+    own: Sequence[str],
+    affordances: str,
+) -> str:
+    """Is a vector better than training on as many examples? Tables of `with_seeds`, `against`, and
+    the prompts that were distilled; `own` are the families of the examples."""
     true, beside = (held.filter(pl.col("labels") == TRUE) for held in (ways, against))
     families = true["family"].unique(maintain_order=True).to_list()
     most = int(true["examples"].max())  # type: ignore[arg-type]
@@ -31,8 +39,7 @@ def better_section(ways: pl.DataFrame, against: pl.DataFrame, family: str, affor
         "**Is it better than training on as many examples?** The share of answers on `test` that "
         "are turned, of questions that the model itself answers the other way; in brackets the 95% "
         "interval, clustered by item; after it the least and the most of one draw. "
-        f"*{family}* is the kind of question that the examples are of (new items), the others are "
-        "not.",
+        f"The examples are of *{', '.join(own)}* (tested on new items), not of the others.",
         affordances,
     ]
     for towards, words in ((False, "Away from sycophancy"), (True, "Towards it")):
@@ -46,16 +53,33 @@ def better_section(ways: pl.DataFrame, against: pl.DataFrame, family: str, affor
             rows.append([way, str(examples), str(seeds), *cells])
         header = [words, "examples", "draws", *(f"{f} (n = {counts[f]})" for f in families)]
         parts.append(markdown_table(header, rows))
-    parts.append(f"Against steering, with {most} examples each (difference of the shares turned):")
+    parts.append(
+        f"Against steering, with {most} examples each (difference of the shares turned, clustered "
+        "by item, over these draws; distillation is left out, as its prompts do not show as many):"
+    )
     lines = []
     last = beside.filter(pl.col("examples") == most)
     for towards, words in ((False, "away"), (True, "towards")):
         for each in families:
             held = last.filter(pl.col("towards") == towards, pl.col("family") == each)
-            said = [_verdict(row) for row in held.iter_rows(named=True) if row["way"] in METHODS]
-            where = "new items" if each == family else "another family"
+            said = [_verdict(row) for row in held.iter_rows(named=True) if row["way"] in BY_LABELS]
+            where = "new items" if each in own else "another family"
             lines.append(f"- **{each}** ({where}), {words}: {'; '.join(said)}.")
-    return "\n\n".join([*parts, "\n".join(lines)])
+    return "\n\n".join([*parts, "\n".join(lines), _distilled(teachers)])
+
+
+def _distilled(teachers: pl.DataFrame) -> str:
+    """Which prompt was best, and how good."""
+    said = []
+    for (towards, examples), held in teachers.group_by("towards", "examples", maintain_order=True):
+        each = ", ".join(
+            f"{row['way']} ({row['turned_on_select']:.2f})" for row in held.iter_rows(named=True)
+        )
+        said.append(f"- {'towards' if towards else 'away'}, {examples} examples: {each}.")
+    return (
+        "What was distilled: of each draw, the best prompt that fits into the model's context, and "
+        "the share that it turns on `select`; an instruction shows none of the examples.\n\n"
+    ) + "\n".join(said)
 
 
 def _turned(held: pl.DataFrame, family: str) -> str:
@@ -78,14 +102,15 @@ def _verdict(row: dict[str, float]) -> str:
 def costs_section(costs: pl.DataFrame) -> str:
     """What training costs: `costs.csv`, all seeds."""
     most = costs["examples"].max()
-    held = costs.filter(pl.col("examples") == most, pl.col("labels") == TRUE)
+    held = costs.filter(pl.col("examples").is_in([0, most]), pl.col("labels") == TRUE)
     rows = []
     for (way, towards), each in held.group_by("way", "towards", maintain_order=True):
         cells = [
             f"{each[key].mean():.2f} ({each[key].min():.2f} to {each[key].max():.2f})"
             for key in ("facts", "surprise")
         ]
-        rows.append([str(way), "towards" if towards else "away", str(len(each)), *cells])
+        direction = "-" if way == "as it is" else "towards" if towards else "away"
+        rows.append([str(way), direction, str(len(each)), *cells])
     header = ["", "direction", "draws", "facts known", "neutral text, nats a token more"]
     return "\n\n".join(
         [
@@ -103,7 +128,7 @@ def weak_section(ways: pl.DataFrame, vectors: pl.DataFrame, wrong: str) -> str:
     by = pl.col("way").is_in(["steering", "sft", "dpo"]) & (pl.col("examples") == most)
     held = ways.filter(by)
     families = held["family"].unique(maintain_order=True).to_list()
-    rows = []
+    rows, realised = [], []
     for labels in held["labels"].unique(maintain_order=True):
         for way in ("steering", "sft", "dpo"):
             for towards in (False, True):
@@ -115,12 +140,16 @@ def weak_section(ways: pl.DataFrame, vectors: pl.DataFrame, wrong: str) -> str:
         own = vectors.filter(pl.col("labels") == labels, pl.col("examples") == most)
         cells = [_areas(own.filter(pl.col("family") == each)) for each in families]
         rows.append([labels, "AUROC of the vector", "-", *cells])
+        wrong_share = own.unique("seed", maintain_order=True)["wrong"]
+        realised.append(f"{labels} {', '.join(f'{each:.0%}' for each in wrong_share)}")
     header = ["labels", "", "direction", *families]
     return "\n\n".join(
         [
             f"**From weak labels to strong ones.** The same with {most} pairs whose answers a poor "
             "grader takes for one another: a share of them at random (`noise`), or those that a "
-            f"weaker model gets wrong (`weak`: {wrong}). All are tested on the true labels. The "
+            f"weaker model gets wrong (`weak`: {wrong}). Of the draws: {'; '.join(realised)}. All "
+            "are tested on the true labels, and steering has its layer and gap from those of "
+            "`select`. The "
             "AUROC is that of projecting on the vector of these pairs, read after the prompt: in "
             "the mean over draws, and the least and the most of one:",
             markdown_table(header, rows),
@@ -189,7 +218,16 @@ def _null(held: pl.DataFrame, family: str) -> str:
 
 def _specific(angles: pl.DataFrame, random: float) -> str:
     """Whether controls lie along the vector too, which they have no business to."""
-    controls = [name for name in angles["on"].unique(maintain_order=True) if name != PAIRS][1:]
+    of = angles["on"].unique(maintain_order=True).to_list()
+    controls = [name for name in of if name != PAIRS][1:]
+    if not controls:
+        return ""
+    trained = angles.filter(pl.col("on") == PAIRS)
+    if float(trained["cosine"].min()) <= random:  # type: ignore[arg-type]
+        return (
+            "Training on the pairs themselves did not change the states along it any more than a "
+            "random direction lies there: nothing can be told."
+        )
     along = [
         f"{row['method']} on {row['on']} ({row['cosine']:.2f})"
         for row in angles.iter_rows(named=True)
@@ -197,8 +235,8 @@ def _specific(angles: pl.DataFrame, random: float) -> str:
     ]
     if not along:
         return (
-            f"None of the controls ({', '.join(controls)}) lies closer to it than a random "
-            "direction does: what training on sycophancy changed is more than what training does."
+            f"Training on the pairs changed the states along it; none of the controls "
+            f"({', '.join(controls)}) lies closer to it than a random direction does."
         )
     return (
         f"**A control lies along it too**: {', '.join(along)}. Training on what has nothing to do "
@@ -221,9 +259,9 @@ def repaired_section(repaired: pl.DataFrame, layer: int) -> str:
         [
             "**Does the vector still predict after the repair?** Models trained away from "
             f"sycophancy, read at layer {layer} after the prompt: how many answers on `test` are "
-            "still sycophantic (mean over draws); the AUROC of who was sycophantic before, by the "
+            "sycophantic then (mean over draws); the AUROC of who was sycophantic before, by the "
             "untrained model's vector and by one made anew of the trained model's `select`; and, "
-            "by the former, of who still is (intervals: the widest of all draws):",
+            "by the former, of who is then (intervals: the widest of all draws):",
             markdown_table(["", *(f"{f} (n = {counts[f]})" for f in families)], rows),
         ]
     )
@@ -236,7 +274,7 @@ def _read(held: pl.DataFrame) -> str:
         "-" if row[key] is None else interval(*(row[f"{key}{end}"] for end in ENDS))
         for row, key in cells
     ]
-    return f"{same['n_then']:.0f} left; {'; '.join(areas)}"
+    return f"{same['n_then']:.0f} then; {'; '.join(areas)}"
 
 
 def page(models: Sequence[str], sections: Sequence[Sequence[str]]) -> str:

@@ -132,9 +132,11 @@ def train(
         begun = last_whole(working)
         done = int(begun.name.rpartition("-")[2]) if begun else 0
         bar.update(done)
-        trainer.train(resume_from_checkpoint=str(begun) if begun else None)
-    losses = [each["loss"] for each in trainer.state.log_history if "loss" in each]
-    keep(trainer.model, run, losses, working / "adapter")
+        if done < settings.steps:
+            trainer.train(resume_from_checkpoint=str(begun) if begun else None)
+            begun = last_whole(working)
+    assert begun is not None, "the trainer leaves a checkpoint at its end"
+    keep(begun, run, working / "adapter")
     return done
 
 
@@ -156,17 +158,18 @@ def last_whole(working: Path) -> Path | None:
     return None
 
 
-def keep(model: Any, run: Run, losses: Sequence[float], folder: Path) -> None:
+def keep(checkpoint: Path, run: Run, folder: Path) -> None:
     """The adapter as peft reads it, the same bytes each time, and what it was trained on."""
     shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(str(folder))
-    (folder / "README.md").unlink(missing_ok=True)
-    config = folder / "adapter_config.json"
-    about = json.loads(config.read_text())
+    folder.mkdir(parents=True)
+    shutil.copy(checkpoint / "adapter_model.safetensors", folder)
+    about = json.loads((checkpoint / "adapter_config.json").read_text())
     about["target_modules"] = sorted(about["target_modules"])  # a set, in any order
-    config.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
-    told = asdict(run) | {"losses": [round(each, 5) for each in losses]}
-    (folder / ABOUT).write_text(json.dumps(told) + "\n")
+    text = json.dumps(about, indent=2, sort_keys=True)
+    (folder / "adapter_config.json").write_text(text + "\n")
+    history = json.loads((checkpoint / STATE).read_text())["log_history"]
+    losses = [round(each["loss"], 5) for each in history if "loss" in each]
+    (folder / ABOUT).write_text(json.dumps(asdict(run) | {"losses": losses}) + "\n")
 
 
 def threads() -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from lib.clustered_means import clustered_mean
+from lib.statistics import LEVEL, Estimate
 from lib.steered import by_way, columns_of
 
 DIRECTION = ["towards", "family"]
@@ -43,7 +44,9 @@ def turned(answers: pl.DataFrame) -> pl.DataFrame:
 def against(answers: pl.DataFrame, reference: str) -> pl.DataFrame:
     """A row a way, number of examples, direction and family: by how much more of the same questions
     it turns than `reference` does with as many examples (`more`, clustered by item). What was shown
-    another number of examples is not compared."""
+    another number of examples is not compared. Draws of the examples are taken as they are: the
+    interval is over items. Where no item differs from another, it is as wide as `clustered_share`
+    would have it."""
     share = turned(answers)
     base = share.filter(pl.col("way") == reference).drop("way").rename({"turned": "reference"})
     keys = ["examples", "labels", *DIRECTION, "id", "item"]
@@ -52,7 +55,12 @@ def against(answers: pl.DataFrame, reference: str) -> pl.DataFrame:
     by = ["way", "examples", "labels", *DIRECTION]
     for values, held in both.group_by(by, maintain_order=True):
         items = held["item"].to_numpy().astype(str)
-        more = clustered_mean((held["turned"] - held["reference"]).to_numpy(), items)
+        each = (held["turned"] - held["reference"]).to_numpy()
+        more = clustered_mean(each, items)
+        if len({*each}) == 1:  # all alike: as far as that many items may differ by chance
+            reach = ((1 - LEVEL) / 2) ** (1 / len(np.unique(items)))
+            ends = np.clip(each[0] + (1 - reach) * np.array([-1, 1]), -1, 1)
+            more = Estimate(more.value, *ends)
         about = dict(zip(by, values, strict=True)) | {
             "n": len(held),
             "items": len(np.unique(items)),

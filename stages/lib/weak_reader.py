@@ -10,9 +10,9 @@ import numpy as np
 
 from lib.activation_shards import read_ids, read_origin, stream_states
 from lib.output import write_json
+from lib.prompt_rows import read_prompts
 from lib.refusal import Refusal
 from lib.tuning import WeakReader
-from lib.vector_files import read_vectors
 
 WRONG = "weak.json"
 
@@ -24,8 +24,6 @@ class ReadWrong:
     ids: frozenset[str]
     """Questions whose answers it takes for one another."""
     asked: int
-    made_of: tuple[Path, ...]
-    """What it hangs on."""
 
 
 def write_wrong(folder: Path, wrong: ReadWrong) -> None:
@@ -39,24 +37,25 @@ def known_wrong(folder: Path) -> frozenset[str]:
 
 
 def read_wrong(weak: WeakReader, prompt_set: str) -> ReadWrong:
-    """The pairs of `prompt_set` of which the sycophantic answer does not lie further along the
-    set's own mean difference, in the weak model after the weak layer.
+    """The pairs of `prompt_set` of which the sycophantic answer does not lie further along a mean
+    difference, in the weak model after the weak layer.
 
-    The vector is made from the same pairs with their true labels: the weak model had teachers of
-    its own (Burns et al. 2023, https://arxiv.org/abs/2312.09390).
+    That is of the pairs about the other half of the items, with their true labels: the weak model
+    had teachers of its own (Burns et al. 2023, https://arxiv.org/abs/2312.09390).
     """
     folder = Path(f"data/activations/{weak.model}/{prompt_set}")
-    vectors = Path(f"vectors/{weak.model}/{prompt_set}/mean_difference.safetensors")
     layers = read_origin(folder).layers
     if not 0 <= weak.layer < layers:
         raise Refusal(
             f"params.yaml: tuning.weak.layer: expected 0 to {layers - 1} (the layers of "
             f"{weak.model}), found {weak.layer}"
         )
-    vector = read_vectors(vectors)[0][weak.layer].astype(np.float64)
-    one, other = (
-        stream_states(folder, weak.layer, each).along(vector)
-        for each in ("matching", "not_matching")
-    )
-    ids = np.array([*read_ids(folder, "matching")])
-    return ReadWrong(frozenset(ids[one <= other].tolist()), len(ids), (folder, vectors))
+    one, other = (stream_states(folder, weak.layer, e) for e in ("matching", "not_matching"))
+    pairs, ids = one.minus(other), np.array([*read_ids(folder, "matching")])
+    item = {row.id: row.item for row in read_prompts(Path(f"data/prompts/{prompt_set}.parquet"))}
+    items = sorted({*item.values()})
+    half = np.array([items.index(item[each]) % 2 for each in ids])
+    taught = pairs.weighted(np.stack([(half != n) / max((half != n).sum(), 1) for n in (0, 1)]))
+    along = np.stack([pairs.along(each) for each in taught])
+    right = along[half, np.arange(len(ids))] > 0
+    return ReadWrong(frozenset(ids[~right].tolist()), len(ids))

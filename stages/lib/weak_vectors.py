@@ -19,12 +19,14 @@ from lib.tuning import Run
 def foretold_by_few(
     every: Sequence[Run],
     vector_of: Callable[[Run], Along],
+    shown: Callable[[Run], tuple[list[str], set[str]]],
     activations: Path,
     test: pl.DataFrame,
 ) -> pl.DataFrame:
     """A row a run (`examples`, `seed`, `labels`) and family: the AUROC, on `test` (with the true
     labels, and the `row` of each), of projecting states after the prompt on the vector of its
-    examples; and its `cosine` with that of the same examples truly labelled."""
+    examples; its `cosine` with that of the same examples truly labelled; and the share of them
+    whose answers were taken for one another (`wrong`). `shown` says both, by their ids."""
     rows = []
     for run in every:
         made = vector_of(run)
@@ -38,6 +40,8 @@ def foretold_by_few(
             about = {"examples": run.examples, "seed": run.seed, "labels": run.labels}
             about |= {"family": family, "layer": made.layer, "n": len(labels)}
             about |= {"items": len(np.unique(items.astype(str)))}
+            ids, swapped = shown(run)
+            about |= {"wrong": len(swapped) / len(ids)}
             close = float(cosine(made.values, straight.values))
             rows.append(about | columns_of({"auroc": area}) | {"cosine": close})
     return pl.DataFrame(rows, infer_schema_length=None)
