@@ -4,7 +4,7 @@
 
 Reads data/adapters/MODEL, the model, the prompts of the set that the first of
 `interventions.vectors` is made from (asked of every trained model), that vector, and the
-`evaluation` set with its labels and activations; writes vectors/differences/MODEL, a safetensors
+`evaluation` set with its labels and activations; writes data/differences/MODEL, a safetensors
 file a method, set and seed, and, in reports/differences/MODEL, `angles.csv` (how far they agree
 with the vector of prompts and with one another), `foretold.csv` (what they foretell of the plain
 model) and `repaired.csv` (what can still be read in a model that was trained away from sycophancy).
@@ -52,7 +52,7 @@ def main(model: str) -> None:
     sizes = {name: len(read_contrast(name)) for name in settings.contrasts}
     compared = compared_runs([*runs(settings, sizes)], settings)
     vectors = difference_vectors(tuned, compared, fixed, len(made), budget)
-    with whole(Path(f"vectors/differences/{model}")) as draft:
+    with whole(Path(f"data/differences/{model}")) as draft:
         draft.mkdir()
         for (method, of, seed), found in vectors.items():
             about = {

@@ -178,8 +178,8 @@ def test_one_command_trains_asks_and_tells(tuned_study):
         assert page.count(f"**{words}") == 1
     metrics = json.loads((tuned_study / "reports/tuning.json").read_text())
     assert {"sft", "dpo", "steering"} <= metrics["tiny"].keys()
-    again = run(tuned_study, "dvc", "repro", "tuning/dvc.yaml")
-    assert "Data and pipelines are up to date" in again.stdout
+    for words in (["repro", "tuning/dvc.yaml"], ["status"]):  # and the study needs nothing of it
+        assert "Data and pipelines are up to date" in run(tuned_study, "dvc", *words).stdout
 
 
 @pytest.mark.parametrize("method", METHODS)
