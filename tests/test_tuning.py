@@ -193,6 +193,7 @@ def test_training_learns_what_it_is_shown(tuned_study, method):
     assert np.mean([each["losses"][-1] < each["losses"][0] for each in told]) > 0.7
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing")  # peft's
 def test_a_merged_adapter_is_the_model_that_was_trained(tuned_study, monkeypatch):
     from peft import PeftModel
 
