@@ -27,6 +27,7 @@ ANTHROPIC = {
 PICTURES = (
     *("layers", "variants", "cosine", "best", "adds", "moves", "transfer", "efficiency"),
     *("variance", "reliability", "tokens", "tenses", "doses", "removed", "two_layers", "cause"),
+    "afterwards",
 )
 STEERING = ("doses", "layers", "effects", "agreement", "costs", "said", "texts", "prompting")
 STEERING += ("afterwards",)
