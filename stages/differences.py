@@ -55,13 +55,7 @@ def main(model: str) -> None:
     with whole(Path(f"data/differences/{model}")) as draft:
         draft.mkdir()
         for (method, of, seed), found in vectors.items():
-            about = {
-                "method": method,
-                "on": of,
-                "seed": seed,
-                "model": model,
-                "prompts": len(fixed),
-            }
+            about = {"method": method, "on": of, "seed": seed, "model": model}
             path = draft / f"{method}_{of}_seed-{seed}.safetensors"
             write_vectors(path, found.mean(0).astype(np.float32), about)
     lie, foretell = [], []

@@ -20,37 +20,32 @@ from lib.command import command
 
 import polars as pl
 
-from lib.activation_shards import read_ids
 from lib.cell_files import chosen_layer
-from lib.label_files import read_labels
 from lib.language_model import Placement, load_language_model
 from lib.model_pass import ReadingSettings
 from lib.output import whole, write_table
-from lib.parameters import read_name, read_names, read_section
+from lib.parameters import read_names, read_section
 from lib.reading_run import batch_tokens
 from lib.remembered import code, digest, place
 from lib.side_effects import NEUTRAL
-from lib.steering import of_both_kinds, told
 from lib.steering_run import steered
-from lib.steering_settings import Interventions
+from lib.studied import read_studied
 
 
 @command(__doc__, model="an entry of model in params.yaml")
 def main(model: str) -> None:
-    settings, on = read_section(Interventions, "interventions"), read_name("evaluation")
+    study = read_studied(model)
+    settings, on = study.settings, study.on
     placement = read_section(Placement, "model", model)
     reading = read_section(ReadingSettings, "reading")
-    activations = Path(f"data/activations/{model}/{on}")
-    labelled = Path(f"data/labels/{model}/{on}.parquet")
     sets = read_names("extractions")
     names = [*settings.vectors, *(f"{name}/{each}" for name in sets for each in settings.compared)]
     how = [asdict(settings), asdict(placement), asdict(reading), sets]
     how += [chosen_layer(model, name) for name in settings.vectors]
-    held = [Path(f"data/models/{model}"), activations, labelled, Path("data/tables"), NEUTRAL]
+    held = [Path(f"data/models/{model}"), study.activations, Path("data/tables"), NEUTRAL]
+    held.append(Path(f"data/labels/{model}/{on}.parquet"))
     held += [Path(f"vectors/{model}/{name}.safetensors") for name in names]
     here = place("steering", digest([str(how), *held, *code("steering_run")]), "")
-    labels = read_labels(labelled, read_ids(activations)).with_row_index("row")
-    labels, left_out = of_both_kinds(told(labels, settings.told_by))
     known = here.exists()
     if not known:
         language_model = load_language_model(Path(f"data/models/{model}"), placement)
@@ -59,7 +54,7 @@ def main(model: str) -> None:
             model,
             language_model,
             settings,
-            labels,
+            study.labels,
             on,
             budget,
             reading.max_new_tokens,
@@ -72,8 +67,8 @@ def main(model: str) -> None:
     answers = pl.scan_parquet(here / "answers.parquet").select(pl.len(), pl.col("id").n_unique())
     count, asked = answers.collect().row(0)
     print(f"{model}: {asked} questions, {count} answers{' taken from .work' if known else ''}")
-    if left_out:
-        print(f"  left out, with answers of one kind only: {', '.join(left_out)}")
+    if study.left_out:
+        print(f"  left out, with answers of one kind only: {', '.join(study.left_out)}")
 
 
 if __name__ == "__main__":

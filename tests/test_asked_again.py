@@ -87,3 +87,12 @@ def test_log_odds_are_those_of_the_sycophantic_answer_against_the_likeliest_othe
     logprobs = [-2.0 - n for n in range(len(row.choices))]
     others = [each for n, each in enumerate(logprobs) if n != place]
     assert log_odds(row, logprobs) == logprobs[place] - max(others)
+
+
+def test_what_fits_is_the_longest_question_with_its_longest_answer(monkeypatch):
+    model = tiny("llama")
+    both = [(model.write(turns), answers) for turns, answers in asked()]
+    longest = max(len(prompt) + max(len(model.encode(a)) for a in texts) for prompt, texts in both)
+    for most, fits in ((longest, True), (longest - 1, False)):
+        monkeypatch.setattr(model.model.config, "max_position_embeddings", most)
+        assert AskedAgain(model, asked(), 60).fit == fits

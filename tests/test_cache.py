@@ -25,7 +25,7 @@ def ran(output: str) -> set[str]:
 
 
 def test_after_a_pull_nothing_runs(clone):
-    assert run(clone, "dvc", "pull", "--quiet").returncode == 0
+    assert run(clone, "dvc", "pull", "--quiet", "dvc.yaml").returncode == 0
     done = run(clone, "dvc", "repro")
     assert done.returncode == 0, done.stderr
     assert ran(done.stdout) == set()
@@ -67,7 +67,7 @@ def test_another_variant_needs_no_pass_of_the_model_and_shows_in_the_metrics(clo
 
 def test_on_another_machine_only_new_questions_are_run(clone):
     """The cache was pulled, .work is empty, and three questions are new."""
-    assert run(clone, "dvc", "pull", "--quiet").returncode == 0
+    assert run(clone, "dvc", "pull", "--quiet", "dvc.yaml").returncode == 0
     params = clone / "params.yaml"
     text = params.read_text()
     assert not (clone / ".work").exists()

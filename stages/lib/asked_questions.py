@@ -42,7 +42,9 @@ class Questions:
         return replace(self, again=AskedAgain(self.again.model, turns, self.budget))
 
     def log_odds(
-        self, interventions: Sequence[Intervention] = (NOTHING,), done: Callable[[int], object] = id
+        self,
+        interventions: Sequence[Intervention] = (NOTHING,),
+        done: Callable[[int], object] = lambda _: None,
     ) -> Floats:
         """(interventions, n): of the sycophantic answer; `done` is told how many are known more."""
         odds = np.empty((len(interventions), len(self.rows)))

@@ -117,9 +117,9 @@ def unit(vector: Floats) -> Floats:
 
 def after_repair(read: pl.DataFrame) -> pl.DataFrame:
     """A row a method (missing: nothing was trained), family, reader and layer, all seeds together:
-    how many still answer sycophantically, and AUROCs as `afterwards.by_reading` has them; `label`
-    is how the plain model answers. Scores of different seeds are different scales, so each seed has
-    an AUROC of its own, and the row has their mean, with the widest interval."""
+    how many answer sycophantically (`n_then`), and AUROCs as `afterwards.by_reading` has them;
+    `label` is how the plain model answers. Scores of different seeds are different scales, so each
+    seed has an AUROC of its own, and the row has their mean, with the widest interval."""
     keys = ["family", "by", "read_layer"]
     each = by_reading(read, ["method", "seed", *keys])
     return each.group_by("method", *keys, maintain_order=True).agg(

@@ -5,6 +5,7 @@ Colours are Okabe and Ito's, which the colour-blind tell apart; markers and line
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,16 @@ mpl.rcParams.update({"svg.hashsalt": "0", "axes.spines.top": False, "axes.spines
 def save(figure: Figure, path: Path) -> None:
     """Write `figure` as PNG: the same picture, the same bytes."""
     figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
+
+
+def panels(
+    families: Sequence[str], title: str, height: float, rows: int = 1, aside: float = 1.4
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with a column a family, in `rows`; `aside` inches of it are for what is beside."""
+    figure = Figure(figsize=(3.4 * len(families) + aside, height), layout="constrained")
+    axes = figure.subplots(rows, len(families), sharex=rows > 1, sharey=True, squeeze=False)
+    figure.suptitle(title, fontsize=10)
+    return figure, [list(row) for row in axes]
 
 
 def line_with_band(

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from lib.afterwards import ANEW, SAME
-from lib.drawing import COLOURS, MARKERS, NULL, legend_of, line_with_band, points_with_intervals
+from lib.drawing import (
+    COLOURS,
+    MARKERS,
+    NULL,
+    chance_line,
+    legend_of,
+    line_with_band,
+    panels,
+    points_with_intervals,
+)
 from lib.steering_settings import OWN
 
 KINDS = {"rate_0": "answered otherwise by itself", "rate_1": "sycophantic by itself"}
@@ -20,7 +30,7 @@ def dose_response(doses: pl.DataFrame, title: str) -> Figure:
     """The share that is sycophantic against what is added of one vector, a panel a family, a line
     for either kind of question; grey, the range of random vectors of the same length."""
     families = doses["family"].unique(maintain_order=True).to_list()
-    figure, axes = panels(families, 3.6, title)
+    figure, [axes] = panels(families, title, 3.6)
     added = doses.filter(pl.col("kind") == "add")
     for axis, family in zip(axes, families, strict=True):
         held = added.filter(pl.col("family") == family)
@@ -60,7 +70,7 @@ def taken_out(doses: pl.DataFrame, title: str) -> Figure:
         "mean": "set to its mean",
         "leace": "erased (LEACE)",
     }
-    figure, axes = panels(families, 3.2, title)
+    figure, [axes] = panels(families, title, 3.2)
     for axis, family in zip(axes, families, strict=True):
         held = doses.filter(pl.col("family") == family)
         own = held.filter((pl.col("direction") == OWN) & pl.col("kind").is_in(list(ways)))
@@ -89,31 +99,39 @@ def taken_out(doses: pl.DataFrame, title: str) -> Figure:
 
 
 def read_afterwards(read: pl.DataFrame, title: str) -> Figure:
-    """AUROC by layer of who is sycophantic where nothing is done, once something is taken out: read
-    by the same vector (above) and by one made anew (below); dashed, a random direction."""
+    """Once something is taken out: a line a way of taking it out; dashed, a random direction."""
+    own = pl.col("direction").is_null() | (pl.col("direction") == OWN)
+    kinds = read.drop_nulls("kind")["kind"].unique(maintain_order=True)
+    lines = {"as it is": pl.col("kind").is_null()}
+    lines |= {kind: own & (pl.col("kind") == kind) for kind in kinds}
+    return read_by_layer(read, lines, title, ~own & (pl.col("kind") == "remove"))
+
+
+def read_by_layer(
+    read: pl.DataFrame, lines: Mapping[str, pl.Expr], title: str, random: pl.Expr | None = None
+) -> Figure:
+    """AUROC by layer of who is sycophantic where nothing is done, a line each of `lines` (rows of
+    `read`): by the same vector (above) and by one made anew (below)."""
     families = read["family"].unique(maintain_order=True).to_list()
-    figure = Figure(figsize=(3.3 * len(families) + 1.8, 6.0), layout="constrained")
-    axes = figure.subplots(2, len(families), sharex=True, sharey=True, squeeze=False)
-    figure.suptitle(title, fontsize=10)
-    kinds = [None, *read.drop_nulls("kind")["kind"].unique(maintain_order=True)]
+    figure, rows = panels(families, title, 6.0, rows=2, aside=1.8)
     columns = "read_layer", "auroc", "auroc_low", "auroc_high"
-    for row, (by, words) in enumerate(((SAME, "the same vector"), (ANEW, "a vector made anew"))):
-        for axis, family in zip(axes[row], families, strict=True):
+    ways = (SAME, "the same vector"), (ANEW, "a vector made anew")
+    for axes, (by, words) in zip(rows, ways, strict=True):
+        for axis, family in zip(axes, families, strict=True):
             held = read.filter(pl.col("family") == family, pl.col("by") == by)
-            for n, kind in enumerate(kinds):
-                of = held.filter(pl.col("kind").eq_missing(kind))
-                own = of.filter(pl.col("direction").is_null() | (pl.col("direction") == OWN))
-                line_with_band(axis, own, columns, n, kind or "as it is")
-            random = held.filter(pl.col("direction") != OWN, pl.col("kind") == "remove")
-            axis.plot(random["read_layer"], random["auroc"], "--", color=NULL, label="random")
+            for n, (label, fit) in enumerate(lines.items()):
+                line_with_band(axis, held.filter(fit), columns, n, label)
+            if random is not None:
+                null = held.filter(random)
+                axis.plot(null["read_layer"], null["auroc"], "--", color=NULL, label="random")
             counts = f"n = {held['n'][0]} in {held['items'][0]} items"
             axis.set_title(f"{family}, by {words}\n{counts}", fontsize=8.5)
-            axis.axhline(0.5, color="black", lw=0.6, ls=":")
+            chance_line(axis)
             axis.set_ylim(-0.02, 1.02)
-        axes[row][0].set_ylabel("AUROC, 95% interval")
-    for axis in axes[-1]:
+        axes[0].set_ylabel("AUROC, 95% interval")
+    for axis in rows[-1]:
         axis.set_xlabel("read at layer")
-    legend_of(axes[0][0], figure, aside=True)
+    legend_of(rows[0][0], figure, aside=True)
     return figure
 
 
@@ -122,7 +140,7 @@ def two_layers(layers: pl.DataFrame, title: str) -> Figure:
     where the interval does not hold 0."""
     families = layers["family"].unique(maintain_order=True).to_list()
     depth = int(layers["second"].max()) + 1  # type: ignore[arg-type]
-    figure, axes = panels(families, 4.4, title)
+    figure, [axes] = panels(families, title, 4.4)
     largest = float(layers["departure"].abs().max())  # type: ignore[arg-type]
     colours = Normalize(-largest, largest)
     for axis, family in zip(axes, families, strict=True):
@@ -183,11 +201,3 @@ def foretells_and_does(effects: pl.DataFrame, agreement: pl.DataFrame, title: st
         axis.set_xlabel("AUROC on test, after the prompt")
     legend_of(axes[0][0], figure, aside=True)
     return figure
-
-
-def panels(families: list[str], height: float, title: str) -> tuple[Figure, list[Axes]]:
-    """A figure with a panel a family, side by side."""
-    figure = Figure(figsize=(3.4 * len(families) + 1.4, height), layout="constrained")
-    axes = figure.subplots(1, len(families), sharey=True, squeeze=False)[0]
-    figure.suptitle(title, fontsize=10)
-    return figure, list(axes)

@@ -5,8 +5,16 @@ from __future__ import annotations
 import polars as pl
 from matplotlib.figure import Figure
 
-from lib.afterwards import ANEW, SAME
-from lib.drawing import COLOURS, MARKERS, NULL, chance_line, legend_of, line_with_band
+from lib.drawing import (
+    COLOURS,
+    MARKERS,
+    NULL,
+    chance_line,
+    legend_of,
+    line_with_band,
+    panels,
+)
+from lib.plots_steering import read_by_layer
 from lib.tuning import TRUE
 
 WAYS = (
@@ -19,9 +27,8 @@ def by_examples(ways: pl.DataFrame, title: str) -> Figure:
     from the least to the most of one draw."""
     held = ways.filter(pl.col("labels") == TRUE, pl.col("turned").is_not_null())
     families = held["family"].unique(maintain_order=True).to_list()
-    figure = Figure(figsize=(3.3 * len(families) + 2.0, 6.2), layout="constrained")
-    axes = figure.subplots(2, len(families), sharex=True, sharey=True, squeeze=False)
-    figure.suptitle(f"{title}; lines: all draws, bands: least to most of one", fontsize=10)
+    title = f"{title}; lines: all draws, bands: least to most of one"
+    figure, axes = panels(families, title, 6.2, rows=2, aside=1.8)
     columns = "examples", "turned", "least", "most"
     for row, (towards, words) in enumerate(((False, "away"), (True, "towards"))):
         for axis, family in zip(axes[row], families, strict=True):
@@ -60,9 +67,7 @@ def from_weak_labels(ways: pl.DataFrame, title: str) -> Figure:
     held = ways.filter(pl.col("examples") == most, pl.col("way").is_in(methods))
     families = held["family"].unique(maintain_order=True).to_list()
     graders = held["labels"].unique(maintain_order=True).to_list()
-    figure = Figure(figsize=(3.3 * len(families) + 1.8, 6.0), layout="constrained")
-    axes = figure.subplots(2, len(families), sharex=True, sharey=True, squeeze=False)
-    figure.suptitle(title, fontsize=10)
+    figure, axes = panels(families, title, 6.0, rows=2, aside=1.8)
     for row, (towards, words) in enumerate(((False, "away"), (True, "towards"))):
         for axis, family in zip(axes[row], families, strict=True):
             mine = held.filter(pl.col("family") == family, pl.col("towards") == towards)
@@ -118,25 +123,9 @@ def differences_by_layer(angles: pl.DataFrame, title: str) -> Figure:
 
 
 def read_after_repair(repaired: pl.DataFrame, title: str) -> Figure:
-    """AUROC by layer of who was sycophantic before, in the model as it is and after training."""
-    families = repaired["family"].unique(maintain_order=True).to_list()
-    figure = Figure(figsize=(3.3 * len(families) + 1.8, 6.0), layout="constrained")
-    axes = figure.subplots(2, len(families), sharex=True, sharey=True, squeeze=False)
-    figure.suptitle(title, fontsize=10)
-    columns = "read_layer", "auroc", "auroc_low", "auroc_high"
-    methods = repaired["method"].unique(maintain_order=True).to_list()
-    for row, (by, words) in enumerate(((SAME, "the same vector"), (ANEW, "a vector made anew"))):
-        for axis, family in zip(axes[row], families, strict=True):
-            held = repaired.filter(pl.col("family") == family, pl.col("by") == by)
-            for n, method in enumerate(methods):
-                line = held.filter(pl.col("method").eq_missing(pl.lit(method, pl.String)))
-                line_with_band(axis, line, columns, n, f"after {method}" if method else "as it is")
-            counts = f"n = {held['n'][0]} in {held['items'][0]} items"
-            axis.set_title(f"{family}, by {words}\n{counts}", fontsize=8.5)
-            chance_line(axis)
-            axis.set_ylim(-0.02, 1.02)
-        axes[row][0].set_ylabel("AUROC, widest 95% interval")
-    for axis in axes[-1]:
-        axis.set_xlabel("read at layer")
-    legend_of(axes[0][0], figure, aside=True)
-    return figure
+    """In the model as it is, and after each way of training it away from sycophancy; intervals are
+    the widest of all draws."""
+    methods = repaired.drop_nulls("method")["method"].unique(maintain_order=True)
+    lines = {"as it is": pl.col("method").is_null()}
+    lines |= {f"after {method}": pl.col("method") == method for method in methods}
+    return read_by_layer(repaired, lines, title)

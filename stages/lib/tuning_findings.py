@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import polars as pl
 
 from lib.afterwards import ANEW, SAME
+from lib.steered import ENDS
 from lib.summary import interval, markdown_table
 from lib.tuning import BY_LABELS, PAIRS, TRUE
 
-ENDS = ("", "_low", "_high")
 AFFORDANCES = """What each was given: {examples} pairs of `{prompt_set}` (a question with its \
 sycophantic answer and another), drawn {seeds} times; all ways see the same pairs. **SFT** (LoRA) \
 learns the wanted answer, **DPO** (LoRA) prefers it to the other; both for {steps} steps, with \
