@@ -76,9 +76,11 @@ def test_states_are_those_at_the_prompts_ends_as_they_were_left():
 def test_what_is_said_is_what_the_changed_model_says(where):
     model, questions = tiny("llama"), [*rows(), *alike()]
     changed = Intervention({1: adding(VECTOR)}, where)
-    said = AskedAgain(model, asked(), 60).said(questions, changed, 6)
-    whole = read(replace(model, intervention=changed), questions)
-    assert said == [each.continuation for each in whole.responses]
+    other = replace(changed, changes={0: without(VECTOR.flip(0))})
+    told = AskedAgain(model, asked(), 60).said(questions, [changed, NOTHING, other], 6)
+    for done, said in zip([changed, NOTHING, other], told, strict=True):
+        whole = read(replace(model, intervention=done), questions)
+        assert said == [each.continuation for each in whole.responses]
 
 
 def test_log_odds_are_those_of_the_sycophantic_answer_against_the_likeliest_other():

@@ -63,16 +63,18 @@ class AskedAgain:
                 yield n, batch, ready.states.float().cpu().numpy()
 
     @torch.inference_mode()
-    def said(self, rows: Sequence[Row], intervention: Intervention, most: int) -> list[str]:
-        """What the model answers to the questions, which are those of `rows`, in at most `most`
-        tokens, up to where an answer is complete."""
-        found = [""] * len(self._prompts)
+    def said(
+        self, rows: Sequence[Row], interventions: Sequence[Intervention], most: int
+    ) -> list[list[str]]:
+        """What the model answers under each intervention to the questions, which are those of
+        `rows`, in at most `most` tokens, up to where an answer is complete."""
+        found = [[""] * len(self._prompts) for _ in interventions]
         for batch in self._batches:
-            for _, model, ready in self._under_each(batch, [intervention], most):
-                spoken = Continuations(model, [rows[n] for n in batch], (), (), most, "answer")
+            for n, model, ready in self._under_each(batch, interventions, most):
+                spoken = Continuations(model, [rows[k] for k in batch], (), (), most, "answer")
                 spoken.run(ready)
-                for n, ids in zip(batch, spoken.said, strict=True):
-                    found[n] = model.decode(ids)
+                for place, ids in zip(batch, spoken.said, strict=True):
+                    found[n][place] = model.decode(ids)
         return found
 
     def _under_each(

@@ -119,5 +119,5 @@ def answered(
     """What the model says to each of `rows`, by its id; empty answers teach nothing."""
     asked = asked_as(rows, language_model, budget)
     rewritten = Questions(pl.DataFrame(), rows, asked, budget).rewritten(way.rewrite)
-    texts = rewritten.again.said(rows, NOTHING, reading.max_new_tokens)
+    [texts] = rewritten.again.said(rows, [NOTHING], reading.max_new_tokens)
     return {row.id: text for row, text in zip(rows, texts, strict=True) if text}

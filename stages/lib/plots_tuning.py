@@ -35,7 +35,8 @@ def by_examples(ways: pl.DataFrame, title: str) -> Figure:
             mine = held.filter(pl.col("family") == family, pl.col("towards") == towards)
             for n, way in enumerate(WAYS):
                 line = mine.filter(pl.col("way") == way).sort("examples")
-                line_with_band(axis, line, columns, n, way)
+                label = f"{way} of what fits" if way == "distillation" else way
+                line_with_band(axis, line, columns, n, label)
             told = mine.filter(pl.col("way") == "instruction")
             for value in told["turned"]:
                 axis.axhline(value, color=NULL, lw=1.5, ls="--", label="instruction, no examples")

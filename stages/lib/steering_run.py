@@ -96,8 +96,9 @@ def said(questions: Questions, conditions: Sequence[Condition], most: int) -> pl
     `read` being the letter of the answer it was found to be, if any."""
     added = [each for each in conditions if each.direction == OWN and each.kind == "add"]
     rows, tables = questions.rows, []
-    for dose, intervention in [(0.0, NOTHING), *((each.dose, each.intervention) for each in added)]:
-        texts = questions.again.said(rows, intervention, most)
+    doses = [0.0, *(each.dose for each in added)]
+    spoken = questions.again.said(rows, [NOTHING, *(each.intervention for each in added)], most)
+    for dose, texts in zip(doses, spoken, strict=True):
         read = [
             find_answer(text, [*row.choices], row.form)
             for text, row in zip(texts, rows, strict=True)
