@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 
-from lib.cell_files import CELLS
-from lib.output import whole
-from lib.refusal import Refusal
+from lib.files.cell_files import CELLS
+from lib.script.output import whole
+from lib.script.refusal import Refusal
 
 FIRST = ["model", "vector", "extraction_layer", "layer", "position"]
 FIRST += ["evaluation", "family", "source", "split", "readout"]

@@ -12,19 +12,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 
 from lib.baselines_run import Beside, Tuned, as_ways, of_pairs, steering_runs
 from lib.contrast_sets import read_contrast
-from lib.language_model import Placement
-from lib.model_pass import ReadingSettings
-from lib.output import whole, write_table
-from lib.parameters import read_section
+from lib.engine.language_model import Placement
+from lib.engine.model_pass import ReadingSettings
+from lib.engine.reading_run import batch_tokens
 from lib.prompting import Prompting
 from lib.prompting_run import prompted
-from lib.reading_run import batch_tokens
+from lib.script.output import whole, write_table
+from lib.script.parameters import read_section
 from lib.studied import read_studied
 from lib.tuning import Tuning, runs
 from lib.weak_reader import known_wrong

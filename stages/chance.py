@@ -13,23 +13,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from lib.activation_shards import read_ids, read_origin, stream_states
-from lib.cell_files import CHANCE, EVERY_SOURCE, POSITIONS
-from lib.cells import READ, Cell, cells
-from lib.chance import aurocs, shuffled_differences
-from lib.extraction import NULLS
-from lib.label_files import read_labels
-from lib.output import write_table
-from lib.parameters import read_name, read_names, read_section
-from lib.recipes import read_recipes
-from lib.remembered import code, digest, place
-from lib.selection import Selection
+from lib.files.activation_shards import read_ids, read_origin, stream_states
+from lib.files.cell_files import CHANCE, EVERY_SOURCE, POSITIONS
+from lib.files.label_files import read_labels
+from lib.files.remembered import code, digest, place
+from lib.predictivity.cells import READ, Cell, cells
+from lib.predictivity.chance import aurocs, shuffled_differences
+from lib.predictivity.selection import Selection
+from lib.script.output import write_table
+from lib.script.parameters import read_name, read_names, read_section
+from lib.vectors.extraction import NULLS
+from lib.vectors.recipes import read_recipes
 
 
 @command(__doc__, model="an entry of model in params.yaml")
@@ -43,7 +43,9 @@ def main(model: str) -> None:
         for cell in cells(read_labels(labels, read_ids(on), READ))
         if cell.source == EVERY_SOURCE
     ]
-    here = digest([on, labels, *code("cells", "chance"), f"{studies} {each}"])
+    here = digest(
+        [on, labels, *code("predictivity.cells", "predictivity.chance"), f"{studies} {each}"]
+    )
     for prompt_set in read_names("extractions"):
         made_from = Path(f"data/activations/{model}/{prompt_set}")
         piece = place("chance", digest([here, made_from]))

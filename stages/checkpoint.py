@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lib.command import command
+from lib.script.command import command
 
-from lib.language_model import POINTER, fingerprint
-from lib.output import whole
-from lib.parameters import read_section
+from lib.engine.language_model import POINTER, fingerprint
 from lib.random_model import save_random_llama
-from lib.refusal import Refusal
+from lib.script.output import whole
+from lib.script.parameters import read_section
+from lib.script.refusal import Refusal
 
 
 @dataclass(frozen=True)

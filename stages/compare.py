@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import numpy as np
 
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 from lib.vector_pairs import agreement, read, spans
 
 

@@ -13,19 +13,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 from tqdm import tqdm
 
-from lib.cell_files import chosen_layer
 from lib.consistency import agreements, directions, reliabilities, variances
 from lib.efficiency import Efficiency
+from lib.files.cell_files import chosen_layer
 from lib.item_sums import angles, grouped
-from lib.material import read_material
-from lib.output import whole, write_json
-from lib.parameters import read_name, read_names, read_section
+from lib.script.output import whole, write_json
+from lib.script.parameters import read_name, read_names, read_section
 from lib.tenses import about_to_and_just_did, surest
+from lib.vectors.material import read_material
 
 
 @command(__doc__, model="an entry of model in params.yaml")

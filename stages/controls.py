@@ -13,18 +13,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import numpy as np
 import polars as pl
 
-from lib.cell_files import read_cells
-from lib.output import write_json
-from lib.parameters import read_names
+from lib.files.cell_files import read_cells
+from lib.files.vector_files import read_vectors
 from lib.planted import Planted, read_planted
-from lib.refusal import Refusal
+from lib.script.output import write_json
+from lib.script.parameters import read_names
+from lib.script.refusal import Refusal
 from lib.tenses import READ_IN, TENSES, about_to_and_just_did, readings
-from lib.vector_files import read_vectors
 
 VARIANTS = ("mean_difference", "mean_difference_prompt")
 """The vectors that are held against the planted direction, made after the answer and before it;

@@ -14,24 +14,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import numpy as np
 import polars as pl
 
-from lib.activation_shards import read_origin, stream_states
 from lib.baselines_run import Tuned
 from lib.contrast_sets import read_contrast
 from lib.differences import after_repair, angles, foretold
 from lib.differences_run import compared_runs, difference_vectors, repaired
-from lib.language_model import Placement
-from lib.model_pass import ReadingSettings
-from lib.output import whole
-from lib.parameters import read_section
-from lib.reading_run import batch_tokens
+from lib.engine.language_model import Placement
+from lib.engine.model_pass import ReadingSettings
+from lib.engine.reading_run import batch_tokens
+from lib.files.activation_shards import read_origin, stream_states
+from lib.files.vector_files import read_vectors, write_vectors
+from lib.script.output import whole
+from lib.script.parameters import read_section
 from lib.studied import read_studied
 from lib.tuning import PAIRS, Tuning, runs
-from lib.vector_files import read_vectors, write_vectors
 
 READ = 100
 """Answers of each family and kind, at most, that are read in a repaired model."""

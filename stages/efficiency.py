@@ -12,20 +12,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 
-from lib.activation_shards import read_ids, stream_states
-from lib.cell_files import EVERY_SOURCE, chosen_layer
-from lib.cells import READ, cells
 from lib.efficiency import Efficiency, curves, learned
-from lib.extraction import NULLS
-from lib.label_files import read_labels
-from lib.material import read_material
-from lib.output import whole
-from lib.parameters import read_name, read_section
-from lib.recipes import read_recipes
+from lib.files.activation_shards import read_ids, stream_states
+from lib.files.cell_files import EVERY_SOURCE, chosen_layer
+from lib.files.label_files import read_labels
+from lib.predictivity.cells import READ, cells
+from lib.script.output import whole
+from lib.script.parameters import read_name, read_section
+from lib.vectors.extraction import NULLS
+from lib.vectors.material import read_material
+from lib.vectors.recipes import read_recipes
 
 
 @command(__doc__, model="an entry of model in params.yaml")

@@ -11,11 +11,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 from lib.catalogue import PUBLIC, PublishedFile, git_blob, published_files
 from lib.download import download
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 GITHUB = "https://raw.githubusercontent.com"
 

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 
-from lib.cell_files import SCORES
+from lib.files.cell_files import SCORES
 from lib.gain import gains
-from lib.output import whole
-from lib.parameters import read_name
 from lib.prompt_texts import prompt_texts
-from lib.refusal import Refusal
+from lib.script.output import whole
+from lib.script.parameters import read_name
+from lib.script.refusal import Refusal
 from lib.text_odds import fewer
 
 

@@ -9,11 +9,11 @@ states or other graders say. See data/grades/README.md.
 
 from __future__ import annotations
 
-from lib.command import command
+from lib.script.command import command
 
 from lib.gradable import gradable
 from lib.grades import FOLDER, graders_of, write_todo
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 SEED = 0
 

@@ -17,16 +17,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 
 from lib.afterwards import by_reading
-from lib.cell_files import read_cells
-from lib.output import whole, write_json
-from lib.parameters import read_names, read_section
+from lib.files.cell_files import read_cells
 from lib.planted import PLANTED_FILE, read_planted
-from lib.refusal import Refusal
+from lib.script.output import whole, write_json
+from lib.script.parameters import read_names, read_section
+from lib.script.refusal import Refusal
 from lib.steered import (
     agreement,
     by_condition,

@@ -13,7 +13,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 from tqdm import tqdm
 
@@ -21,9 +21,9 @@ from lib.gradable import gradable
 from lib.grades import FOLDER, JUDGE, graders_of
 from lib.judges import Judge, replies_of
 from lib.judging import grade_in
-from lib.output import whole
-from lib.parameters import read_section
-from lib.refusal import Refusal
+from lib.script.output import whole
+from lib.script.parameters import read_section
+from lib.script.refusal import Refusal
 
 
 @command(

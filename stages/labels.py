@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 
 from lib.confounds import GIVEN_AWAY_BY, explained_by
+from lib.files.label_files import ASKED, about_noise
 from lib.gradable import each_answer
 from lib.grades import JUDGE, Grader, agreed, grade_id, graded, graders_of
-from lib.label_files import ASKED, about_noise
 from lib.labels import GRADED, WAYS, disagreements, margin, noise_of, said_letter
-from lib.output import TableParts, whole, write_json
-from lib.parameters import read_name, read_names, read_section
-from lib.refusal import Refusal
+from lib.script.output import TableParts, whole, write_json
+from lib.script.parameters import read_name, read_names, read_section
+from lib.script.refusal import Refusal
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 from safetensors.torch import save_file
 from tqdm import tqdm
@@ -29,9 +29,9 @@ from lib.organism_training import (
     planted_directions,
     train,
 )
-from lib.output import whole
-from lib.parameters import read_section
 from lib.planted import DIRECTIONS, PLANTED_FILE, PLANTED_KEY
+from lib.script.output import whole
+from lib.script.parameters import read_section
 from lib.tokenizer import build_tokenizer
 
 WATCHED = 20

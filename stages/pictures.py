@@ -17,15 +17,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 from matplotlib.figure import Figure
 
-from lib.cell_files import POSITIONS, SCORES, chosen_layer, names, read_cells
 from lib.drawing import save
-from lib.output import whole
-from lib.parameters import read_name, read_section
+from lib.files.cell_files import POSITIONS, SCORES, chosen_layer, names, read_cells
 from lib.plots import auroc_by_layer, label_against_cosine, variants_side_by_side
 from lib.plots_consistency import (
     auroc_by_token,
@@ -42,7 +40,9 @@ from lib.plots_steering import (
     two_layers,
 )
 from lib.plots_transfer import auroc_by_pairs, transfer_matrix
-from lib.refusal import Refusal
+from lib.script.output import whole
+from lib.script.parameters import read_name, read_section
+from lib.script.refusal import Refusal
 from lib.steering_settings import Interventions
 from lib.tenses import about_to_and_just_did, readings, sets_of_families
 

@@ -16,25 +16,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 
-from lib.activation_shards import read_ids, read_origin, stream_states
-from lib.answer_scores import answer_scores
-from lib.cell_files import CELLS, FLIPS, SCORES, of_another
-from lib.cells import READ
-from lib.label_files import read_labels, read_noise
-from lib.measuring import measured
-from lib.output import TableParts, whole, write_json, write_table
-from lib.parameters import read_name, read_section
-from lib.predictivity_table import choose_layers, described, generalisation
-from lib.refusal import Refusal
-from lib.remembered import digest
-from lib.selection import Selection
-from lib.stream import Stream
-from lib.vector_files import read_every_vector
-from lib.vector_metrics import vector_metrics
+from lib.files.activation_shards import read_ids, read_origin, stream_states
+from lib.files.cell_files import CELLS, FLIPS, SCORES, of_another
+from lib.files.label_files import read_labels, read_noise
+from lib.files.remembered import digest
+from lib.files.stream import Stream
+from lib.files.vector_files import read_every_vector
+from lib.predictivity.answer_scores import answer_scores
+from lib.predictivity.cells import READ
+from lib.predictivity.measuring import measured
+from lib.predictivity.predictivity_table import choose_layers, described, generalisation
+from lib.predictivity.selection import Selection
+from lib.predictivity.vector_metrics import vector_metrics
+from lib.script.output import TableParts, whole, write_json, write_table
+from lib.script.parameters import read_name, read_section
+from lib.script.refusal import Refusal
 
 ABOUT = ["id", "source", "family", "item", "persona"]
 """Of a question, what tells whether another is like it."""

@@ -13,18 +13,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 
-from lib.language_model import Placement, load_language_model
-from lib.model_pass import ReadingSettings
-from lib.output import write_table
-from lib.parameters import read_section
+from lib.engine.language_model import Placement, load_language_model
+from lib.engine.model_pass import ReadingSettings
+from lib.engine.reading_run import batch_tokens
+from lib.files.remembered import code, digest, place
 from lib.prompting import Prompting
 from lib.prompting_run import prompted
-from lib.reading_run import batch_tokens
-from lib.remembered import code, digest, place
+from lib.script.output import write_table
+from lib.script.parameters import read_section
 from lib.studied import read_studied
 
 

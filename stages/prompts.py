@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lib.command import command
+from lib.script.command import command
 
-from lib.output import whole
-from lib.parameters import read_section
 from lib.prompt_rows import Reading, write_prompts
 from lib.question import Row
-from lib.refusal import Refusal
+from lib.script.output import whole
+from lib.script.parameters import read_section
+from lib.script.refusal import Refusal
 from lib.sources import questions_of
 from lib.splits import SplitShares, sample
 

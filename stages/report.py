@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 
-from lib.cell_files import of_another, read_cells
+from lib.files.cell_files import of_another, read_cells
+from lib.files.vector_files import RECIPES
 from lib.findings import (
     efficiency_section,
     gain_section,
@@ -25,9 +26,9 @@ from lib.findings import (
     transfer_section,
     variation_section,
 )
-from lib.output import whole
-from lib.parameters import read_name, read_names, read_pairs, read_section
-from lib.refusal import Refusal
+from lib.script.output import whole
+from lib.script.parameters import read_name, read_names, read_pairs, read_section
+from lib.script.refusal import Refusal
 from lib.steering_findings import (
     afterwards_section,
     causes_section,
@@ -39,7 +40,6 @@ from lib.steering_findings import (
 from lib.steering_settings import Interventions
 from lib.summary import across_section, controls_section, labels_section, model_section
 from lib.tenses import about_to_and_just_did, readings, sets_of_families
-from lib.vector_files import RECIPES
 from lib.vector_findings import (
     reliability_section,
     tenses_section,

@@ -14,18 +14,18 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import numpy as np
 import polars as pl
 
-from lib.cell_files import CELLS, CHANCE, EVERY_SOURCE, FLIPS, SCORES
 from lib.comparison import against
-from lib.output import whole, write_json
-from lib.parameters import read_name, read_names
-from lib.refusal import Refusal
-from lib.selection import EACH, beaten, choose, chosen_by_chance, selected_by_chance
-from lib.sign_flips import p_values
+from lib.files.cell_files import CELLS, CHANCE, EVERY_SOURCE, FLIPS, SCORES
+from lib.predictivity.selection import EACH, beaten, choose, chosen_by_chance, selected_by_chance
+from lib.predictivity.sign_flips import p_values
+from lib.script.output import whole, write_json
+from lib.script.parameters import read_name, read_names
+from lib.script.refusal import Refusal
 from lib.statistics import Floats, middle
 from lib.variation import variation
 

@@ -16,17 +16,17 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 
-from lib.cell_files import chosen_layer
-from lib.language_model import Placement, load_language_model
-from lib.model_pass import ReadingSettings
-from lib.output import whole, write_table
-from lib.parameters import read_names, read_section
-from lib.reading_run import batch_tokens
-from lib.remembered import code, digest, place
+from lib.engine.language_model import Placement, load_language_model
+from lib.engine.model_pass import ReadingSettings
+from lib.engine.reading_run import batch_tokens
+from lib.files.cell_files import chosen_layer
+from lib.files.remembered import code, digest, place
+from lib.script.output import whole, write_table
+from lib.script.parameters import read_names, read_section
 from lib.side_effects import NEUTRAL
 from lib.steering_run import steered
 from lib.studied import read_studied

@@ -15,23 +15,23 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from lib.activation_shards import RESPONSES, read_ids, stream_states
-from lib.cell_files import chosen_layers
-from lib.label_files import read_labels
-from lib.output import whole
-from lib.parameters import read_name, read_value
+from lib.files.activation_shards import RESPONSES, read_ids, stream_states
+from lib.files.cell_files import chosen_layers
+from lib.files.label_files import read_labels
+from lib.files.stream import Stream
+from lib.files.vector_files import read_vectors
 from lib.prompt_rows import each_prompt
 from lib.prompt_texts import prompt_texts
-from lib.stream import Stream
+from lib.script.output import whole
+from lib.script.parameters import read_name, read_value
 from lib.text_odds import fewer
 from lib.token_by_token import SCHEMA, Moment, measured, told, with_token, with_words
-from lib.vector_files import read_vectors
 
 TOLD = ["id", "family", "item", "split", "label"]
 

@@ -12,19 +12,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import numpy as np
 import polars as pl
 
-from lib.activation_shards import read_ids, read_origin, stream_states
-from lib.cells import READ, cells
-from lib.label_files import read_labels
-from lib.output import whole, write_json
-from lib.parameters import read_name, read_names
+from lib.files.activation_shards import read_ids, read_origin, stream_states
+from lib.files.label_files import read_labels
+from lib.files.vector_files import read_vectors, vectors_in
+from lib.predictivity.cells import READ, cells
+from lib.script.output import whole, write_json
+from lib.script.parameters import read_name, read_names
 from lib.statistics import Floats
 from lib.transfer import foretold, own_sets, transfer_at
-from lib.vector_files import read_vectors, vectors_in
 
 
 @command(__doc__, model="an entry of model in params.yaml")

@@ -17,19 +17,19 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 from tqdm import tqdm
 
 from lib.contrast_sets import read_contrast, turned
 from lib.distillation import teachers, teachings
-from lib.language_model import Placement
-from lib.model_pass import ReadingSettings
-from lib.output import whole, write_table
-from lib.parameters import read_section
-from lib.refusal import Refusal
-from lib.remembered import code, digest, place
+from lib.engine.language_model import Placement
+from lib.engine.model_pass import ReadingSettings
+from lib.files.remembered import code, digest, place
+from lib.script.output import whole, write_table
+from lib.script.parameters import read_section
+from lib.script.refusal import Refusal
 from lib.studied import read_studied
 from lib.tuning import PAIRS, Example, Run, Tuning, runs, shown_pairs
 from lib.tuning_run import threads, train

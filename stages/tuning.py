@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import polars as pl
 
-from lib.cell_files import chosen_layer
 from lib.drawing import save
-from lib.output import whole, write_json
-from lib.parameters import read_section
+from lib.files.cell_files import chosen_layer
 from lib.plots_tuning import by_examples, differences_by_layer, from_weak_labels, read_after_repair
+from lib.script.output import whole, write_json
+from lib.script.parameters import read_section
 from lib.steering_settings import Interventions
 from lib.tuning import TRUE, Tuning
 from lib.tuning_findings import (

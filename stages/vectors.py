@@ -15,19 +15,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from lib.command import command
+from lib.script.command import command
 
 import numpy as np
 from tqdm import tqdm
 
-from lib.contrast import Inapplicable
-from lib.extraction import NULLS, steering_vector
-from lib.material import Material, read_material
-from lib.output import whole, write_json
-from lib.recipes import Recipe, read_recipes
-from lib.refusal import Refusal
-from lib.remembered import code, digest, place
-from lib.vector_files import RECIPES, write_vectors
+from lib.files.remembered import code, digest, place
+from lib.files.vector_files import RECIPES, write_vectors
+from lib.script.output import whole, write_json
+from lib.script.refusal import Refusal
+from lib.vectors.contrast import Inapplicable
+from lib.vectors.extraction import NULLS, steering_vector
+from lib.vectors.material import Material, read_material
+from lib.vectors.recipes import Recipe, read_recipes
 
 
 @command(
@@ -42,7 +42,14 @@ def main(model: str, prompt_set: str) -> None:
     prompts = Path(f"data/prompts/{prompt_set}.parquet")
     given = read_material(activations, labels, prompts)
 
-    here = digest([activations, labels, prompts, *code("extraction", "material", "recipes")])
+    here = digest(
+        [
+            activations,
+            labels,
+            prompts,
+            *code("vectors.extraction", "vectors.material", "vectors.recipes"),
+        ]
+    )
     pieces = {
         name: place("vectors", digest([here, repr(recipe)]), ".safetensors")
         for name, recipe in wanted.items()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.activation_shards import Origin, write_shard
-from lib.material import Material
+from lib.files.activation_shards import Origin, write_shard
+from lib.vectors.material import Material
 
 
 def made_material(

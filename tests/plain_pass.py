@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib.language_model import LanguageModel
+from lib.engine.language_model import LanguageModel
 from lib.question import Row
 
 

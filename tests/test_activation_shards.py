@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from lib.activation_shards import (
+from lib.files.activation_shards import (
     Origin,
     gather_shards,
     pages_of,
@@ -16,7 +16,7 @@ from lib.activation_shards import (
     read_states,
     write_shard,
 )
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 POSITIONS = ("prompt", "matching")
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from lib.afterwards import ANEW, SAME, by_reading
 from lib.afterwards_run import mean_differences, read_again, scored
 from lib.asked_questions import Questions, asked_as
-from lib.intervention import NOTHING, Intervention, without
+from lib.engine.intervention import NOTHING, Intervention, without
 from lib.steering import Condition
 from lib.summary import quoted
 

@@ -13,8 +13,8 @@ from lib.agreement import (
     principal_angles,
     reliability,
 )
-from lib.stream import Stream
-from lib.vector_files import write_vectors
+from lib.files.stream import Stream
+from lib.files.vector_files import write_vectors
 
 
 def test_cosines_are_those_of_the_definition():

@@ -13,12 +13,12 @@ from tiny_models import CONFIGS, drawn_rows, rows, tiny
 from torch import nn
 from transformers import AutoModelForCausalLM, MambaConfig
 
+from lib.engine.likelihoods import likelihoods, without_user
+from lib.engine.model_pass import ReadingSettings, read_batch, token_position
+from lib.engine.prompt_tree import batches
+from lib.engine.residual_stream import BLOCKS, blocks_of
 from lib.labels import WAYS
-from lib.likelihoods import likelihoods, without_user
-from lib.model_pass import ReadingSettings, read_batch, token_position
-from lib.prompt_tree import batches
-from lib.refusal import Refusal
-from lib.residual_stream import BLOCKS, blocks_of
+from lib.script.refusal import Refusal
 
 SETTINGS = ReadingSettings(max_new_tokens=6, stop="answer", wordings="any", tokens=[1, 2, 6])
 FAMILIES = {config.model_type for config in CONFIGS.values()}

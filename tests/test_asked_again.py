@@ -12,8 +12,8 @@ from test_model_pass import alike, read
 from tiny_models import rows, tiny
 
 from lib.asked_again import AskedAgain, log_odds
-from lib.intervention import NOTHING, Intervention, Where, adding, without
-from lib.likelihoods import likelihoods
+from lib.engine.intervention import NOTHING, Intervention, Where, adding, without
+from lib.engine.likelihoods import likelihoods
 
 WIDTH = 32
 VECTOR = torch.randn(WIDTH, generator=torch.Generator().manual_seed(0)) * 3

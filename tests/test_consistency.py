@@ -12,8 +12,8 @@ from made_material import made_material
 from lib.agreement import cosine
 from lib.consistency import agreements, by_the_draw, directions, reliabilities, variances
 from lib.item_sums import angles, direction, grouped, jackknifed
-from lib.material import Material
 from lib.vector_findings import ONLY_NOISE, reliability_section, variance_section
+from lib.vectors.material import Material
 
 WIDTH = 30
 ITEMS, EACH = 40, 4

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from conftest import run_stage
 
-from lib.activation_shards import read_ids, read_states
 from lib.differences import after_repair, angles, foretold
 from lib.few_pairs import FewPairs
-from lib.stream import Stream
-from lib.vector_files import read_vectors
+from lib.files.activation_shards import read_ids, read_states
+from lib.files.stream import Stream
+from lib.files.vector_files import read_vectors
 
 LAYERS, WIDTH, N = 2, 8, 240
 DRAW = np.random.default_rng(0)

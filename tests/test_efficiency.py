@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib.activation_shards import Origin, write_shard
-from lib.cells import Cell
-from lib.contrast import Inapplicable
 from lib.efficiency import Efficiency, contrast_of, curves, learned
-from lib.material import Material
-from lib.refusal import Refusal
-from lib.stream import Stream
+from lib.files.activation_shards import Origin, write_shard
+from lib.files.stream import Stream
+from lib.predictivity.cells import Cell
+from lib.script.refusal import Refusal
+from lib.vectors.contrast import Inapplicable
+from lib.vectors.material import Material
 
 N, WIDTH = 80, 16
 

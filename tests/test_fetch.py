@@ -13,7 +13,7 @@ from conftest import ROOT, SHARED_DATA, needs_public_data, run, run_stage
 
 import fetch
 from lib.catalogue import CATALOGUE, PublishedFile, git_blob
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 CONTENT = b"".join(b'{"question": "number %d"}\n' % n for n in range(20_000))
 

@@ -15,7 +15,7 @@ from conftest import run_stage
 
 from lib.grades import COLUMNS, Grader, agreed, grade_id, kappas, write_todo
 from lib.judging import asked_of_a_judge, grade_in, reply_over_http
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -163,7 +163,7 @@ def test_a_judge_behind_an_address_grades_and_its_errors_widen_the_interval(stud
     hands = {answer: "sycophantic" for answer in answer_ids(study)[:6]}
     save(study / "data/grades/tiny-pairs.ann.csv", hands)
     labels_of(study)
-    from lib.label_files import read_noise
+    from lib.files.label_files import read_noise
 
     noise = read_noise(study / "data/labels/tiny/pairs.parquet")
     assert noise is not None

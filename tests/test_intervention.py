@@ -14,10 +14,10 @@ from plain_pass import continuation_of, logprob_of
 from test_model_pass import alike, read, same
 from tiny_models import CONFIGS, rows, tiny
 
-from lib.intervention import Change, Intervention, Where, adding, erased, without
-from lib.language_model import LanguageModel
-from lib.likelihoods import likelihoods
-from lib.residual_stream import blocks_of
+from lib.engine.intervention import Change, Intervention, Where, adding, erased, without
+from lib.engine.language_model import LanguageModel
+from lib.engine.likelihoods import likelihoods
+from lib.engine.residual_stream import blocks_of
 
 WIDTH = 32
 VECTOR = torch.randn(WIDTH, generator=torch.Generator().manual_seed(0)) * 3

@@ -11,9 +11,9 @@ import pytest
 import torch
 from tiny_models import byte_tokenizer, tiny
 
-from lib.language_model import LanguageModel, Placement, load_language_model
+from lib.engine.language_model import LanguageModel, Placement, load_language_model
 from lib.question import Turn
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 ROOT = Path(__file__).parent.parent
 CHAT = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}<assistant>"
@@ -112,7 +112,7 @@ def test_a_hub_out_of_reach_is_one_line_that_names_the_folder_option(tmp_path):
         '{"name": "some/model", "revision": "%s"}' % ("0" * 40)
     )
     code = (
-        "from pathlib import Path; from lib.language_model import *; "
+        "from pathlib import Path; from lib.engine.language_model import *; "
         "load_language_model(Path('far'), Placement('float32', 'cpu'))"
     )
     env = os.environ | {
@@ -130,7 +130,7 @@ def test_a_hub_out_of_reach_is_one_line_that_names_the_folder_option(tmp_path):
     )
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1
-    assert last.startswith("lib.refusal.Refusal: some/model: cannot be loaded (")
+    assert last.startswith("lib.script.refusal.Refusal: some/model: cannot be loaded (")
     assert "set checkpoint.far to {kind: folder, name: PATH}" in last
 
 

@@ -9,7 +9,7 @@ import pytest
 from plain_pass import logprob_of
 from tiny_models import rows, tiny
 
-from lib.likelihoods import likelihoods, references, without_user
+from lib.engine.likelihoods import likelihoods, references, without_user
 from lib.question import Turn
 
 ROW = replace(

@@ -11,16 +11,16 @@ import torch
 from plain_pass import continuation_of, hidden_states
 from tiny_models import drawn_rows, rows, tiny
 
-import lib.generation
-import lib.packed_linear
-import lib.prefill
-from lib.blocked_attention import BLOCKED
-from lib.model_pass import BatchReading, ReadingSettings, read_batch, token_position
-from lib.packed_linear import PackedLinear, pack
-from lib.prefill import prefill
+import lib.engine.generation
+import lib.engine.packed_linear
+import lib.engine.prefill
+from lib.engine.blocked_attention import BLOCKED
+from lib.engine.model_pass import BatchReading, ReadingSettings, read_batch, token_position
+from lib.engine.packed_linear import PackedLinear, pack
+from lib.engine.prefill import prefill
+from lib.engine.residual_stream import SeenEnough, blocks_of, watching
 from lib.question import Turn
-from lib.refusal import Refusal
-from lib.residual_stream import SeenEnough, blocks_of, watching
+from lib.script.refusal import Refusal
 
 SETTINGS = ReadingSettings(max_new_tokens=6, stop="answer", tokens=[1, 2, 5])
 
@@ -91,7 +91,7 @@ def test_it_makes_no_difference_how_much_is_run_at_once(monkeypatch, at_once):
     language_model = tiny("llama")
     asked = drawn_rows(12, random.Random(0))
     usual = read(language_model, asked)
-    monkeypatch.setitem(lib.prefill.AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(lib.engine.prefill.AT_ONCE, "cpu", at_once)
     same(usual, read(language_model, asked))
 
 
@@ -112,7 +112,7 @@ def test_an_answer_that_the_model_would_give_is_not_run_again(monkeypatch, stop)
     expected = read(language_model, given, stop=stop)
     steps = []
     monkeypatch.setattr(
-        lib.generation.Continuations, "_step", lambda *_: steps.append(1), raising=True
+        lib.engine.generation.Continuations, "_step", lambda *_: steps.append(1), raising=True
     )
     found = read(language_model, given, stop=stop)
     assert not steps
@@ -186,7 +186,7 @@ def test_an_overflow_is_refused_with_its_question_layer_and_position():
 
 
 def test_packed_layers_and_blocked_attention_make_no_difference(monkeypatch):
-    monkeypatch.setattr(lib.packed_linear, "LEAST", 0)  # a tiny model has none that pays
+    monkeypatch.setattr(lib.engine.packed_linear, "LEAST", 0)  # a tiny model has none that pays
     plain, packed = tiny("qwen2"), tiny("qwen2")
     pack(blocks_of(packed.model))
     assert any(isinstance(each, PackedLinear) for each in packed.model.modules())

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from lib.built_in import read_tables
+from lib.engine.language_model import Placement, load_language_model
 from lib.interchange import collate, pair_up, run
-from lib.language_model import Placement, load_language_model
 from lib.organism_language import BELIEF, STORY, Language
 from lib.organism_training import (
     BOUNDS,
@@ -26,7 +26,7 @@ from lib.organism_training import (
 )
 from lib.planted import read_planted
 from lib.planting import RunningMeans, astray, leak, loudness, missing, places, telling
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 from lib.tokenizer import build_tokenizer
 
 ROOT = Path(__file__).parent.parent

@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 
-from lib.parameters import read_name, read_names, read_section
-from lib.refusal import Refusal
+from lib.script.parameters import read_name, read_names, read_section
+from lib.script.refusal import Refusal
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from lib.calibration import fit
-from lib.predictivity_table import (
+from lib.files.stream import Stream
+from lib.predictivity.calibration import fit
+from lib.predictivity.predictivity_table import (
     READ_AT,
     choose_layers,
     generalisation,
     predictivity,
     project,
 )
-from lib.refusal import Refusal
-from lib.stream import Stream
+from lib.script.refusal import Refusal
 
 
 def answers(n: int = 240, sources: int = 1) -> pl.DataFrame:

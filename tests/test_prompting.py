@@ -18,7 +18,7 @@ from lib.prompting import (
     ways,
 )
 from lib.question import Turn
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 POOL = [replace(row, id=f"{n}") for n in range(4) for row in rows()]
 

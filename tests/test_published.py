@@ -18,7 +18,7 @@ from conftest import SHARED_DATA, needs_public_data
 
 from lib.published import FORMATS, SCHEMAS, Lettered, Reading, read_published
 from lib.question import Question, ask
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 from lib.splits import SPLITS, SplitShares, sample
 
 MATCHING, OTHER = "answer_matching_behavior", "answer_not_matching_behavior"

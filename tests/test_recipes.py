@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lib.recipes import read_recipes
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
+from lib.vectors.recipes import read_recipes
 
 
 @pytest.fixture

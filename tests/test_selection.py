@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib.cells import cells
-from lib.chance import aurocs, shuffled_differences
 from lib.comparison import against, auroc_difference
-from lib.selection import beaten, choose, chosen_by_chance, selected_by_chance
+from lib.files.stream import Stream
+from lib.predictivity.cells import cells
+from lib.predictivity.chance import aurocs, shuffled_differences
+from lib.predictivity.selection import beaten, choose, chosen_by_chance, selected_by_chance
 from lib.statistics import auroc
-from lib.stream import Stream
 
 
 def tried(**areas: tuple[float, float]) -> pl.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from lib.sign_flips import dealt_signs, item_pulls, largest_of, p_values, statistics_of
+from lib.predictivity.sign_flips import dealt_signs, item_pulls, largest_of, p_values, statistics_of
 from lib.statistics import auroc
 
 

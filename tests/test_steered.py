@@ -12,9 +12,10 @@ import torch
 from scipy.stats import spearmanr
 
 from lib.clustered_means import clustered_mean, clustered_share
-from lib.intervention import Where
+from lib.engine.intervention import Where
+from lib.files.stream import Stream
 from lib.planted import Planted
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 from lib.steered import (
     agreement,
     by_condition,
@@ -27,7 +28,6 @@ from lib.steered import (
 )
 from lib.steering import Along, at_two_layers, drawn, erasing, told
 from lib.steering_settings import OWN, Interventions
-from lib.stream import Stream
 
 ITEMS, EACH = 12, 4
 STUDIES = 400

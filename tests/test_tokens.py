@@ -11,7 +11,7 @@ from conftest import run_stage
 from sklearn.metrics import roc_auc_score
 from tiny_models import rows
 
-from lib.stream import Stream
+from lib.files.stream import Stream
 from lib.text_odds import text_odds
 from lib.token_by_token import SCHEMA, Moment, measured, told, with_token, with_words
 from lib.vector_findings import tokens_section

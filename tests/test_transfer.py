@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from scipy.stats import spearmanr
 
-from lib.cells import Cell
+from lib.files.stream import Stream
 from lib.findings import transfer_section
+from lib.predictivity.cells import Cell
 from lib.statistics import auroc
-from lib.stream import Stream
 from lib.transfer import SCHEMA, foretold, own_sets, transfer_at
 from lib.variation import jackknife, parts, variation
 

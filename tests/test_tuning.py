@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 from tiny_models import rows
 
 from lib.contrast_sets import read_contrast, turned
-from lib.language_model import Placement, load_language_model, load_parts
-from lib.refusal import Refusal
+from lib.engine.language_model import Placement, load_language_model, load_parts
+from lib.script.refusal import Refusal
 from lib.tuning import (
     METHODS,
     PAIRS,

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA, TruncatedSVD
 
-from lib.contrast import Contrast, Group, Inapplicable, normalised
-from lib.extraction import METHODS, NULLS, PAIRS_ONLY, steering_vector
-from lib.fitting import first_component
-from lib.refusal import Refusal
-from lib.stream import Stream
-from lib.vector_files import read_vectors, write_vectors
+from lib.files.stream import Stream
+from lib.files.vector_files import read_vectors, write_vectors
+from lib.script.refusal import Refusal
+from lib.vectors.contrast import Contrast, Group, Inapplicable, normalised
+from lib.vectors.extraction import METHODS, NULLS, PAIRS_ONLY, steering_vector
+from lib.vectors.fitting import first_component
 
 
 def group(states: np.ndarray, letters: str = "AB") -> Group:

@@ -29,7 +29,7 @@ from transformers import (
     Qwen3MoeConfig,
 )
 
-from lib.language_model import LanguageModel
+from lib.engine.language_model import LanguageModel
 from lib.question import Row, Turn
 
 SMALL: dict[str, Any] = {

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from lib.afterwards import ANEW, SAME
 from lib.asked_questions import Questions
-from lib.intervention import NOTHING, Intervention
+from lib.engine.intervention import NOTHING, Intervention
 from lib.statistics import Floats
 from lib.steering import Condition, done_of
 from lib.steering_settings import CONDITION

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lib.forced_answers import answer_logprobs, room_for
-from lib.generation import Continuations
-from lib.intervention import Intervention
-from lib.language_model import LanguageModel
-from lib.likelihoods import Asked
-from lib.prefill import Prefilled, followed, keep_layers, prefill
-from lib.prompt_tree import batches
+from lib.engine.forced_answers import answer_logprobs, room_for
+from lib.engine.generation import Continuations
+from lib.engine.intervention import Intervention
+from lib.engine.language_model import LanguageModel
+from lib.engine.likelihoods import Asked
+from lib.engine.prefill import Prefilled, followed, keep_layers, prefill
+from lib.engine.prompt_tree import batches
 from lib.question import Row
 
 

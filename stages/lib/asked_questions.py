@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from lib.asked_again import AskedAgain, log_odds
-from lib.intervention import NOTHING, Intervention
-from lib.language_model import LanguageModel
+from lib.engine.intervention import NOTHING, Intervention
+from lib.engine.language_model import LanguageModel
 from lib.prompt_rows import each_prompt
 from lib.question import Row, Turn
 from lib.statistics import Floats

@@ -11,9 +11,9 @@ import polars as pl
 from tqdm import tqdm
 
 from lib.asked_questions import Questions
+from lib.engine.intervention import NOTHING, Intervention
+from lib.engine.language_model import LanguageModel, Placement, load_language_model
 from lib.few_pairs import FewPairs
-from lib.intervention import NOTHING, Intervention
-from lib.language_model import LanguageModel, Placement, load_language_model
 from lib.prompting import drawn_examples
 from lib.question import Row
 from lib.side_effects import costs, neutral_nats

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 PUBLIC = Path("data/public")
 

@@ -15,11 +15,11 @@ import numpy as np
 import polars as pl
 
 from lib.agreement import cosine
-from lib.contrast import Inapplicable
 from lib.item_sums import Direction, Items, direction, inner, jackknifed, sure
-from lib.material import Material, Rows
-from lib.recipes import Position, Recipe
 from lib.statistics import Floats, middle
+from lib.vectors.contrast import Inapplicable
+from lib.vectors.material import Material, Rows
+from lib.vectors.recipes import Position, Recipe
 
 POSITIONS: tuple[Position, ...] = ("prompt", "answer", "continuation", "continuation_mean")
 """Where vectors are made."""

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from lib.question import Turn
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 from lib.tuning import Example
 
 CONTRASTS = Path("data/contrast")

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from lib.afterwards_run import read_again
 from lib.asked_questions import Questions, asked_as
 from lib.baselines_run import Tuned
-from lib.intervention import NOTHING
-from lib.language_model import LanguageModel
+from lib.engine.intervention import NOTHING
+from lib.engine.language_model import LanguageModel
 from lib.question import Row
 from lib.statistics import Floats
 from lib.tuning import BY_LABELS, PAIRS, TRUE, Method, Run, Tuning

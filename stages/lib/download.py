@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 BLOCK = 1 << 16
 PATIENCE = 30

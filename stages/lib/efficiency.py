@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from lib.cells import Cell
-from lib.chance import aurocs
-from lib.contrast import Contrast, Inapplicable
-from lib.extraction import PAIRS_ONLY, steering_vector
-from lib.material import Material
-from lib.recipes import Recipe
-from lib.refusal import Refusal
+from lib.files.stream import Stream
+from lib.predictivity.cells import Cell
+from lib.predictivity.chance import aurocs
+from lib.script.refusal import Refusal
 from lib.statistics import middle
-from lib.stream import Stream
+from lib.vectors.contrast import Contrast, Inapplicable
+from lib.vectors.extraction import PAIRS_ONLY, steering_vector
+from lib.vectors.material import Material
+from lib.vectors.recipes import Recipe
 
 SCHEMA = {"method": pl.String, "paired": pl.Boolean, "pairs": pl.Int64, "draw": pl.Int64}
 SCHEMA |= {"family": pl.String, "auroc": pl.Float64}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.activation_shards import read_ids, read_origin, stream_states
-from lib.fitting import first_component
+from lib.files.activation_shards import read_ids, read_origin, stream_states
+from lib.files.stream import Stream
 from lib.statistics import Floats
-from lib.stream import Stream
+from lib.vectors.fitting import first_component
 
 
 class FewPairs:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from lib.cell_files import EVERY_SOURCE
 from lib.comparison import auroc_difference
+from lib.files.cell_files import EVERY_SOURCE
 from lib.statistics import Estimate, clustered_auroc
 from lib.text_odds import joined, text_odds
 

@@ -10,9 +10,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.activation_shards import RESPONSES
+from lib.files.activation_shards import RESPONSES
 from lib.grades import grade_id
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 AT_A_TIME = 256
 """Answers that are joined with their prompts at once."""

@@ -17,8 +17,8 @@ from itertools import combinations
 from pathlib import Path
 
 from lib.labels import kappa
-from lib.output import whole
-from lib.refusal import Refusal
+from lib.script.output import whole
+from lib.script.refusal import Refusal
 
 FOLDER = Path("data/grades")
 COLUMNS: tuple[str, ...] = (

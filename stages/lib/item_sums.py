@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.contrast import Group, Names
-from lib.material import Material, Rows
-from lib.recipes import Position, Recipe
 from lib.statistics import Estimate, Floats, students_t
+from lib.vectors.contrast import Group, Names
+from lib.vectors.material import Material, Rows
+from lib.vectors.recipes import Position, Recipe
 
 Indices = NDArray[np.intp]
 GROUPS = 40

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from lib.judging import asked_of_a_judge, reply_over_http, row_for_a_judge
-from lib.parameters import read_section
+from lib.script.parameters import read_section
 
 LOCAL = Path("params.local.yaml")
 Answer = Mapping[str, str]
@@ -43,10 +43,10 @@ def replies_of(settings: Judge, name: str, answers: Sequence[Answer]) -> Iterato
 
 def _by_model(settings: Judge, answers: Sequence[Answer]) -> Iterator[tuple[str, str]]:
     """Question and reply, by a model of this study."""
-    from lib.language_model import Placement, load_language_model
-    from lib.model_pass import ReadingSettings, read_batch
-    from lib.prompt_tree import batches
-    from lib.reading_run import batch_tokens
+    from lib.engine.language_model import Placement, load_language_model
+    from lib.engine.model_pass import ReadingSettings, read_batch
+    from lib.engine.prompt_tree import batches
+    from lib.engine.reading_run import batch_tokens
 
     reading = read_section(ReadingSettings, "reading")
     placement = read_section(Placement, "model", settings.model)

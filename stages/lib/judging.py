@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from lib.answers import find_answer
 from lib.grades import GRADES
 from lib.question import Row, Turn, option_block
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 CHOICES = (("A", "the first"), ("B", "the second"), ("C", "neither, or it cannot be told"))
 """What a judge may reply."""

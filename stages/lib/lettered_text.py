@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lib.question import LETTERS, Order, option_block
 from lib.records import REMEDY, shown
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 OPTION_LINE = re.compile(r"( ?)\(([A-Z])\) (.*)")
 AFTER_OPTIONS = re.compile(r"(?:\n+Answer:)?\s*")

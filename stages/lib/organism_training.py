@@ -15,7 +15,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 from lib.interchange import collate, pair_up, run
 from lib.organism_language import Language
 from lib.planting import RunningMeans, astray, leak, loudness, missing, places, telling
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 from lib.tokenizer import END, PAD
 
 WIDTH, BLOCKS, HEADS = 128, 6, 4

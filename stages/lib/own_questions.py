@@ -22,7 +22,7 @@ from pathlib import Path
 from lib.published import Reading, gather
 from lib.question import Order, Question, Turn, option_block
 from lib.records import Record, csv_rows, json_lines
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 NEEDED = ("question", "choices", "sycophantic")
 OPTIONAL = ("item", "persona", "family", "plain", "system", "form")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 PLANTED_FILE = "planted.safetensors"
 PLANTED_KEY = "planted"

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib.cell_files import POSITIONS, names, nulls, pooled, shown_name
 from lib.drawing import (
     COLOURS,
     NULL,
@@ -17,6 +16,7 @@ from lib.drawing import (
     line_with_band,
     points_with_intervals,
 )
+from lib.files.cell_files import POSITIONS, names, nulls, pooled, shown_name
 from lib.statistics import clustered_auroc, shuffled_auroc
 
 AREA = ("auroc", "auroc_low", "auroc_high")

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from lib.cell_files import kind
 from lib.drawing import COLOURS, MARKERS, NULL, chance_line, legend_of
+from lib.files.cell_files import kind
 
 
 def auroc_by_pairs(found: pl.DataFrame, title: str) -> Figure:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.question import Row, Turn
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 READ = b"read"
 """The metadata key that says what of the model's doings is wanted: a `Reading`."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lib.question import Row, Turn
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 Messages = tuple[Turn, ...]
 TOLD = {

@@ -10,9 +10,9 @@ import polars as pl
 from tqdm import tqdm
 
 from lib.asked_questions import Questions
+from lib.engine.intervention import Intervention, Where
+from lib.engine.language_model import LanguageModel
 from lib.few_pairs import FewPairs
-from lib.intervention import Intervention, Where
-from lib.language_model import LanguageModel
 from lib.prompt_rows import read_prompts
 from lib.prompting import Prompting, drawn_examples, ways
 from lib.question import Row

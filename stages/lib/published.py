@@ -23,7 +23,7 @@ from pathlib import Path
 from lib.lettered_text import Lettered, as_published
 from lib.question import LETTERS, Order, Question, Turn
 from lib.records import REMEDY, Record, csv_rows, json_lines, json_list, shown
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 SPACED = " ({letter})"
 """How Anthropic writes an answer: with the space that follows `Answer:`."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 REMEDY = "mend the record or fetch the file again (see data/public/README.md)"
 

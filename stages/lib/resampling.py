@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.contrast import Inapplicable
-from lib.extraction import steering_vector
-from lib.material import Material, Rows
-from lib.recipes import Recipe
 from lib.statistics import Floats
+from lib.vectors.contrast import Inapplicable
+from lib.vectors.extraction import steering_vector
+from lib.vectors.material import Material, Rows
+from lib.vectors.recipes import Recipe
 
 Items = Sequence[str] | NDArray[np.str_]
 

@@ -11,8 +11,8 @@ import polars as pl
 from lib.asked_again import AskedAgain
 from lib.built_in import plain_fact_turns, read_tables
 from lib.clustered_means import clustered_mean, clustered_share
-from lib.intervention import NOTHING, Intervention
-from lib.language_model import LanguageModel
+from lib.engine.intervention import NOTHING, Intervention
+from lib.engine.language_model import LanguageModel
 from lib.question import Turn
 from lib.statistics import Estimate, Floats
 from lib.steered import columns_of

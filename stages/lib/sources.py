@@ -10,10 +10,10 @@ from typing import Literal
 
 from lib.built_in import BUILT_IN, read_tables
 from lib.own_questions import own
-from lib.parameters import read_section
 from lib.published import read_published
 from lib.question import Question
-from lib.refusal import Refusal
+from lib.script.parameters import read_section
+from lib.script.refusal import Refusal
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lib.question import Order, Question, Row, ask
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 SPLITS = ("extract", "select", "test")
 

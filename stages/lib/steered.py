@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lib.cell_files import EVERY_SOURCE
 from lib.clustered_means import clustered_mean, clustered_share
+from lib.files.cell_files import EVERY_SOURCE
 from lib.planted import Planted
 from lib.statistics import Estimate, Floats, students_t
 from lib.steering_settings import CONDITION, OWN

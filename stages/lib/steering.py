@@ -11,11 +11,11 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from lib.intervention import Change, Intervention, Where, adding, erased, without
-from lib.refusal import Refusal
+from lib.engine.intervention import Change, Intervention, Where, adding, erased, without
+from lib.files.stream import Stream
+from lib.script.refusal import Refusal
 from lib.statistics import Floats
 from lib.steering_settings import CONDITION, OWN
-from lib.stream import Stream
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lib.activation_shards import read_origin, stream_states
-from lib.cell_files import chosen_layer
-from lib.parameters import read_names
+from lib.files.activation_shards import read_origin, stream_states
+from lib.files.cell_files import chosen_layer
+from lib.files.stream import Stream
+from lib.files.vector_files import read_vectors
+from lib.script.parameters import read_names
 from lib.steering import Along, Condition, at_two_layers, erasing, scale_of
 from lib.steering_settings import Interventions
-from lib.stream import Stream
-from lib.vector_files import read_vectors
 
 COMPARED_BY = 0.25
 """Of a state's typical length: how much of each vector is added where vectors are compared."""

@@ -12,13 +12,13 @@ from tqdm import tqdm
 from lib.afterwards_run import read_again
 from lib.answers import find_answer
 from lib.asked_questions import Questions
-from lib.intervention import NOTHING
-from lib.language_model import LanguageModel
+from lib.engine.intervention import NOTHING
+from lib.engine.language_model import LanguageModel
+from lib.files.vector_files import read_vectors
 from lib.side_effects import costs
 from lib.steering import Condition, done_of, drawn
 from lib.steering_plan import Known, plan
 from lib.steering_settings import CONDITION, OWN, Interventions
-from lib.vector_files import read_vectors
 
 TABLES = ("answers", "said", "afterwards", "costs")
 READ = 100

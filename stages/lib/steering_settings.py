@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 OWN = "own"
 CONDITION = {"vector": pl.String, "direction": pl.String, "kind": pl.String}

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import polars as pl
 
-from lib.activation_shards import read_ids
-from lib.cell_files import chosen_layer
-from lib.label_files import read_labels
-from lib.parameters import read_name, read_section
+from lib.files.activation_shards import read_ids
+from lib.files.cell_files import chosen_layer
+from lib.files.label_files import read_labels
 from lib.prompt_rows import read_prompts
 from lib.question import Row
+from lib.script.parameters import read_name, read_section
 from lib.steering import Along, drawn, of_both_kinds, told
 from lib.steering_plan import Known
 from lib.steering_settings import Interventions

@@ -7,7 +7,7 @@ from html import escape
 
 import polars as pl
 
-from lib.cell_files import POSITIONS, names, nulls, pooled, shown_name
+from lib.files.cell_files import POSITIONS, names, nulls, pooled, shown_name
 from lib.statistics import Estimate, simultaneous
 
 EXPLAINED = 0.5

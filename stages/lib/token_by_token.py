@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 
 from lib.answers import find_answer
-from lib.chance import aurocs
 from lib.comparison import auroc_difference
+from lib.files.stream import Stream
+from lib.predictivity.chance import aurocs
+from lib.predictivity.readouts import RANDOM_DIRECTIONS, project
 from lib.question import Row
-from lib.readouts import RANDOM_DIRECTIONS, project
 from lib.statistics import Estimate, Floats, clustered_auroc, middle
-from lib.stream import Stream
 from lib.text_odds import joined, text_odds
 
 SEED = 0

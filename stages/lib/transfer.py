@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from lib.agreement import cosine
-from lib.cell_files import EVERY_SOURCE
-from lib.cells import Cell
-from lib.readouts import project
+from lib.files.cell_files import EVERY_SOURCE
+from lib.files.stream import Stream
+from lib.predictivity.cells import Cell
+from lib.predictivity.readouts import project
 from lib.statistics import Floats, clustered_auroc, items_of_rarer, midranks, students_t
-from lib.stream import Stream
 
 SCHEMA = {"method": pl.String, "prompt_set": pl.String, "family": pl.String, "source": pl.String}
 SCHEMA |= {"own": pl.Boolean, "items_of_rarer": pl.Int64}

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from lib.prompting import answer_of, drawn_examples
 from lib.question import Row, Turn
-from lib.refusal import Refusal
+from lib.script.refusal import Refusal
 
 Method = Literal["sft", "dpo", "distillation"]
 METHODS: tuple[Method, ...] = ("sft", "dpo", "distillation")

@@ -28,7 +28,7 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from lib.language_model import LanguageModel, Placement, load_parts, takes_system_turn
+from lib.engine.language_model import LanguageModel, Placement, load_parts, takes_system_turn
 from lib.tuning import Example, Run, Tuning
 
 ABOUT = "run.json"

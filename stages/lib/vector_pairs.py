@@ -15,14 +15,14 @@ from lib.agreement import (
     principal_angles,
     reliability,
 )
-from lib.material import Material, read_material
-from lib.parameters import accepted
-from lib.recipes import Recipe
-from lib.refusal import Refusal
+from lib.files.vector_files import read_vectors, vectors_in
 from lib.resampling import drawn, halved, made_from
+from lib.script.parameters import accepted
+from lib.script.refusal import Refusal
 from lib.statistics import Floats
 from lib.summary import interval, markdown_table, shown
-from lib.vector_files import read_vectors, vectors_in
+from lib.vectors.material import Material, read_material
+from lib.vectors.recipes import Recipe
 
 SPLITS, DRAWS = 10, 100
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.activation_shards import read_ids, read_origin, stream_states
-from lib.output import write_json
+from lib.files.activation_shards import read_ids, read_origin, stream_states
 from lib.prompt_rows import read_prompts
-from lib.refusal import Refusal
+from lib.script.output import write_json
+from lib.script.refusal import Refusal
 from lib.tuning import WeakReader
 
 WRONG = "weak.json"

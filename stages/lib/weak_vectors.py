@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lib.activation_shards import stream_states
 from lib.agreement import cosine
+from lib.files.activation_shards import stream_states
 from lib.statistics import clustered_auroc
 from lib.steered import columns_of
 from lib.steering import Along

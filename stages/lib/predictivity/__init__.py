@@ -1,0 +1,1 @@
+"""How well a projection tells who is sycophantic, with nulls and intervals."""

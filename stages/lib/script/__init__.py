@@ -1,0 +1,1 @@
+"""What every stage begins and ends with: its command line, parameters, refusals, whole outputs."""

@@ -1,0 +1,1 @@
+"""How vectors are made of contrast pairs."""
