@@ -72,7 +72,7 @@ def test_what_is_left_of_rounding_is_no_reading(grain):
     held = questions()
     vectors = np.zeros((1, 1, 2, held.again.model.width))
     vectors[..., 0] = 1
-    scores = scored(
+    scores, _ = scored(
         held,
         [Intervention({n: without(torch.tensor(vectors[0, 0, 0] + grain)) for n in (0, 1)})],
         vectors,

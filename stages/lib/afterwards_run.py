@@ -38,8 +38,7 @@ def read_again(
     with tqdm(total=steps, unit="prompt", disable=None, desc=f"{about} read again") as bar:
         anew = mean_differences(select, interventions, layers, bar)
         readers = {SAME: np.broadcast_to(made, anew.shape), ANEW: anew}
-        scores = scored(test, interventions, np.stack([*readers.values()], axis=1), bar)
-    then = test.log_odds(interventions) > 0
+        scores, odds = scored(test, interventions, np.stack([*readers.values()], axis=1), bar)
     tables = []
     for n, condition in enumerate([None, *conditions]):
         done = [pl.lit(v, CONDITION[k]).alias(k) for k, v in done_of(condition).items()]
@@ -50,7 +49,7 @@ def read_again(
                     pl.lit(by).alias("by"),
                     pl.lit(layer).alias("read_layer"),
                     pl.Series("score", scores[n, which, layer]),
-                    pl.Series("then", then[n].astype(np.int64)),
+                    pl.Series("then", (odds[n] > 0).astype(np.int64)),
                 )
                 tables.append(about_it)
     return pl.concat(tables)
@@ -74,16 +73,20 @@ def mean_differences(
 
 def scored(
     questions: Questions, interventions: Sequence[Intervention], vectors: Floats, bar: Progress
-) -> Floats:
+) -> tuple[Floats, Floats]:
     """(interventions, readers, layers, n): projections on `vectors` (interventions, readers,
-    layers, d_model), to a thousandth of a typical state: what is left of rounding tells nothing."""
+    layers, d_model), to a thousandth of a typical state: what is left of rounding tells nothing;
+    and the log-odds (interventions, n) of the sycophantic answer."""
     units = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
     layers = range(vectors.shape[2])
     found = np.empty((*vectors.shape[:3], len(questions.rows)))
+    odds = np.empty((len(vectors), len(questions.rows)))
     sizes = np.empty((len(layers), len(questions.rows)))
-    for n, places, states in questions.again.states(interventions, layers):
+    again = questions.again.states_and_logprobs(interventions, layers)
+    for n, places, states, logprobs in again:
+        odds[n, places] = questions.odds_of(places, logprobs)
         found[n][:, :, places] = np.einsum("rld,lnd->rln", units[n], states)
         sizes[:, places] = np.linalg.norm(states, axis=-1)
         bar.update(len(places))
     grain = np.median(sizes, axis=1)[:, None] / 1000
-    return np.round(found / grain) * grain
+    return np.round(found / grain) * grain, odds

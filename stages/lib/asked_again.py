@@ -47,10 +47,20 @@ class AskedAgain:
     ) -> Iterator[tuple[int, list[int], list[list[float]]]]:
         """The number of an intervention, the places of some of the questions, and the
         log-probabilities of each one's answers; until there is one of each."""
+        for n, places, _, logprobs in self.states_and_logprobs(interventions, ()):
+            yield n, places, logprobs
+
+    @torch.inference_mode()
+    def states_and_logprobs(
+        self, interventions: Sequence[Intervention], layers: Sequence[int]
+    ) -> Iterator[tuple[int, list[int], NDArray[np.float32], list[list[float]]]]:
+        """What `states` and `logprobs` tell, of one pass over the prompts."""
         for batch in self._batches:
             answers = [self._answers[n] for n in batch]
-            for n, model, ready in self._under_each(batch, interventions, room_for(answers)):
-                yield n, batch, answer_logprobs(model, ready, answers)
+            room = room_for(answers)
+            for n, model, ready in self._under_each(batch, interventions, room, layers):
+                states = ready.states.float().cpu().numpy()
+                yield n, batch, states, answer_logprobs(model, ready, answers)
 
     @torch.inference_mode()
     def states(

@@ -48,12 +48,14 @@ class Questions:
     ) -> Floats:
         """(interventions, n): of the sycophantic answer; `done` is told how many are known more."""
         odds = np.empty((len(interventions), len(self.rows)))
-        for n, places, found in self.again.logprobs(interventions):
-            odds[n, places] = [
-                log_odds(self.rows[at], each) for at, each in zip(places, found, strict=True)
-            ]
+        for n, places, logprobs in self.again.logprobs(interventions):
+            odds[n, places] = self.odds_of(places, logprobs)
             done(len(places))
         return odds
+
+    def odds_of(self, places: Sequence[int], logprobs: Sequence[Sequence[float]]) -> list[float]:
+        """Of the sycophantic answer to each of the questions at `places`, from its answers'."""
+        return [log_odds(self.rows[at], each) for at, each in zip(places, logprobs, strict=True)]
 
 
 def asked_as(rows: Sequence[Row], language_model: LanguageModel, budget: int) -> AskedAgain:

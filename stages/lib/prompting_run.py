@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import polars as pl
 from tqdm import tqdm
 
 from lib.asked_questions import Questions
-from lib.engine.intervention import Intervention, Where
+from lib.engine.intervention import NOTHING, Intervention, Where
 from lib.engine.language_model import LanguageModel
 from lib.few_pairs import FewPairs
 from lib.prompt_rows import read_prompts
@@ -37,7 +38,16 @@ def prompted(
     pool = read_prompts(Path(f"data/prompts/{prompt_set}.parquet"))
     questions = Questions.of(asked, Path(f"data/prompts/{on}.parquet"), language_model, budget)
     pairs = FewPairs(model, prompt_set)
-    before, tables = pl.Series("before", questions.log_odds()[0]), []
+    few = [
+        (
+            {"way": way, "towards": dose > 0, "examples": count, "seed": seed},
+            Intervention({along.layer: replace(along, values=vector).added(dose)}, where),
+        )
+        for way, count, seed, vector in vectors_of_few(pairs, prompting, pool, along.layer)
+        for dose in (-1.0, 1.0)
+    ]
+    odds = questions.log_odds([NOTHING, *(each for _, each in few)])
+    before, tables = pl.Series("before", odds[0]), []
 
     def keep(after: Floats, **way: object) -> None:
         done = (pl.lit(value).alias(key) for key, value in way.items())
@@ -50,11 +60,8 @@ def prompted(
         after = asked_so.log_odds()[0] if asked_so.again.fit else nothing
         about = {"towards": way.towards, "examples": way.examples, "seed": way.seed}
         keep(after, way=way.name, **about)
-    for way, count, seed, vector in vectors_of_few(pairs, prompting, pool, along.layer):
-        few = Along(along.vector, along.layer, vector, along.gap, along.level)
-        for towards, dose in ((False, -1.0), (True, 1.0)):
-            [after] = questions.log_odds([Intervention({along.layer: few.added(dose)}, where)])
-            keep(after, way=way, towards=towards, examples=count, seed=seed)
+    for (about, _), after in zip(few, odds[1:], strict=True):
+        keep(after, **about)
     return pl.concat(tables)
 
 
