@@ -78,7 +78,8 @@ def test_the_sign_is_fixed_by_the_pairs(name):
 
 @pytest.mark.parametrize(
     ("name", "paired"),
-    [(name, True) for name in METHODS] + [(name, False) for name in METHODS if name not in PAIRS_ONLY],
+    [(name, True) for name in METHODS]
+    + [(name, False) for name in METHODS if name not in PAIRS_ONLY],
 )
 def test_every_vector_has_the_length_of_the_mean_difference_and_is_repeatable(name, paired):
     one, two = (steering_vector(name, contrast(3, paired)) for _ in range(2))
