@@ -12,7 +12,7 @@ import pytest
 import torch
 from tiny_models import byte_tokenizer, tiny
 
-# Every core has a file of tests of its own: threads that wait for one another would only spin.
+# Every core has tests of its own: threads that wait for one another would only spin.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 

@@ -37,6 +37,7 @@ from lib.tuning import (
 )
 from lib.tuning_tables import against, with_seeds
 
+pytestmark = pytest.mark.xdist_group("tuned_study")  # made once
 ROOT = Path(__file__).parent.parent
 POOL = [replace(row, id=f"{n}-{row.id}") for n in range(200) for row in rows()[:1]]
 CPU = Placement("float32", "cpu")
