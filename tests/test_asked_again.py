@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from functools import partial
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 from test_model_pass import alike, read
-from tiny_models import rows, tiny
+from tiny_models import CONFIGS, rows, tiny
 
 from lib.asked_again import AskedAgain, log_odds
+from lib.engine.beneath import giving
 from lib.engine.intervention import NOTHING, Intervention, Where, adding, without
 from lib.engine.likelihoods import likelihoods
+from lib.engine.residual_stream import blocks_of
 
 WIDTH = 32
 VECTOR = torch.randn(WIDTH, generator=torch.Generator().manual_seed(0)) * 3
@@ -48,6 +51,42 @@ def test_every_intervention_is_as_if_it_were_the_only_one(name, budget):
             assert one == pytest.approx(other, abs=1e-4)
     moved = np.array(together[1][0]) - together[0][0]
     assert np.abs(moved).max() > 0.01
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_blocks_beneath_what_is_done_run_once_and_nothing_differs(name):
+    model = tiny(name)
+    blocks, passes = blocks_of(model.model), [0, 0, 0]
+
+    def count(block: int) -> None:
+        passes[block] += 1
+
+    for n, block in enumerate(blocks):
+        next(block.children()).register_forward_hook(lambda *_, n=n: count(n))
+    one, other = ({1: adding(VECTOR)}, {1: without(VECTOR), 2: adding(VECTOR)})
+    lower = {0: adding(VECTOR.flip(0))}
+    first, second = Intervention(one, "prompt_end_on"), Intervention(other, "answer")
+    third = Intervention(lower, "prompt_end")
+    again = AskedAgain(model, asked(), 4096)
+    alone = [found(again, [each])[0] for each in (first, second, third)]
+    passes[:] = [0, 0, 0]
+    found(again, [first])
+    once = [*passes]
+    passes[:] = [0, 0, 0]
+    found(again, [first, second])
+    assert passes[:2] == once[:2]
+    assert passes[2] > once[2]
+    assert found(again, [first, second, third]) == alone
+    assert not any("forward" in block.__dict__ for block in blocks)
+
+
+def test_what_is_wrapped_around_a_block_is_there_again_afterwards():
+    block: Any = torch.nn.Identity()
+    block.forward = wrapped = partial(torch.add, torch.ones(1))
+    with giving(torch.zeros(1), [block]):
+        assert block(torch.ones(1)) == 0
+    assert block.forward is wrapped
+    assert block(torch.ones(1)) == 2
 
 
 @pytest.mark.parametrize("where", WHERE)

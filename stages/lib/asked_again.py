@@ -1,7 +1,8 @@
 """Questions that a model is asked again and again, each time with something else done to it.
 
 What is done at a prompt's last token, or after it, leaves all before it as it was: that is run once
-for a batch, and then, for each intervention, the last token and the answers alone.
+for a batch, and then, for each intervention, the last token and the answers alone, from the lowest
+layer on at which something is done.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lib.engine.beneath import Beneath
 from lib.engine.forced_answers import answer_logprobs, room_for
 from lib.engine.generation import Continuations
 from lib.engine.intervention import Intervention
@@ -80,7 +82,7 @@ class AskedAgain:
         `rows`, in at most `most` tokens, up to where an answer is complete."""
         found = [[""] * len(self._prompts) for _ in interventions]
         for batch in self._batches:
-            for n, model, ready in self._under_each(batch, interventions, most):
+            for n, model, ready in self._under_each(batch, interventions, most, alike=False):
                 spoken = Continuations(model, [rows[k] for k in batch], (), (), most, "answer")
                 spoken.run(ready)
                 for place, ids in zip(batch, spoken.said, strict=True):
@@ -93,16 +95,25 @@ class AskedAgain:
         interventions: Sequence[Intervention],
         room: int,
         layers: Sequence[int] = (),
+        alike: bool = True,
     ) -> Iterator[tuple[int, LanguageModel, Prefilled]]:
         """The prompts of a batch under each of `interventions`: its number, the model so changed,
-        and the prompts, ready for `room` tokens and good until the next is asked for."""
+        and the prompts, ready for `room` tokens and good until the next is asked for. What follows
+        them is `alike` under each, if it is not of the model's own."""
         prompts = [self._prompts[n] for n in batch]
         ends = torch.tensor([[int(prompt[-1])] for prompt in prompts])
         as_it_is: Prefilled | None = None
         touched = [each.where == "every" and bool(each.changes) for each in interventions]
-        # Those that touch every token last, as they write over what the others begin with.
-        for n in sorted(range(len(interventions)), key=lambda n: touched[n]):
+        lowest = [min(each.changes, default=-1) for each in interventions]
+        beneath: Beneath | None = None
+        # Those that touch every token last, as they write over what the others begin with; before
+        # them by their lowest layers, so that what is known beneath one alone is in memory.
+        for n in sorted(range(len(interventions)), key=lambda n: (touched[n], lowest[n])):
             model = replace(self.model, intervention=interventions[n])
+            if alike and not touched[n] and 0 <= lowest[n] <= min(layers, default=lowest[n]):
+                if beneath is None or beneath.layer != lowest[n]:
+                    beneath = Beneath(lowest[n])
+                model = replace(model, beneath=beneath.next_round())
             if touched[n]:
                 begun = prefill(model, prompts, room, layers)
             else:

@@ -38,20 +38,31 @@ def midranks(scores: Floats) -> Floats:
     `scipy.stats.rankdata`, whose package takes longer to import than most stages to run.
     """
     scores = np.asarray(scores, dtype=np.float64)
-    order = np.argsort(scores, axis=-1)
-    first, last = runs(np.take_along_axis(scores, order, axis=-1))
+    order, in_order = _ranks_in_order(scores)
     ranks = np.empty(scores.shape)
-    np.put_along_axis(ranks, order, (first + last) / 2 + 1, axis=-1)
-    ranks[np.isnan(scores).any(-1)] = np.nan
+    np.put_along_axis(ranks, order, in_order, axis=-1)
     return ranks
+
+
+def _ranks_in_order(scores: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Which of the last axis comes where, and the rank of what comes there."""
+    order = np.argsort(scores, axis=-1)
+    ordered = np.take_along_axis(scores, order, axis=-1)
+    first, last = runs(ordered)
+    ranks = (first + last) / 2 + 1
+    ranks[np.isnan(ordered[..., -1:]).any(-1)] = np.nan  # they come last
+    return order, ranks
 
 
 def runs(ordered: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """For each place of sorted values, the first and the last place of the run of its equals."""
     n = ordered.shape[-1]
     place = np.broadcast_to(np.arange(n), ordered.shape)
+    differ = ordered[..., 1:] != ordered[..., :-1]
+    if differ.all():  # as projections mostly do
+        return place, place
     starts = np.ones(ordered.shape, dtype=bool)
-    starts[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
+    starts[..., 1:] = differ
     ends = np.ones(ordered.shape, dtype=bool)
     ends[..., :-1] = starts[..., 1:]
     first = np.maximum.accumulate(np.where(starts, place, 0), axis=-1)
@@ -67,8 +78,8 @@ def auroc(scores: Floats, labels: NDArray[np.integer]) -> Floats:
         return np.full(np.shape(scores)[:-1], np.nan)
     if scores.ndim > 1 and scores.size > RANKED and len(scores) > 1:
         return np.concatenate([auroc(part, labels) for part in np.array_split(scores, 2)])
-    ranks = midranks(scores)
-    return (ranks[..., positive].sum(-1) - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)
+    order, ranks = _ranks_in_order(scores)
+    return ((ranks * positive[order]).sum(-1) - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)
 
 
 def clustered_auroc(

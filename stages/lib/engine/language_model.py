@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import logging
 
+from lib.engine.beneath import Beneath
 from lib.engine.blocked_attention import BLOCKED
 from lib.engine.intervention import NOTHING, Intervention
 from lib.engine.packed_linear import pack
@@ -57,6 +58,8 @@ class LanguageModel:
     """Memory of passes, written over again and again (see `key_values.py`)."""
     intervention: Intervention = NOTHING
     """What is done to the residual stream in all passes."""
+    beneath: Beneath | None = None
+    """What is known of the layers under it, in passes of tokens that follow a prompt."""
 
     @property
     def template_hash(self) -> str:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from lib.engine.beneath import Beneath
 from lib.engine.intervention import Change
 from lib.engine.key_values import Beginnings, KeyValues, Look
 from lib.engine.language_model import LanguageModel
@@ -205,6 +206,7 @@ class _Run:
             self.last,
             last,
             self.intervention.on_prompts(last if see else None),
+            None,
             input_ids=torch.from_numpy(ids).to(device),
             attention_mask=mask,
             position_ids=position,
@@ -241,6 +243,7 @@ def followed(
         last,
         None,
         language_model.intervention.on_answers(),
+        language_model.beneath,
         input_ids=ids,
         attention_mask=torch.cat([before, mask], dim=1),
         position_ids=position,
@@ -265,6 +268,7 @@ def _hidden(
     last: int | None,
     wanted: Tensor | None,
     changes: Mapping[int, Change],
+    beneath: Beneath | None,
     **given: Any,
 ) -> Tensor | None:
     """One pass without the head: the last hidden states, or None if it ends after layer `last`.
@@ -272,7 +276,7 @@ def _hidden(
     Of the highest layer, good at the tokens `wanted` alone, if there are any (`watching`).
     """
     try:
-        with watching(model, see, last, wanted, changes):
+        with watching(model, see, last, wanted, changes, beneath):
             return model.base_model(**given, use_cache=True).last_hidden_state
     except SeenEnough:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import MappingProxyType
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
+from lib.engine.beneath import Beneath, Output, giving
 from lib.script.refusal import Refusal
 
 BLOCKS = {
@@ -59,8 +60,6 @@ def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
 
 See = Callable[[int, Tensor], None]
 """What is done with the residual stream (rows, tokens, d_model) after a layer."""
-Output = Tensor | tuple[Tensor, ...]
-"""Of a block: some give more than the states."""
 Place = slice | Tensor
 """Which rows of a batch."""
 
@@ -76,6 +75,7 @@ def watching(
     last: int | None = None,
     wanted: Tensor | None = None,
     changes: Mapping[int, Callable[[Tensor], Tensor]] = MappingProxyType({}),
+    beneath: Beneath | None = None,
 ) -> Iterator[None]:
     """Within the context, a forward pass shows the residual stream after every block to `see`.
 
@@ -83,11 +83,18 @@ def watching(
     that theirs has the final norm applied for the last layer and this never has. With `last`, the
     pass ends with SeenEnough after that layer. With `wanted` (rows,), a token of each row, the
     highest layer is good at these tokens alone: no other needs its MLP. A layer's output that is to
-    be changed is so before it is shown. The hooks are removed whatever happens.
+    be changed is so before it is shown. What is known `beneath` a layer is not run again, nor shown
+    but for that layer. The hooks are removed whatever happens.
     """
+    known = beneath.next_pass() if beneath else None
+    left_out = beneath.layer if beneath and known is not None else -1
 
     def show(layer: int):
         def hook(_module: nn.Module, _inputs: object, output: Output) -> Output | None:
+            if layer < left_out:
+                return None
+            if beneath and known is None and layer == beneath.layer:
+                beneath.keep(output)
             plain = isinstance(output, Tensor)
             states = output if plain else output[0]
             if layer in changes:
@@ -107,7 +114,8 @@ def watching(
     if wanted is not None and isinstance(mlp, nn.Module):
         handles += _only_at(mlp, wanted)
     try:
-        yield
+        with nullcontext() if known is None else giving(known, [*blocks][: left_out + 1]):
+            yield
     finally:
         for handle in handles:
             handle.remove()
