@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -60,7 +61,7 @@ def read_value(key: str, path: Path = PARAMS) -> Any:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = YAML(typ="safe", pure=True).load(path)  # the C parser stumbles over URLs
+        found = _parsed(path.read_text(encoding="utf-8"))
     except OSError:
         raise Refusal(f"{path}: not found; run this from the top of the repository") from None
     except YAMLError as error:
@@ -68,6 +69,11 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refusal(f"{path}: expected sections, found {type(found).__name__}")
     return found
+
+
+@lru_cache(maxsize=1)  # a stage asks again and again
+def _parsed(text: str) -> Any:
+    return YAML(typ="safe", pure=True).load(text)  # the C parser stumbles over URLs
 
 
 def accepted(kind: Any, value: Any, place: str) -> Any:
