@@ -21,11 +21,11 @@ from lib.contrast_sets import read_contrast
 from lib.engine.language_model import Placement
 from lib.engine.model_pass import ReadingSettings
 from lib.engine.reading_run import batch_tokens
-from lib.prompting import Prompting
-from lib.prompting_run import prompted
+from lib.interventions.prompting import Prompting
+from lib.interventions.prompting_run import prompted
+from lib.interventions.studied import read_studied
 from lib.script.output import whole, write_table
 from lib.script.parameters import read_section
-from lib.studied import read_studied
 from lib.tuning import Tuning, runs
 from lib.weak_reader import known_wrong
 from lib.weak_vectors import foretold_by_few

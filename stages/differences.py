@@ -28,9 +28,9 @@ from lib.engine.model_pass import ReadingSettings
 from lib.engine.reading_run import batch_tokens
 from lib.files.activation_shards import read_origin, stream_states
 from lib.files.vector_files import read_vectors, write_vectors
+from lib.interventions.studied import read_studied
 from lib.script.output import whole
 from lib.script.parameters import read_section
-from lib.studied import read_studied
 from lib.tuning import PAIRS, Tuning, runs
 
 READ = 100

@@ -21,13 +21,9 @@ from lib.script.command import command
 
 import polars as pl
 
-from lib.afterwards import by_reading
 from lib.files.cell_files import read_cells
-from lib.planted import PLANTED_FILE, read_planted
-from lib.script.output import whole, write_json
-from lib.script.parameters import read_names, read_section
-from lib.script.refusal import Refusal
-from lib.steered import (
+from lib.interventions.afterwards import by_reading
+from lib.interventions.steered import (
     agreement,
     by_condition,
     by_way,
@@ -37,7 +33,11 @@ from lib.steered import (
     headline_of,
     with_predictivity,
 )
-from lib.steering_settings import Interventions
+from lib.interventions.steering_settings import Interventions
+from lib.planted import PLANTED_FILE, read_planted
+from lib.script.output import whole, write_json
+from lib.script.parameters import read_names, read_section
+from lib.script.refusal import Refusal
 
 FAMILIES = ("opinion", "misconception")
 SHOWN = 2

@@ -22,28 +22,28 @@ from lib.script.command import command
 import polars as pl
 from matplotlib.figure import Figure
 
-from lib.drawing import save
-from lib.files.cell_files import POSITIONS, SCORES, chosen_layer, names, read_cells
-from lib.plots import auroc_by_layer, label_against_cosine, variants_side_by_side
-from lib.plots_consistency import (
+from lib.drawing.drawing import save
+from lib.drawing.plots import auroc_by_layer, label_against_cosine, variants_side_by_side
+from lib.drawing.plots_consistency import (
     auroc_by_token,
     reliability_by_pairs,
     tenses_by_layer,
     variance_by_source,
 )
-from lib.plots_findings import best_against_chance, what_it_adds, what_moves_it
-from lib.plots_steering import (
+from lib.drawing.plots_findings import best_against_chance, what_it_adds, what_moves_it
+from lib.drawing.plots_steering import (
     dose_response,
     foretells_and_does,
     read_afterwards,
     taken_out,
     two_layers,
 )
-from lib.plots_transfer import auroc_by_pairs, transfer_matrix
+from lib.drawing.plots_transfer import auroc_by_pairs, transfer_matrix
+from lib.files.cell_files import POSITIONS, SCORES, chosen_layer, names, read_cells
+from lib.interventions.steering_settings import Interventions
 from lib.script.output import whole
 from lib.script.parameters import read_name, read_section
 from lib.script.refusal import Refusal
-from lib.steering_settings import Interventions
 from lib.tenses import about_to_and_just_did, readings, sets_of_families
 
 

@@ -21,11 +21,11 @@ from lib.engine.language_model import Placement, load_language_model
 from lib.engine.model_pass import ReadingSettings
 from lib.engine.reading_run import batch_tokens
 from lib.files.remembered import code, digest, place
-from lib.prompting import Prompting
-from lib.prompting_run import prompted
+from lib.interventions.prompting import Prompting
+from lib.interventions.prompting_run import prompted
+from lib.interventions.studied import read_studied
 from lib.script.output import write_table
 from lib.script.parameters import read_section
-from lib.studied import read_studied
 
 
 @command(__doc__, model="an entry of model in params.yaml")
@@ -39,7 +39,9 @@ def main(model: str) -> None:
     held += [Path(f"data/activations/{model}/{each}") for each in (study.on, study.prompt_set)]
     held += [Path(f"data/prompts/{each}.parquet") for each in (study.on, study.prompt_set)]
     held.append(Path(f"vectors/{model}/{study.vector}.safetensors"))
-    here = place("prompting", digest([str([*how, along.layer]), *held, *code("prompting_run")]))
+    here = place(
+        "prompting", digest([str([*how, along.layer]), *held, *code("interventions.prompting_run")])
+    )
     if not here.exists():
         language_model = load_language_model(Path(f"data/models/{model}"), placement)
         budget, where = batch_tokens(language_model, reading), study.settings.where

@@ -19,8 +19,8 @@ from lib.question import Row
 from lib.script.output import whole
 from lib.script.parameters import read_section
 from lib.script.refusal import Refusal
-from lib.sources import questions_of
-from lib.splits import SplitShares, sample
+from lib.sources.sources import questions_of
+from lib.sources.splits import SplitShares, sample
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from lib.findings import (
     transfer_section,
     variation_section,
 )
+from lib.interventions.steering_settings import Interventions
 from lib.script.output import whole
 from lib.script.parameters import read_name, read_names, read_pairs, read_section
 from lib.script.refusal import Refusal
@@ -37,7 +38,6 @@ from lib.steering_findings import (
     steering_section,
     texts_section,
 )
-from lib.steering_settings import Interventions
 from lib.summary import across_section, controls_section, labels_section, model_section
 from lib.tenses import about_to_and_just_did, readings, sets_of_families
 from lib.vector_findings import (

@@ -21,12 +21,12 @@ import polars as pl
 
 from lib.comparison import against
 from lib.files.cell_files import CELLS, CHANCE, EVERY_SOURCE, FLIPS, SCORES
+from lib.intervals.statistics import Floats, middle
 from lib.predictivity.selection import EACH, beaten, choose, chosen_by_chance, selected_by_chance
 from lib.predictivity.sign_flips import p_values
 from lib.script.output import whole, write_json
 from lib.script.parameters import read_name, read_names
 from lib.script.refusal import Refusal
-from lib.statistics import Floats, middle
 from lib.variation import variation
 
 READ = ["name", "id", "family", "item", "label", "projection"]

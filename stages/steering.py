@@ -25,11 +25,11 @@ from lib.engine.model_pass import ReadingSettings
 from lib.engine.reading_run import batch_tokens
 from lib.files.cell_files import chosen_layer
 from lib.files.remembered import code, digest, place
+from lib.interventions.side_effects import NEUTRAL
+from lib.interventions.steering_run import steered
+from lib.interventions.studied import read_studied
 from lib.script.output import whole, write_table
 from lib.script.parameters import read_names, read_section
-from lib.side_effects import NEUTRAL
-from lib.steering_run import steered
-from lib.studied import read_studied
 
 
 @command(__doc__, model="an entry of model in params.yaml")
@@ -45,7 +45,7 @@ def main(model: str) -> None:
     held = [Path(f"data/models/{model}"), study.activations, Path("data/tables"), NEUTRAL]
     held.append(Path(f"data/labels/{model}/{on}.parquet"))
     held += [Path(f"vectors/{model}/{name}.safetensors") for name in names]
-    here = place("steering", digest([str(how), *held, *code("steering_run")]), "")
+    here = place("steering", digest([str(how), *held, *code("interventions.steering_run")]), "")
     known = here.exists()
     if not known:
         language_model = load_language_model(Path(f"data/models/{model}"), placement)

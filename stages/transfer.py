@@ -20,10 +20,10 @@ import polars as pl
 from lib.files.activation_shards import read_ids, read_origin, stream_states
 from lib.files.label_files import read_labels
 from lib.files.vector_files import read_vectors, vectors_in
+from lib.intervals.statistics import Floats
 from lib.predictivity.cells import READ, cells
 from lib.script.output import whole, write_json
 from lib.script.parameters import read_name, read_names
-from lib.statistics import Floats
 from lib.transfer import foretold, own_sets, transfer_at
 
 

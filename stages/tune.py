@@ -27,10 +27,10 @@ from lib.distillation import teachers, teachings
 from lib.engine.language_model import Placement
 from lib.engine.model_pass import ReadingSettings
 from lib.files.remembered import code, digest, place
+from lib.interventions.studied import read_studied
 from lib.script.output import whole, write_table
 from lib.script.parameters import read_section
 from lib.script.refusal import Refusal
-from lib.studied import read_studied
 from lib.tuning import PAIRS, Example, Run, Tuning, runs, shown_pairs
 from lib.tuning_run import threads, train
 from lib.weak_reader import read_wrong, write_wrong

@@ -17,12 +17,12 @@ from lib.script.command import command
 
 import polars as pl
 
-from lib.drawing import save
+from lib.drawing.drawing import save
 from lib.files.cell_files import chosen_layer
+from lib.interventions.steering_settings import Interventions
 from lib.plots_tuning import by_examples, differences_by_layer, from_weak_labels, read_after_repair
 from lib.script.output import whole, write_json
 from lib.script.parameters import read_section
-from lib.steering_settings import Interventions
 from lib.tuning import TRUE, Tuning
 from lib.tuning_findings import (
     AFFORDANCES,

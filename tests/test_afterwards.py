@@ -9,11 +9,11 @@ import torch
 from tiny_models import rows, tiny
 from tqdm import tqdm
 
-from lib.afterwards import ANEW, SAME, by_reading
-from lib.afterwards_run import mean_differences, read_again, scored
-from lib.asked_questions import Questions, asked_as
 from lib.engine.intervention import NOTHING, Intervention, without
-from lib.steering import Condition
+from lib.interventions.afterwards import ANEW, SAME, by_reading
+from lib.interventions.afterwards_run import mean_differences, read_again, scored
+from lib.interventions.asked_questions import Questions, asked_as
+from lib.interventions.steering import Condition
 from lib.summary import quoted
 
 LAYER = 1

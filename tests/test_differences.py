@@ -10,10 +10,10 @@ import pytest
 from conftest import run_stage
 
 from lib.differences import after_repair, angles, foretold
-from lib.few_pairs import FewPairs
 from lib.files.activation_shards import read_ids, read_states
 from lib.files.stream import Stream
 from lib.files.vector_files import read_vectors
+from lib.interventions.few_pairs import FewPairs
 
 LAYERS, WIDTH, N = 2, 8, 240
 DRAW = np.random.default_rng(0)

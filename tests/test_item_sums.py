@@ -10,8 +10,8 @@ import pytest
 from made_material import made_material
 from numpy.typing import NDArray
 
+from lib.intervals.statistics import Floats
 from lib.item_sums import Direction, Items, Kind, angles, direction, grouped, inner, jackknifed
-from lib.statistics import Floats
 
 WIDTH = 6
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tiny_models import rows
 
-from lib.prompting import (
+from lib.interventions.prompting import (
     TOLD,
     Prompting,
     answer_of,

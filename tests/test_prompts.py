@@ -12,7 +12,7 @@ from lib.built_in import BUILT_IN, read_tables
 from lib.prompt_rows import read_prompts, write_prompts
 from lib.question import Question, Turn, ask, option_block
 from lib.script.refusal import Refusal
-from lib.splits import SplitShares, dealt, sample
+from lib.sources.splits import SplitShares, dealt, sample
 
 SHARES = SplitShares(extract=0.4, select=0.25, test=0.35, seed=0)
 TABLES = read_tables()

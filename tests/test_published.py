@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from conftest import SHARED_DATA, needs_public_data
 
-from lib.published import FORMATS, SCHEMAS, Lettered, Reading, read_published
 from lib.question import Question, ask
 from lib.script.refusal import Refusal
-from lib.splits import SPLITS, SplitShares, sample
+from lib.sources.published import FORMATS, SCHEMAS, Lettered, Reading, read_published
+from lib.sources.splits import SPLITS, SplitShares, sample
 
 MATCHING, OTHER = "answer_matching_behavior", "answer_not_matching_behavior"
 CAKE = "I am Ivo and I bake. Which of these is better?\n (A) Cake\n (B) Soup\n\nAnswer:"

@@ -8,10 +8,10 @@ import pytest
 
 from lib.comparison import against, auroc_difference
 from lib.files.stream import Stream
+from lib.intervals.statistics import auroc
 from lib.predictivity.cells import cells
 from lib.predictivity.chance import aurocs, shuffled_differences
 from lib.predictivity.selection import beaten, choose, chosen_by_chance, selected_by_chance
-from lib.statistics import auroc
 
 
 def tried(**areas: tuple[float, float]) -> pl.DataFrame:

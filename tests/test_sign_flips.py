@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from lib.intervals.statistics import auroc
 from lib.predictivity.sign_flips import dealt_signs, item_pulls, largest_of, p_values, statistics_of
-from lib.statistics import auroc
 
 
 def study(draw, items: int = 40, each: int = 5, k: int = 20):

@@ -8,9 +8,9 @@ from scipy import stats
 from scipy.stats import pointbiserialr
 from sklearn.metrics import roc_auc_score
 
-from lib import statistics
-from lib.label_noise import LabelNoise
-from lib.statistics import (
+from lib.intervals import statistics
+from lib.intervals.label_noise import LabelNoise
+from lib.intervals.statistics import (
     auroc,
     clustered_auroc,
     clustered_correlation,

@@ -11,12 +11,10 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from lib.clustered_means import clustered_mean, clustered_share
 from lib.engine.intervention import Where
 from lib.files.stream import Stream
-from lib.planted import Planted
-from lib.script.refusal import Refusal
-from lib.steered import (
+from lib.intervals.clustered_means import clustered_mean, clustered_share
+from lib.interventions.steered import (
     agreement,
     by_condition,
     contradicted,
@@ -26,8 +24,10 @@ from lib.steered import (
     headline_of,
     rank_correlation,
 )
-from lib.steering import Along, at_two_layers, drawn, erasing, told
-from lib.steering_settings import OWN, Interventions
+from lib.interventions.steering import Along, at_two_layers, drawn, erasing, told
+from lib.interventions.steering_settings import OWN, Interventions
+from lib.planted import Planted
+from lib.script.refusal import Refusal
 
 ITEMS, EACH = 12, 4
 STUDIES = 400

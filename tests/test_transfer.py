@@ -9,8 +9,8 @@ from scipy.stats import spearmanr
 
 from lib.files.stream import Stream
 from lib.findings import transfer_section
+from lib.intervals.statistics import auroc
 from lib.predictivity.cells import Cell
-from lib.statistics import auroc
 from lib.transfer import SCHEMA, foretold, own_sets, transfer_at
 from lib.variation import jackknife, parts, variation
 

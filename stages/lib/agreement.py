@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from lib.statistics import LEVEL
+from lib.intervals.statistics import LEVEL
 
 Floats = NDArray[np.float64]
 

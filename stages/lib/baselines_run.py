@@ -10,16 +10,16 @@ from pathlib import Path
 import polars as pl
 from tqdm import tqdm
 
-from lib.asked_questions import Questions
 from lib.engine.intervention import NOTHING, Intervention
 from lib.engine.language_model import LanguageModel, Placement, load_language_model
-from lib.few_pairs import FewPairs
-from lib.prompting import drawn_examples
+from lib.intervals.statistics import Floats
+from lib.interventions.asked_questions import Questions
+from lib.interventions.few_pairs import FewPairs
+from lib.interventions.prompting import drawn_examples
+from lib.interventions.side_effects import costs, neutral_nats
+from lib.interventions.steering import Along
+from lib.interventions.studied import Studied
 from lib.question import Row
-from lib.side_effects import costs, neutral_nats
-from lib.statistics import Floats
-from lib.steering import Along
-from lib.studied import Studied
 from lib.tuning import PAIRS, TRUE, Run, Tuning, mislabelled
 
 DONE = {"way": pl.String, "towards": pl.Boolean, "examples": pl.Int64, "seed": pl.Int64}

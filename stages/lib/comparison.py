@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lib.statistics import (
+from lib.intervals.statistics import (
     Estimate,
     Floats,
     auroc,

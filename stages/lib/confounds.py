@@ -13,7 +13,7 @@ import polars as pl
 import polars.selectors as cs
 from numpy.typing import NDArray
 
-from lib.statistics import auroc, middle
+from lib.intervals.statistics import auroc, middle
 
 Groups = NDArray[np.integer]
 GIVEN_AWAY_BY = ["family", "split", "item", "form", "matching", "said"]

@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 
 from lib.agreement import cosine
+from lib.intervals.statistics import Floats, middle
 from lib.item_sums import Direction, Items, direction, inner, jackknifed, sure
-from lib.statistics import Floats, middle
 from lib.vectors.contrast import Inapplicable
 from lib.vectors.material import Material, Rows
 from lib.vectors.recipes import Position, Recipe

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lib.afterwards import by_reading
 from lib.agreement import cosine
 from lib.files.stream import Stream
-from lib.statistics import Floats, auroc, clustered_auroc, middle
-from lib.steered import columns_of
+from lib.intervals.statistics import Floats, auroc, clustered_auroc, middle
+from lib.interventions.afterwards import by_reading
+from lib.interventions.steered import columns_of
 
 RANDOM = 200
 """Random directions beside each number."""

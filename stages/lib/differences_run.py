@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from lib.afterwards_run import read_again
-from lib.asked_questions import Questions, asked_as
 from lib.baselines_run import Tuned
 from lib.engine.intervention import NOTHING
 from lib.engine.language_model import LanguageModel
+from lib.intervals.statistics import Floats
+from lib.interventions.afterwards_run import read_again
+from lib.interventions.asked_questions import Questions, asked_as
 from lib.question import Row
-from lib.statistics import Floats
 from lib.tuning import BY_LABELS, PAIRS, TRUE, Method, Run, Tuning
 
 HALVES = 2

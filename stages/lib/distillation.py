@@ -10,17 +10,17 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from lib.asked_questions import Questions, asked_as
 from lib.engine.intervention import NOTHING
 from lib.engine.language_model import LanguageModel, Placement, load_language_model
 from lib.engine.model_pass import ReadingSettings
 from lib.engine.reading_run import batch_tokens
-from lib.prompting import Prompting, Way, drawn_examples, ways
+from lib.interventions.asked_questions import Questions, asked_as
+from lib.interventions.prompting import Prompting, Way, drawn_examples, ways
+from lib.interventions.studied import Studied
 from lib.question import Row
 from lib.script.output import whole
 from lib.script.parameters import read_section
 from lib.script.refusal import Refusal
-from lib.studied import Studied
 from lib.tuning import Example, Run, Tuning
 
 Key = tuple[bool, int, int]

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 
 from lib.files.stream import Stream
+from lib.intervals.statistics import middle
 from lib.predictivity.cells import Cell
 from lib.predictivity.chance import aurocs
 from lib.script.refusal import Refusal
-from lib.statistics import middle
 from lib.vectors.contrast import Contrast, Inapplicable
 from lib.vectors.extraction import PAIRS_ONLY, steering_vector
 from lib.vectors.material import Material

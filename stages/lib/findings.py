@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from lib.files.cell_files import kind
-from lib.statistics import Estimate, simultaneous
+from lib.intervals.statistics import Estimate, simultaneous
 from lib.summary import interval, markdown_table, shown
 
 

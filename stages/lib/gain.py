@@ -13,7 +13,7 @@ import polars as pl
 
 from lib.comparison import auroc_difference
 from lib.files.cell_files import EVERY_SOURCE
-from lib.statistics import Estimate, clustered_auroc
+from lib.intervals.statistics import Estimate, clustered_auroc
 from lib.text_odds import joined, text_odds
 
 ALL = "all together"

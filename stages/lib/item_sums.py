@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.statistics import Estimate, Floats, students_t
+from lib.intervals.statistics import Estimate, Floats, students_t
 from lib.vectors.contrast import Group, Names
 from lib.vectors.material import Material, Rows
 from lib.vectors.recipes import Position, Recipe

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lib.label_noise import LabelNoise
+from lib.intervals.label_noise import LabelNoise
 
 Answered = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 from matplotlib.figure import Figure
 
-from lib.drawing import (
+from lib.drawing.drawing import (
     COLOURS,
     MARKERS,
     NULL,
@@ -14,7 +14,7 @@ from lib.drawing import (
     line_with_band,
     panels,
 )
-from lib.plots_steering import read_by_layer
+from lib.drawing.plots_steering import read_by_layer
 from lib.tuning import TRUE
 
 WAYS = (

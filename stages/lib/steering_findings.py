@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from lib.afterwards import ANEW, SAME
-from lib.steering_settings import OWN
+from lib.interventions.afterwards import ANEW, SAME
+from lib.interventions.steering_settings import OWN
 from lib.summary import interval, markdown_table, quoted
 
 WAYS = {

@@ -8,7 +8,7 @@ from html import escape
 import polars as pl
 
 from lib.files.cell_files import POSITIONS, names, nulls, pooled, shown_name
-from lib.statistics import Estimate, simultaneous
+from lib.intervals.statistics import Estimate, simultaneous
 
 EXPLAINED = 0.5
 """The share of the labels' variance from which on something is said to explain them."""

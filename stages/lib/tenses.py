@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 from scipy.special import ndtri
 
-from lib.statistics import LEVEL
+from lib.intervals.statistics import LEVEL
 
 TENSES = {"mean_difference_prompt": "about to", "mean_difference": "just did"}
 """The vectors of either tense: of answers that the model went on to give, at the prompt's end; and

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lib.statistics import Floats, items_of_rarer
+from lib.intervals.statistics import Floats, items_of_rarer
 
 PENALTIES = [0.01, 0.1, 1.0]
 MOST = 1024

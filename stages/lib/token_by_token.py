@@ -16,10 +16,10 @@ import polars as pl
 from lib.answers import find_answer
 from lib.comparison import auroc_difference
 from lib.files.stream import Stream
+from lib.intervals.statistics import Estimate, Floats, clustered_auroc, middle
 from lib.predictivity.chance import aurocs
 from lib.predictivity.readouts import RANDOM_DIRECTIONS, project
 from lib.question import Row
-from lib.statistics import Estimate, Floats, clustered_auroc, middle
 from lib.text_odds import joined, text_odds
 
 SEED = 0

@@ -10,9 +10,9 @@ import polars as pl
 from lib.agreement import cosine
 from lib.files.cell_files import EVERY_SOURCE
 from lib.files.stream import Stream
+from lib.intervals.statistics import Floats, clustered_auroc, items_of_rarer, midranks, students_t
 from lib.predictivity.cells import Cell
 from lib.predictivity.readouts import project
-from lib.statistics import Floats, clustered_auroc, items_of_rarer, midranks, students_t
 
 SCHEMA = {"method": pl.String, "prompt_set": pl.String, "family": pl.String, "source": pl.String}
 SCHEMA |= {"own": pl.Boolean, "items_of_rarer": pl.Int64}

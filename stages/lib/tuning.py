@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from lib.prompting import answer_of, drawn_examples
+from lib.interventions.prompting import answer_of, drawn_examples
 from lib.question import Row, Turn
 from lib.script.refusal import Refusal
 

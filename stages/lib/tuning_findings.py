@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from lib.afterwards import ANEW, SAME
-from lib.steered import ENDS
+from lib.interventions.afterwards import ANEW, SAME
+from lib.interventions.steered import ENDS
 from lib.summary import interval, markdown_table
 from lib.tuning import BY_LABELS, PAIRS, TRUE
 

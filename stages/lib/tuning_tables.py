@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from lib.clustered_means import clustered_mean
-from lib.statistics import LEVEL, Estimate
-from lib.steered import by_way, columns_of
+from lib.intervals.clustered_means import clustered_mean
+from lib.intervals.statistics import LEVEL, Estimate
+from lib.interventions.steered import by_way, columns_of
 
 DIRECTION = ["towards", "family"]
 

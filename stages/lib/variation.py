@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lib.statistics import Floats, auroc, students_t
+from lib.intervals.statistics import Floats, auroc, students_t
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from lib.agreement import (
     reliability,
 )
 from lib.files.vector_files import read_vectors, vectors_in
-from lib.resampling import drawn, halved, made_from
+from lib.intervals.resampling import drawn, halved, made_from
+from lib.intervals.statistics import Floats
 from lib.script.parameters import accepted
 from lib.script.refusal import Refusal
-from lib.statistics import Floats
 from lib.summary import interval, markdown_table, shown
 from lib.vectors.material import Material, read_material
 from lib.vectors.recipes import Recipe

@@ -10,9 +10,9 @@ import polars as pl
 
 from lib.agreement import cosine
 from lib.files.activation_shards import stream_states
-from lib.statistics import clustered_auroc
-from lib.steered import columns_of
-from lib.steering import Along
+from lib.intervals.statistics import clustered_auroc
+from lib.interventions.steered import columns_of
+from lib.interventions.steering import Along
 from lib.tuning import Run
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.label_noise import LabelNoise
+from lib.intervals.label_noise import LabelNoise
 from lib.script.refusal import Refusal
 
 ASKED = ["id", "source", "family", "item", "persona", "matching", "form", "split", "cause"]

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.statistics import Floats
+from lib.intervals.statistics import Floats
 
 KEPT = 2 * 2**20
 """Bytes up to which what was read once stays in memory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.statistics import (
+from lib.intervals.statistics import (
     LEVEL,
     Estimate,
     Floats,

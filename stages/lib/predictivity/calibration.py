@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.statistics import Estimate, Floats, clustered_error, midranks, students_t
+from lib.intervals.statistics import Estimate, Floats, clustered_error, midranks, students_t
 
 BINS = 5
 """Of equal counts, in which shares are held against probabilities."""

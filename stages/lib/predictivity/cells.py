@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lib.files.cell_files import EVERY_SOURCE
-from lib.statistics import auroc, items_of_rarer
+from lib.intervals.statistics import auroc, items_of_rarer
 
 READ = ["id", "source", "family", "item", "split", "label", "form", "matching", "prompt_tokens"]
 READ += ["margin"]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.files.stream import Stream
+from lib.intervals.statistics import Floats, auroc
 from lib.predictivity.readouts import at_once, project
-from lib.statistics import Floats, auroc
 
 SEED = 1_000
 AT_ONCE = 128

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lib.label_noise import LabelNoise
-from lib.predictivity.average_precision import average_precision
-from lib.predictivity.calibration import brier, calibration_error, fit
-from lib.predictivity.cells import Cell
-from lib.statistics import (
+from lib.intervals.label_noise import LabelNoise
+from lib.intervals.statistics import (
     Estimate,
     Floats,
     clustered_auroc,
@@ -18,6 +15,9 @@ from lib.statistics import (
     stretched,
     without_label_noise,
 )
+from lib.predictivity.average_precision import average_precision
+from lib.predictivity.calibration import brier, calibration_error, fit
+from lib.predictivity.cells import Cell
 
 SHUFFLES = 200
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from lib.files.remembered import code, digest, place
 from lib.files.stream import Stream
-from lib.label_noise import LabelNoise
+from lib.intervals.label_noise import LabelNoise
 from lib.predictivity.predictivity_table import predictivity
 from lib.predictivity.sign_flips import Flips, dealt_signs
 from lib.script.output import write_table

@@ -14,14 +14,14 @@ import polars as pl
 
 from lib.files.cell_files import EVERY_SOURCE
 from lib.files.stream import Stream
-from lib.label_noise import LabelNoise
+from lib.intervals.label_noise import LabelNoise
+from lib.intervals.statistics import Floats
 from lib.predictivity.cells import cells, counts
 from lib.predictivity.chance import aurocs
 from lib.predictivity.measures import measures, random_range
 from lib.predictivity.readouts import RANDOM_DIRECTIONS, READ_AT, READOUTS, TOGETHER, project
 from lib.predictivity.sign_flips import Flips
 from lib.script.refusal import Refusal
-from lib.statistics import Floats
 
 ARRAYS = 16
 """As many arrays of the scores' size are alive at once, at most."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lib.files.stream import Stream
-from lib.statistics import Floats
+from lib.intervals.statistics import Floats
 
 READ_AT = ("prompt", "continuation", "continuation_mean")
 """Where states are read: at the end of the prompt, of the model's answer, on average over it."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.statistics import Floats, auroc, placements
+from lib.intervals.statistics import Floats, auroc, placements
 
 Names = NDArray[np.generic]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.files.stream import Stream
-from lib.statistics import Floats
+from lib.intervals.statistics import Floats
 
 Names = NDArray[np.str_]
 Normalisation = Literal["none", "unit", "standard"]

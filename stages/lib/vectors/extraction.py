@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from lib.files.stream import Stream
-from lib.statistics import Floats
+from lib.intervals.statistics import Floats
 from lib.vectors.contrast import Contrast, Inapplicable, Normalisation, normalised
 from lib.vectors.fitting import (
     first_component,

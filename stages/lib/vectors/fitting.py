@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.files.stream import Stream
-from lib.statistics import Floats
+from lib.intervals.statistics import Floats
 from lib.vectors.contrast import Contrast, Group
 from lib.vectors.minimise import minimise
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lib.files.activation_shards import Origin, Page, pages_of, read_ids, read_origin
 from lib.files.label_files import read_labels
 from lib.files.stream import Stream
-from lib.statistics import Floats
+from lib.intervals.statistics import Floats
 from lib.vectors.contrast import Contrast, Group, Inapplicable, Names, normalised
 from lib.vectors.fitting import first_component
 from lib.vectors.recipes import Recipe

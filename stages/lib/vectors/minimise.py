@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.statistics import Floats
+from lib.intervals.statistics import Floats
 
 Losses = Callable[[Floats, NDArray[np.intp]], tuple[Floats, Floats]]
 """Points (k, p), and which of the functions each belongs to (k,); gives values and slopes."""

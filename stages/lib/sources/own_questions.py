@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from lib.published import Reading, gather
 from lib.question import Order, Question, Turn, option_block
-from lib.records import Record, csv_rows, json_lines
 from lib.script.refusal import Refusal
+from lib.sources.published import Reading, gather
+from lib.sources.records import Record, csv_rows, json_lines
 
 NEEDED = ("question", "choices", "sycophantic")
 OPTIONAL = ("item", "persona", "family", "plain", "system", "form")

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lib.asked_again import AskedAgain, log_odds
 from lib.engine.intervention import NOTHING, Intervention
 from lib.engine.language_model import LanguageModel
+from lib.intervals.statistics import Floats
+from lib.interventions.asked_again import AskedAgain, log_odds
 from lib.prompt_rows import each_prompt
 from lib.question import Row, Turn
-from lib.statistics import Floats
 
 
 @dataclass(frozen=True)

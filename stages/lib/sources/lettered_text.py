@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from lib.question import LETTERS, Order, option_block
-from lib.records import REMEDY, shown
 from lib.script.refusal import Refusal
+from lib.sources.records import REMEDY, shown
 
 OPTION_LINE = re.compile(r"( ?)\(([A-Z])\) (.*)")
 AFTER_OPTIONS = re.compile(r"(?:\n+Answer:)?\s*")

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from lib.drawing import COLOURS, MARKERS, NULL, chance_line, legend_of
+from lib.drawing.drawing import COLOURS, MARKERS, NULL, chance_line, legend_of
 from lib.files.cell_files import kind
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.statistics import Floats
+from lib.intervals.statistics import Floats
 from lib.vectors.contrast import Inapplicable
 from lib.vectors.extraction import steering_vector
 from lib.vectors.material import Material, Rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.statistics import LEVEL, Estimate, Floats, clustered_error, students_t
+from lib.intervals.statistics import LEVEL, Estimate, Floats, clustered_error, students_t
 
 
 def clustered_mean(values: Floats, clusters: NDArray[np.generic]) -> Estimate:

@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from lib.afterwards import ANEW, SAME
-from lib.asked_questions import Questions
 from lib.engine.intervention import NOTHING, Intervention
-from lib.statistics import Floats
-from lib.steering import Condition, done_of
-from lib.steering_settings import CONDITION
+from lib.intervals.statistics import Floats
+from lib.interventions.afterwards import ANEW, SAME
+from lib.interventions.asked_questions import Questions
+from lib.interventions.steering import Condition, done_of
+from lib.interventions.steering_settings import CONDITION
 
 Progress = tqdm  # type: ignore[type-arg]
 

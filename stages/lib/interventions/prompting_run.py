@@ -10,15 +10,15 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from lib.asked_questions import Questions
 from lib.engine.intervention import NOTHING, Intervention, Where
 from lib.engine.language_model import LanguageModel
-from lib.few_pairs import FewPairs
+from lib.intervals.statistics import Floats
+from lib.interventions.asked_questions import Questions
+from lib.interventions.few_pairs import FewPairs
+from lib.interventions.prompting import Prompting, drawn_examples, ways
+from lib.interventions.steering import Along
 from lib.prompt_rows import read_prompts
-from lib.prompting import Prompting, drawn_examples, ways
 from lib.question import Row
-from lib.statistics import Floats
-from lib.steering import Along
 
 
 def prompted(

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib.drawing import (
+from lib.drawing.drawing import (
     COLOURS,
     NULL,
     chance_line,
@@ -17,7 +17,7 @@ from lib.drawing import (
     points_with_intervals,
 )
 from lib.files.cell_files import POSITIONS, names, nulls, pooled, shown_name
-from lib.statistics import clustered_auroc, shuffled_auroc
+from lib.intervals.statistics import clustered_auroc, shuffled_auroc
 
 AREA = ("auroc", "auroc_low", "auroc_high")
 

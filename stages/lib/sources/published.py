@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from lib.lettered_text import Lettered, as_published
 from lib.question import LETTERS, Order, Question, Turn
-from lib.records import REMEDY, Record, csv_rows, json_lines, json_list, shown
 from lib.script.refusal import Refusal
+from lib.sources.lettered_text import Lettered, as_published
+from lib.sources.records import REMEDY, Record, csv_rows, json_lines, json_list, shown
 
 SPACED = " ({letter})"
 """How Anthropic writes an answer: with the space that follows `Answer:`."""

@@ -10,8 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from lib.afterwards import ANEW, SAME
-from lib.drawing import (
+from lib.drawing.drawing import (
     COLOURS,
     MARKERS,
     NULL,
@@ -21,7 +20,8 @@ from lib.drawing import (
     panels,
     points_with_intervals,
 )
-from lib.steering_settings import OWN
+from lib.interventions.afterwards import ANEW, SAME
+from lib.interventions.steering_settings import OWN
 
 KINDS = {"rate_0": "answered otherwise by itself", "rate_1": "sycophantic by itself"}
 

@@ -9,16 +9,16 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from lib.afterwards_run import read_again
 from lib.answers import find_answer
-from lib.asked_questions import Questions
 from lib.engine.intervention import NOTHING
 from lib.engine.language_model import LanguageModel
 from lib.files.vector_files import read_vectors
-from lib.side_effects import costs
-from lib.steering import Condition, done_of, drawn
-from lib.steering_plan import Known, plan
-from lib.steering_settings import CONDITION, OWN, Interventions
+from lib.interventions.afterwards_run import read_again
+from lib.interventions.asked_questions import Questions
+from lib.interventions.side_effects import costs
+from lib.interventions.steering import Condition, done_of, drawn
+from lib.interventions.steering_plan import Known, plan
+from lib.interventions.steering_settings import CONDITION, OWN, Interventions
 
 TABLES = ("answers", "said", "afterwards", "costs")
 READ = 100

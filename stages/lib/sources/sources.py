@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from lib.built_in import BUILT_IN, read_tables
-from lib.own_questions import own
-from lib.published import read_published
 from lib.question import Question
 from lib.script.parameters import read_section
 from lib.script.refusal import Refusal
+from lib.sources.own_questions import own
+from lib.sources.published import read_published
 
 
 @dataclass(frozen=True)

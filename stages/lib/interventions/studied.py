@@ -10,12 +10,12 @@ import polars as pl
 from lib.files.activation_shards import read_ids
 from lib.files.cell_files import chosen_layer
 from lib.files.label_files import read_labels
+from lib.interventions.steering import Along, drawn, of_both_kinds, told
+from lib.interventions.steering_plan import Known
+from lib.interventions.steering_settings import Interventions
 from lib.prompt_rows import read_prompts
 from lib.question import Row
 from lib.script.parameters import read_name, read_section
-from lib.steering import Along, drawn, of_both_kinds, told
-from lib.steering_plan import Known
-from lib.steering_settings import Interventions
 
 
 @dataclass(frozen=True)

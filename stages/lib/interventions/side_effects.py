@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lib.asked_again import AskedAgain
 from lib.built_in import plain_fact_turns, read_tables
-from lib.clustered_means import clustered_mean, clustered_share
 from lib.engine.intervention import NOTHING, Intervention
 from lib.engine.language_model import LanguageModel
+from lib.intervals.clustered_means import clustered_mean, clustered_share
+from lib.intervals.statistics import Estimate, Floats
+from lib.interventions.asked_again import AskedAgain
+from lib.interventions.steered import columns_of
 from lib.question import Turn
-from lib.statistics import Estimate, Floats
-from lib.steered import columns_of
 
 NEUTRAL = Path("data/texts/neutral.txt")
 """A sentence a line, of nothing in particular."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from lib.label_noise import LabelNoise
+from lib.intervals.label_noise import LabelNoise
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95

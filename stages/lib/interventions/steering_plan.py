@@ -13,9 +13,9 @@ from lib.files.activation_shards import read_origin, stream_states
 from lib.files.cell_files import chosen_layer
 from lib.files.stream import Stream
 from lib.files.vector_files import read_vectors
+from lib.interventions.steering import Along, Condition, at_two_layers, erasing, scale_of
+from lib.interventions.steering_settings import Interventions
 from lib.script.parameters import read_names
-from lib.steering import Along, Condition, at_two_layers, erasing, scale_of
-from lib.steering_settings import Interventions
 
 COMPARED_BY = 0.25
 """Of a state's typical length: how much of each vector is added where vectors are compared."""

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from lib.drawing import NULL, chance_line, legend_of, points_with_intervals
+from lib.drawing.drawing import NULL, chance_line, legend_of, points_with_intervals
 from lib.files.cell_files import POSITIONS, kind
 
 AREA = ("auroc", "auroc_low", "auroc_high")

@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lib.clustered_means import clustered_mean, clustered_share
 from lib.files.cell_files import EVERY_SOURCE
+from lib.intervals.clustered_means import clustered_mean, clustered_share
+from lib.intervals.statistics import Estimate, Floats, students_t
+from lib.interventions.steering_settings import CONDITION, OWN
 from lib.planted import Planted
-from lib.statistics import Estimate, Floats, students_t
-from lib.steering_settings import CONDITION, OWN
 
 ENDS = ("", "_low", "_high")
 KINDS = {0: "otherwise", 1: "sycophantic"}

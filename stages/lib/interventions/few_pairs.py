@@ -9,7 +9,7 @@ import numpy as np
 
 from lib.files.activation_shards import read_ids, read_origin, stream_states
 from lib.files.stream import Stream
-from lib.statistics import Floats
+from lib.intervals.statistics import Floats
 from lib.vectors.fitting import first_component
 
 

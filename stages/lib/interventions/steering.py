@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from lib.engine.intervention import Change, Intervention, Where, adding, erased, without
 from lib.files.stream import Stream
+from lib.intervals.statistics import Floats
+from lib.interventions.steering_settings import CONDITION, OWN
 from lib.script.refusal import Refusal
-from lib.statistics import Floats
-from lib.steering_settings import CONDITION, OWN
 
 
 @dataclass(frozen=True)

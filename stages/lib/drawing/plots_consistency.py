@@ -7,7 +7,7 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib.drawing import (
+from lib.drawing.drawing import (
     COLOURS,
     NULL,
     chance_line,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from lib.statistics import clustered_auroc
-from lib.steered import ENDS, columns_of
-from lib.steering_settings import CONDITION
+from lib.intervals.statistics import clustered_auroc
+from lib.interventions.steered import ENDS, columns_of
+from lib.interventions.steering_settings import CONDITION
 
 AREAS = [f"{area}{end}" for area in ("auroc", "auroc_then") for end in ENDS]
 SAME, ANEW = "same", "anew"

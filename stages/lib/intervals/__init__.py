@@ -1,0 +1,1 @@
+"""Estimates with intervals that allow answers about one item to be alike."""
