@@ -120,7 +120,8 @@ def of_vectors(model: str, cells: pl.DataFrame, headline: str) -> list[str]:
 
 def of_steering(model: str) -> list[str]:
     """Whether a direction is a cause, what steering along it costs, and how the two go together."""
-    name = read_section(Interventions, "interventions").vectors[0]
+    settings = read_section(Interventions, "interventions")
+    name = settings.vectors[0]
     doses, layers, agreement, costs, said, texts, read, ways = (
         pl.read_csv(f"reports/interventions/{model}/{table}.csv")
         for table in (
@@ -135,7 +136,7 @@ def of_steering(model: str) -> list[str]:
         )
     )
     return [
-        steering_section(doses, name),
+        steering_section(doses, name, settings.where),
         texts_section(texts, name),
         afterwards_section(read, name),
         costs_section(costs, said, name),

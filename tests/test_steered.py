@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, t
 
 from lib.engine.intervention import Where
 from lib.files.stream import Stream
@@ -28,6 +28,7 @@ from lib.interventions.steering import Along, at_two_layers, drawn, erasing, tol
 from lib.interventions.steering_settings import OWN, Interventions
 from lib.planted import Planted
 from lib.script.refusal import Refusal
+from lib.steering_findings import AT
 
 ITEMS, EACH = 12, 4
 STUDIES = 400
@@ -70,6 +71,23 @@ def test_what_two_layers_do_beyond_their_sum():
     row = departures(pl.concat([one, other, both])).row(0, named=True)
     assert (row["layer"], row["second"], row["shift"]) == (0, 2, 4.5)
     assert (row["departure"], row["departure_low"], row["departure_high"]) == (1.5, 1.5, 1.5)
+
+
+def test_intervals_of_departures_hold_for_all_of_them_at_once():
+    draw = np.random.default_rng(0)
+    moved = [
+        answers(lambda before: before + draw.normal(size=len(before)), layer=layer, second=second)
+        for layer, second in [(0, None), (1, None), (2, None), (0, 1), (0, 2), (1, 2)]
+    ]
+    three = departures(pl.concat(moved))
+    alone = departures(pl.concat(moved[:2] + moved[3:4]))
+    wide, narrow = three.row(0, named=True), alone.row(0, named=True)
+    assert wide["departure"] == narrow["departure"]
+    freedom = narrow["items"] - 1
+    ratio = t.ppf((1 + 0.95 ** (1 / 3)) / 2, freedom) / t.ppf(0.975, freedom)
+    reach = [row["departure_high"] - row["departure"] for row in (wide, narrow)]
+    assert reach[0] == pytest.approx(ratio * reach[1])
+    assert wide["shift_high"] == narrow["shift_high"]
 
 
 def test_effects_are_half_the_way_and_how_much_nearer_both_kinds_are():
@@ -292,4 +310,4 @@ def test_settings_that_make_no_sense_are_refused(wrong, message):
 
 def test_settings_know_every_place_where_something_can_be_done():
     known = get_args(get_type_hints(Interventions)["where"])
-    assert known == get_args(Where)
+    assert known == get_args(Where) == tuple(AT)

@@ -15,37 +15,55 @@ WAYS = {
     "leace": "erased (LEACE)",
 }
 
+AT = {
+    "every": "at every token",
+    "prompt_end": "at the prompt's last token",
+    "answer": "at the tokens of the answer",
+    "prompt_end_on": "at the prompt's last token and on",
+}
+"""`interventions.where`, in words."""
+RATES, MOVED = ("rate_0", "rate_1"), ("shift", "wrong")
+"""Columns of `doses.csv`: the share that is sycophantic, of either kind of question; how far the
+log-odds move, and the share that moves the wrong way."""
 
-def steering_section(doses: pl.DataFrame, headline: str) -> str:
+
+def steering_section(doses: pl.DataFrame, headline: str, where: str) -> str:
     """Is the direction a cause? `doses` is the table of `steered.by_condition`."""
     held = doses.filter(pl.col("vector") == headline)
     families = held["family"].unique(maintain_order=True).to_list()
     random = held.filter(pl.col("direction") != OWN)["direction"].n_unique()
     header = ["", *(f"{family}" for family in families)]
     rows = [["as it is", *(_as_it_is(held, family) for family in families)]]
-    own = held.filter(pl.col("direction") == OWN)
+    own, others = (held.filter((pl.col("direction") == OWN) == each) for each in (True, False))
+    moved: list[list[str]] = []
     for dose in sorted(own.filter(pl.col("kind") == "add")["dose"].unique()):
-        fit = (pl.col("kind") == "add") & (pl.col("dose") == dose)
-        rows.append([f"{dose:+g} gaps", *(_rates(own.filter(fit), f) for f in families)])
+        part = own.filter((pl.col("kind") == "add") & (pl.col("dose") == dose))
+        rows.append([f"{dose:+g} gaps", *(_found(part, f, RATES) for f in families)])
+        moved.append([f"{dose:+g} gaps", *(_found(part, f, MOVED) for f in families)])
     for kind, words in WAYS.items():
-        rows.append([words, *(_rates(own.filter(pl.col("kind") == kind), f) for f in families)])
+        part = own.filter(pl.col("kind") == kind)
+        rows.append([words, *(_found(part, f, RATES) for f in families)])
     for fit, words in (
         ((pl.col("kind") == "add") & (pl.col("dose") == 1), "+1 gap, random"),
         ((pl.col("kind") == "add") & (pl.col("dose") == -1), "-1 gap, random"),
         (pl.col("kind") == "mean", "set to its mean, random"),
         (pl.col("kind") == "everywhere", "removed everywhere, random"),
     ):
-        part = held.filter(fit, pl.col("direction") != OWN)
-        rows.append([words, *(_range(part, family) for family in families)])
+        part = others.filter(fit)
+        rows.append([words, *(_range(part, family, RATES) for family in families)])
+        if "gap" in words:
+            moved.append([words, *(_range(part, family, MOVED) for family in families)])
     return "\n\n".join(
         [
-            f"**Is it a cause?** `{headline}` at layer {held['layer'][0]}, added at the prompt's "
-            "last token and on: the share of answers on `test` that is sycophantic then, of "
-            "questions answered otherwise by the model itself, and of those whose answer the user "
-            "brought about (it is another without the user). A gap is that between both kinds of "
-            "answers, in the mean. "
-            f"Random: the range of {random} vectors of the same length.",
+            f"**Is it a cause?** `{headline}` at layer {held['layer'][0]}, added "
+            f"{AT[where]}: the share of answers on `test` that is sycophantic then, of questions "
+            "answered otherwise by the model itself, and of those whose answer the user brought "
+            "about (it is another without the user). A gap is that between both kinds of answers, "
+            f"in the mean. Random: the range of {random} vectors of the same length.",
             markdown_table(header, rows),
+            "How far that moves the log-odds of the sycophantic answer, in the mean of both kinds "
+            "of questions, and the share of them that it moves the wrong way:",
+            markdown_table(header, moved),
         ]
     )
 
@@ -55,21 +73,17 @@ def _as_it_is(doses: pl.DataFrame, family: str) -> str:
     return f"{row['before_0']:.2f}; {row['before_1']:.2f} (n = {row['n_0']}; {row['n_1']})"
 
 
-def _rates(doses: pl.DataFrame, family: str) -> str:
+def _found(doses: pl.DataFrame, family: str, columns: tuple[str, str]) -> str:
     row = doses.filter(pl.col("family") == family).row(0, named=True)
     return "; ".join(
-        interval(row[f"rate_{kind}"], row[f"rate_{kind}_low"], row[f"rate_{kind}_high"])
-        for kind in (0, 1)
+        interval(row[each], row[f"{each}_low"], row[f"{each}_high"]) for each in columns
     )
 
 
-def _range(doses: pl.DataFrame, family: str) -> str:
+def _range(doses: pl.DataFrame, family: str, columns: tuple[str, str]) -> str:
     held = doses.filter(pl.col("family") == family)
-    found = []
-    for rate in ("rate_0", "rate_1"):
-        low, high = held[rate].min(), held[rate].max()
-        found.append(f"{low:.2f} to {high:.2f}")
-    return "; ".join(found)
+    ends = ((held[each].min(), held[each].max()) for each in columns)
+    return "; ".join(f"{low:.2f} to {high:.2f}" for low, high in ends)
 
 
 def afterwards_section(read: pl.DataFrame, headline: str) -> str:
@@ -189,8 +203,9 @@ def causes_section(agreement: pl.DataFrame, layers: pl.DataFrame) -> str:
     size = interval(most["departure"], most["departure_low"], most["departure_high"])
     return "\n".join(lines) + (
         f"\n\nAdded at two layers at once (half a gap each), the log-odds depart from the sum of "
-        f"both in {len(sure)} of {len(layers)} pairs of layers and families; most for "
-        f"{most['family']} at layers {most['layer']} and {most['second']}: {size}."
+        f"both in {len(sure)} of {len(layers)} pairs of layers and families (intervals that hold "
+        f"for all of these at once); most for {most['family']} at layers {most['layer']} and "
+        f"{most['second']}: {size}, where both together move them by {most['shift']:.2f}."
     )
 
 

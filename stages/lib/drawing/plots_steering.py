@@ -137,35 +137,42 @@ def read_by_layer(
 
 def two_layers(layers: pl.DataFrame, title: str) -> Figure:
     """How far adding at two layers is from the sum of both, in log-odds: a panel a family; bold
-    where the interval does not hold 0."""
+    where the interval, which holds for all of them at once, does not hold 0."""
     families = layers["family"].unique(maintain_order=True).to_list()
-    depth = int(layers["second"].max()) + 1  # type: ignore[arg-type]
-    figure, [axes] = panels(families, title, 4.4)
+    down, across = (sorted(layers[each].unique()) for each in ("layer", "second"))
+    figure, [axes] = panels(families, title, 4.0)
     largest = float(layers["departure"].abs().max())  # type: ignore[arg-type]
     colours = Normalize(-largest, largest)
     for axis, family in zip(axes, families, strict=True):
         held = layers.filter(pl.col("family") == family)
-        grid = np.full((depth, depth), np.nan)
+        grid = np.full((len(down), len(across)), np.nan)
         for row in held.iter_rows(named=True):
-            place = row["layer"], row["second"]
+            place = down.index(row["layer"]), across.index(row["second"])
             value, low, high = (float(row[f"departure{end}"]) for end in ("", "_low", "_high"))
             grid[place] = value
-            shown = [round(each, 1) + 0.0 for each in (value, low, high)]  # no -0.0
+            shown = [round(each, 2) + 0.0 for each in (value, low, high)]  # no -0.0
             axis.text(
                 place[1],
                 place[0],
-                f"{shown[0]}\n[{shown[1]}, {shown[2]}]",
+                f"{shown[0]:.2f}\n[{shown[1]:.2f}, {shown[2]:.2f}]",
                 ha="center",
                 va="center",
-                fontsize=6,
+                fontsize=7,
                 weight="normal" if low <= 0 <= high else "bold",
             )
         axis.imshow(grid, cmap="PuOr", norm=colours, alpha=0.7)
         axis.set_title(f"{family}\nn = {held['n'][0]} in {held['items'][0]} items", fontsize=9)
+        axis.set_xticks(range(len(across)), across)
+        axis.set_yticks(range(len(down)), down)
         axis.set_xlabel("and at layer")
     axes[0].set_ylabel("added at layer")
     bar = ScalarMappable(colours, "PuOr")
-    figure.colorbar(bar, ax=axes, label="departure from the sum, log-odds", shrink=0.8)
+    figure.colorbar(
+        bar,
+        ax=axes,
+        label="departure from the sum, log-odds\n95% interval of all at once",
+        shrink=0.8,
+    )
     return figure
 
 

@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 from lib.intervals.statistics import LEVEL, Estimate, Floats, clustered_error, students_t
 
 
-def clustered_mean(values: Floats, clusters: NDArray[np.generic]) -> Estimate:
-    """Mean of each of `values` (..., n), interval Student's t, clustered by item.
+def clustered_mean(values: Floats, clusters: NDArray[np.generic], together: int = 1) -> Estimate:
+    """Mean of each of `values` (..., n), interval Student's t, clustered by item; with 95%
+    probability all of so many intervals `together` hold the truth.
 
     The interval is without ends (NaN) for fewer than two items.
     """
     value = values.mean(-1)
     error = clustered_error((values - value[..., None]) / values.shape[-1], clusters)
-    reach = students_t(max(len(np.unique(clusters)) - 1, 1)) * error
+    reach = students_t(max(len(np.unique(clusters)) - 1, 1), together) * error
     return Estimate(value, value - reach, value + reach)
 
 

@@ -261,9 +261,10 @@ def _dealt_auroc(ranks: Floats, dealt: NDArray[np.integer]) -> Floats:
     return (ranks @ positive.T - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)
 
 
-def students_t(freedom: NDArray[np.integer] | int) -> Floats:
-    """How many standard errors a 95% interval reaches to each side."""
-    return stdtrit(freedom, (1 + LEVEL) / 2)
+def students_t(freedom: NDArray[np.integer] | int, together: int = 1) -> Floats:
+    """How many standard errors a 95% interval reaches to each side: of so many intervals
+    `together`, all hold the truth (see `simultaneous`)."""
+    return stdtrit(freedom, (1 + LEVEL ** (1 / together)) / 2)
 
 
 def middle(values: Floats) -> tuple[Floats, Floats]:

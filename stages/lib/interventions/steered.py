@@ -76,7 +76,8 @@ def difference(values: Floats, labels: NDArray[np.integer], items: NDArray[np.ge
 
 def departures(answers: pl.DataFrame) -> pl.DataFrame:
     """A row a family and two layers: by how much the log-odds move (`shift`) where a vector is
-    added at both, and how far that is from the sum of what either does alone (`departure`)."""
+    added at both, and how far that is from the sum of what either does alone (`departure`, with
+    intervals that hold for all rows at once)."""
     moved = answers.with_columns((pl.col("after") - pl.col("before")).alias("shift"))
     alone = moved.filter(pl.col("second").is_null()).select("id", "layer", alone="shift")
     other = alone.select("id", second="layer", other="alone")
@@ -88,9 +89,13 @@ def departures(answers: pl.DataFrame) -> pl.DataFrame:
     )
     rows = []
     keys = ["vector", "family", "layer", "second", "dose"]
+    together = both.select(keys).n_unique()
     for values, held in both.group_by(keys, maintain_order=True):
         items = held["item"].to_numpy().astype(str)
-        found = {key: clustered_mean(held[key].to_numpy(), items) for key in ("shift", "departure")}
+        found = {
+            "shift": clustered_mean(held["shift"].to_numpy(), items),
+            "departure": clustered_mean(held["departure"].to_numpy(), items, together),
+        }
         counts = {"n": len(held), "items": len(np.unique(items))}
         rows.append(dict(zip(keys, values, strict=True)) | counts | columns_of(found))
     return pl.DataFrame(rows, infer_schema_length=None)
