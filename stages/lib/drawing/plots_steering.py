@@ -140,7 +140,7 @@ def two_layers(layers: pl.DataFrame, title: str) -> Figure:
     where the interval, which holds for all of them at once, does not hold 0."""
     families = layers["family"].unique(maintain_order=True).to_list()
     down, across = (sorted(layers[each].unique()) for each in ("layer", "second"))
-    figure, [axes] = panels(families, title, 4.0)
+    figure, [axes] = panels(families, title, 4.5)
     largest = float(layers["departure"].abs().max())  # type: ignore[arg-type]
     colours = Normalize(-largest, largest)
     for axis, family in zip(axes, families, strict=True):
