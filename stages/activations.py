@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.script.command import command
+from lib.script.command import command, importing
 
 from lib.engine.process_memory import ask_for_memory
 
@@ -24,17 +24,18 @@ from lib.engine.process_memory import ask_for_memory
 )
 def main(model: str, prompt_set: str) -> None:
     ask_for_memory()  # before torch takes memory
-    from tqdm import tqdm
+    with importing():
+        from tqdm import tqdm
 
-    from lib.engine.activation_store import COMPARED, STATES, alone, link, room_on_disk
-    from lib.engine.dvc_cache import last_made
-    from lib.engine.language_model import Placement, load_language_model
-    from lib.engine.model_pass import ReadingSettings
-    from lib.engine.reading_run import Run, write_responses
-    from lib.files.activation_shards import RESPONSES
-    from lib.prompt_rows import PART, each_prompt
-    from lib.script.output import whole
-    from lib.script.parameters import read_section
+        from lib.engine.activation_store import COMPARED, STATES, alone, link, room_on_disk
+        from lib.engine.dvc_cache import last_made
+        from lib.engine.language_model import Placement, load_language_model
+        from lib.engine.model_pass import ReadingSettings
+        from lib.engine.reading_run import Run, write_responses
+        from lib.files.activation_shards import RESPONSES
+        from lib.prompt_rows import PART, each_prompt
+        from lib.script.output import whole
+        from lib.script.parameters import read_section
 
     settings = read_section(ReadingSettings, "reading")
     placement = read_section(Placement, "model", model)

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.model_selection import GroupKFold
 
 from lib.files.stream import Stream
 from lib.files.vector_files import read_vectors, write_vectors
 from lib.script.refusal import Refusal
 from lib.vectors.contrast import Contrast, Group, Inapplicable, normalised
 from lib.vectors.extraction import METHODS, NULLS, PAIRS_ONLY, steering_vector
-from lib.vectors.fitting import first_component
+from lib.vectors.fitting import first_component, folds
 
 
 def group(states: np.ndarray, letters: str = "AB") -> Group:
@@ -97,6 +98,17 @@ def test_the_probe_finds_a_direction_that_the_variance_hides():
     given = between(states[:300], states[300:])
     found = METHODS["probe"](given)
     assert cosine(found, np.eye(5)[1]) > 0.95
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_folds_are_those_of_scikit_learn(seed):
+    draw = np.random.default_rng(seed)
+    for count in (2, 4, 5, 30):
+        items = np.concatenate([np.arange(count), draw.integers(0, count, 80)]).astype(str)
+        draw.shuffle(items)
+        held_out = folds(items, 5)
+        expected = GroupKFold(min(5, count)).split(items, groups=items)
+        assert [[*np.flatnonzero(each)] for each in held_out] == [[*rows] for _, rows in expected]
 
 
 def test_one_odd_pair_does_not_turn_the_median():

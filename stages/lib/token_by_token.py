@@ -73,7 +73,7 @@ def measured(moment: Moment, vectors: Mapping[str, tuple[int, Floats]]) -> list[
     rows, ranges = [], {}
     for name, (layer, vector) in vectors.items():
         states = moment.states(layer).rows(np.flatnonzero(is_test))
-        read = project(states, vector[None])[0]
+        read = project(states, vector[None], cosines=False)[0]
         if layer not in ranges:
             draw = np.random.default_rng([SEED, layer])
             null = draw.standard_normal((RANDOM_DIRECTIONS, len(vector)))

@@ -52,7 +52,7 @@ def transfer_at(
     method, or NaN where there is none.
     """
     rows = []
-    scores = project(states, np.stack([*vectors.values()]))[0]
+    scores = project(states, np.stack([*vectors.values()]), cosines=False)[0]
     for ((name, method), vector), read in zip(vectors.items(), scores, strict=True):
         for (family, source), cell in cells.items():
             home = own.get((family, source), own.get((family, EVERY_SOURCE)))

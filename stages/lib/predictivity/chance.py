@@ -39,7 +39,7 @@ def aurocs(vectors: Floats, states: Stream, labelled: Sequence[Labelled]) -> lis
     found: list[list[Floats]] = [[] for _ in labelled]
     size = at_once(2 * len(states))
     for start in range(0, len(vectors), size):
-        read = project(states, vectors[start : start + size])[0]
+        read = project(states, vectors[start : start + size], cosines=False)[0]
         for (rows, labels), areas in zip(labelled, found, strict=True):
             areas.append(auroc(np.take(read, rows, axis=1), labels))
     return [np.concatenate(areas) for areas in found]

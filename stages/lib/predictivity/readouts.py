@@ -18,24 +18,26 @@ SCORES = 4 * 2**20
 """Bytes of scores in memory at once."""
 
 
-def project(states: Stream, vectors: Floats) -> Floats:
-    """Read-outs (2, k, n) of `states` (n, d_model) on `vectors` (k, d_model), as in `READOUTS`.
+def project(states: Stream, vectors: Floats, cosines: bool = True) -> Floats:
+    """Read-outs (2, k, n) of `states` (n, d_model) on `vectors` (k, d_model), as in `READOUTS`;
+    without `cosines`, the first alone (1, k, n).
 
     A vector's are the same whatever others there are: sums are of one shape.
     """
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-    found = np.empty((2, len(vectors), len(states)))
+    found = np.empty((1 + cosines, len(vectors), len(states)))
     for at, block in states.placed():
-        norms = np.linalg.norm(block, axis=1)
         for start in range(0, len(unit), TOGETHER):
             rows = slice(start, min(start + TOGETHER, len(unit)))
             part = np.zeros((TOGETHER, unit.shape[1]))
             part[: rows.stop - start] = unit[rows]
             found[0, rows, at] = (part @ block.T)[: rows.stop - start]
-        found[1, :, at] = np.divide(
-            found[0, :, at], norms, out=np.zeros((len(unit), len(block))), where=norms > 0
-        )
+        if cosines:
+            norms = np.linalg.norm(block, axis=1)
+            found[1, :, at] = np.divide(
+                found[0, :, at], norms, out=np.zeros((len(unit), len(block))), where=norms > 0
+            )
     return found
 
 

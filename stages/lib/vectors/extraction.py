@@ -18,6 +18,7 @@ from lib.intervals.statistics import Floats
 from lib.vectors.contrast import Contrast, Inapplicable, Normalisation, normalised
 from lib.vectors.fitting import (
     first_component,
+    folds,
     logistic_losses,
     logistic_regressions,
     shrunk_covariance,
@@ -101,11 +102,8 @@ def probe(contrast: Contrast) -> Floats:
     The strength of its L2 penalty is chosen by cross-validation over items (Alain and Bengio 2016,
     https://arxiv.org/abs/1610.01644, for probes in general).
     """
-    from sklearn.model_selection import GroupKFold
-
     items = np.concatenate([group.items for group in contrast.groups])
-    folds = GroupKFold(min(5, len(np.unique(items)))).split(items, groups=items)
-    held_out = np.stack([np.isin(np.arange(len(items)), rows) for _, rows in folds])
+    held_out = folds(items, 5)
     tried = np.repeat(held_out, len(PENALTIES), axis=0)  # each fold with each penalty
     strengths = np.tile(PENALTIES, len(held_out))
     weights = logistic_regressions(contrast, ~tried, strengths)

@@ -17,6 +17,22 @@ MOST_PRODUCTS = 2048
 """Rows whose products with one another are held in memory."""
 
 
+def folds(items: NDArray[np.generic], most: int) -> NDArray[np.bool_]:
+    """(folds, n): which of `items` (n,) are held out in each of at most so many folds, the whole of
+    an item in one.
+
+    `sklearn.model_selection.GroupKFold`, whose package takes longer to import than a probe to fit:
+    the largest item goes to the smallest fold.
+    """
+    which, sizes = np.unique(items, return_inverse=True, return_counts=True)[1:]
+    filled = np.zeros(min(most, len(sizes)))
+    fold_of = np.zeros(len(sizes), dtype=int)
+    for item in np.argsort(sizes, kind="stable")[::-1]:
+        fold_of[item] = filled.argmin()
+        filled[fold_of[item]] += sizes[item]
+    return fold_of[which] == np.arange(len(filled))[:, None]
+
+
 def logistic_losses(contrast: Contrast, weights: Floats, counts: Counts) -> tuple[Floats, Floats]:
     """Mean logistic losses (k,) of telling sycophantic states, and their slopes (k, d_model + 1).
 
