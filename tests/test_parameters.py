@@ -59,3 +59,17 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path):
 def test_a_missing_file_says_where_to_run(tmp_path):
     with pytest.raises(Refusal, match="not found; run this from the top of the repository"):
         read_names("models", tmp_path / "params.yaml")
+
+
+def test_letters_in_another_encoding_are_refused(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_bytes("models: [café]\n".encode("latin-1"))
+    with pytest.raises(Refusal, match="not YAML"):
+        read_names("models", path)
+
+
+def test_what_was_read_is_read_anew_once_it_changes(tmp_path):
+    path = tmp_path / "params.yaml"
+    for names in (["a"], ["b", "c"]):
+        path.write_text(f"models: [{', '.join(names)}]\n")
+        assert read_names("models", path) == names

@@ -43,16 +43,13 @@ def steering_section(doses: pl.DataFrame, headline: str, where: str) -> str:
     for kind, words in WAYS.items():
         part = own.filter(pl.col("kind") == kind)
         rows.append([words, *(_found(part, f, RATES) for f in families)])
-    for fit, words in (
-        ((pl.col("kind") == "add") & (pl.col("dose") == 1), "+1 gap, random"),
-        ((pl.col("kind") == "add") & (pl.col("dose") == -1), "-1 gap, random"),
-        (pl.col("kind") == "mean", "set to its mean, random"),
-        (pl.col("kind") == "everywhere", "removed everywhere, random"),
-    ):
-        part = others.filter(fit)
-        rows.append([words, *(_range(part, family, RATES) for family in families)])
-        if "gap" in words:
-            moved.append([words, *(_range(part, family, MOVED) for family in families)])
+    for dose in (1, -1):
+        part = others.filter((pl.col("kind") == "add") & (pl.col("dose") == dose))
+        rows.append([f"{dose:+d} gap, random", *(_range(part, f, RATES) for f in families)])
+        moved.append([f"{dose:+d} gap, random", *(_range(part, f, MOVED) for f in families)])
+    for kind, words in (("mean", "set to its mean"), ("everywhere", "removed everywhere")):
+        part = others.filter(pl.col("kind") == kind)
+        rows.append([f"{words}, random", *(_range(part, f, RATES) for f in families)])
     return "\n\n".join(
         [
             f"**Is it a cause?** `{headline}` at layer {held['layer'][0]}, added "

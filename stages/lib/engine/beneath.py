@@ -45,7 +45,7 @@ class Beneath:
 
 
 @contextmanager
-def giving(output: Output, blocks: Sequence[nn.Module]) -> Iterator[None]:
+def giving(output: Output | None, blocks: Sequence[nn.Module]) -> Iterator[None]:
     """Within the context all `blocks` give `output` and run nothing."""
     before = [block.__dict__.get("forward") for block in blocks]  # accelerate's, over several GPUs
     for block in blocks:

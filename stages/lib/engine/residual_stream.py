@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from types import MappingProxyType
 
 import torch
@@ -114,7 +114,7 @@ def watching(
     if wanted is not None and isinstance(mlp, nn.Module):
         handles += _only_at(mlp, wanted)
     try:
-        with nullcontext() if known is None else giving(known, [*blocks][: left_out + 1]):
+        with giving(known, [*blocks][: left_out + 1]):
             yield
     finally:
         for handle in handles:

@@ -142,7 +142,7 @@ def simultaneous(area: Estimate, rarer: NDArray[np.integer], together: int) -> E
     """
     tail = (1 - LEVEL ** (1 / together)) / 2
     freedom = np.maximum(rarer - 1, 1)
-    wider = stdtrit(freedom, 1 - tail) / students_t(freedom)
+    wider = students_t(freedom, together) / students_t(freedom)
     with np.errstate(divide="ignore", invalid="ignore"):
         value, low, high = (np.log(x) - np.log1p(-x) for x in (area.value, area.low, area.high))
         low = 1 / (1 + np.exp(wider * (value - low) - value))

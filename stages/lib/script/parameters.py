@@ -61,7 +61,7 @@ def read_value(key: str, path: Path = PARAMS) -> Any:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = _parsed(path.read_text(encoding="utf-8"))
+        found = _parsed(path.read_bytes())
     except OSError:
         raise Refusal(f"{path}: not found; run this from the top of the repository") from None
     except YAMLError as error:
@@ -72,8 +72,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)  # a stage asks again and again
-def _parsed(text: str) -> Any:
-    return YAML(typ="safe", pure=True).load(text)  # the C parser stumbles over URLs
+def _parsed(content: bytes) -> Any:
+    return YAML(typ="safe", pure=True).load(content)  # the C parser stumbles over URLs
 
 
 def accepted(kind: Any, value: Any, place: str) -> Any:
