@@ -22,7 +22,7 @@ sys.path += [str(ROOT / "stages"), str(ROOT / "tests")]
 from plain_pass import hidden_states  # noqa: E402
 from tiny_models import CONFIGS, drawn_rows, tiny  # noqa: E402
 
-from lib.engine.model_pass import ReadingSettings, read_batch  # noqa: E402
+from sycophancy_steering.engine.forward import ReadingSettings, read_batch  # noqa: E402
 
 
 def largest_difference(name: str, dtype: torch.dtype, share: bool) -> tuple[float, float]:

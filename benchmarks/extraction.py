@@ -34,12 +34,12 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerF
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "stages"))
 
-from lib.engine.language_model import Placement, load_language_model  # noqa: E402
-from lib.engine.model_pass import ReadingSettings, read_answers  # noqa: E402
-from lib.engine.process_memory import ask_for_memory  # noqa: E402
-from lib.engine.prompt_tree import batches  # noqa: E402
-from lib.engine.reading_run import batch_tokens  # noqa: E402
-from lib.question import Row  # noqa: E402
+from sycophancy_steering.activations.extraction_run import batch_tokens  # noqa: E402
+from sycophancy_steering.engine.forward import ReadingSettings, read_answers  # noqa: E402
+from sycophancy_steering.engine.language_model import Placement, load_language_model  # noqa: E402
+from sycophancy_steering.engine.prefix_tree import batches  # noqa: E402
+from sycophancy_steering.questions.question import Row  # noqa: E402
+from sycophancy_steering.storage.process_memory import ask_for_memory  # noqa: E402
 
 WORK = ROOT / ".work/benchmark"
 VOCABULARY = 32000

@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "stages"))
 
-from lib.prompt_rows import read_prompts, write_prompts  # noqa: E402
-from lib.question import Turn  # noqa: E402
+from sycophancy_steering.questions.prompt_table import read_prompts, write_prompts  # noqa: E402
+from sycophancy_steering.questions.question import Turn  # noqa: E402
 
 WORK = ROOT / ".work/benchmark"
 MODEL, PAIRS, ASKED = "one_cause", "opinion_pairs", "held_out"

@@ -20,7 +20,7 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "stages"))
 
-from lib.files.activation_shards import Origin, pages_of, write_shard  # noqa: E402
+from sycophancy_steering.storage.activation_shards import Origin, pages_of, write_shard  # noqa: E402
 
 FOLDER = ROOT / ".work/benchmark/reading"
 LAYERS, AT_ONCE = 4, 1024

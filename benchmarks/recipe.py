@@ -17,8 +17,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Pretr
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "stages"))
 
-from lib.engine.prefill import AT_ONCE_ELSEWHERE
-from lib.engine.reading_run import BATCH_TOKENS_ELSEWHERE
+from sycophancy_steering.activations.extraction_run import BATCH_TOKENS_ELSEWHERE
+from sycophancy_steering.engine.prefill import AT_ONCE_ELSEWHERE
 
 SHAPES: dict[str, PretrainedConfig] = {
     "Zephyr-7B": MistralConfig(

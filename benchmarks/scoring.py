@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "stages"))
 
-from lib.intervals.statistics import _dealt_auroc, midranks
+from sycophancy_steering.statistics.discrimination import _dealt_auroc, midranks
 
 CELLS, RESAMPLES, ANSWERS, SLOW = 1_000, 1_000, 400, 2_000
 

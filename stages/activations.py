@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.script.command import command, importing
-
-from lib.engine.process_memory import ask_for_memory
+from sycophancy_steering.foundation.command_line import command, importing
+from sycophancy_steering.storage.process_memory import ask_for_memory
 
 
 @command(
@@ -27,15 +26,21 @@ def main(model: str, prompt_set: str) -> None:
     with importing():
         from tqdm import tqdm
 
-        from lib.engine.activation_store import COMPARED, STATES, alone, link, room_on_disk
-        from lib.engine.dvc_cache import last_made
-        from lib.engine.language_model import Placement, load_language_model
-        from lib.engine.model_pass import ReadingSettings
-        from lib.engine.reading_run import Run, write_responses
-        from lib.files.activation_shards import RESPONSES
-        from lib.prompt_rows import PART, each_prompt
-        from lib.script.output import whole
-        from lib.script.parameters import read_section
+        from sycophancy_steering.activations.extraction_run import Run, write_responses
+        from sycophancy_steering.config.reading import read_section
+        from sycophancy_steering.engine.forward import ReadingSettings
+        from sycophancy_steering.engine.language_model import Placement, load_language_model
+        from sycophancy_steering.foundation.atomic_files import atomic_write
+        from sycophancy_steering.questions.prompt_table import PART, each_prompt
+        from sycophancy_steering.storage.activation_shards import RESPONSES
+        from sycophancy_steering.storage.activation_store import (
+            COMPARED,
+            STATES,
+            alone,
+            link,
+            room_on_disk,
+        )
+        from sycophancy_steering.storage.dvc_cache import last_made
 
     settings = read_section(ReadingSettings, "reading")
     placement = read_section(Placement, "model", model)
@@ -53,7 +58,7 @@ def main(model: str, prompt_set: str) -> None:
             run.read_likelihoods(bar)
         starts = range(0, len(run.keys), PART)
         shards = [run.store.shard(run.keys[at : at + PART]) for at in starts]
-        with whole(output) as draft:
+        with atomic_write(output) as draft:
             draft.mkdir()
             for number, shard in enumerate(shards):
                 link(shard / STATES, draft / f"shard-{number:05d}.parquet")

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 
-from lib.files.cell_files import CELLS
-from lib.script.output import whole
-from lib.script.refusal import Refusal
+from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.storage.cell_files import CELLS
 
 FIRST = ["model", "vector", "extraction_layer", "layer", "position"]
 FIRST += ["evaluation", "family", "source", "split", "readout"]
@@ -27,7 +26,7 @@ FIRST += ["evaluation", "family", "source", "split", "readout"]
 def main() -> None:
     files = sorted(CELLS.rglob("*.parquet"))
     if not files:
-        raise Refusal(f"{CELLS}: no cells; run `dvc repro predictivity` or `dvc pull`")
+        raise InputError(f"{CELLS}: no cells; run `dvc repro predictivity` or `dvc pull`")
     tables = [
         pl.scan_parquet(path).with_columns(vector=pl.concat_str(pl.lit(f"{path.stem}/"), "name"))
         for path in files
@@ -35,7 +34,7 @@ def main() -> None:
     atlas = pl.concat(tables).drop("name")
     rest = [name for name in atlas.collect_schema().names() if name not in FIRST]
     target = Path("reports/atlas.parquet")
-    with whole(target) as draft:
+    with atomic_write(target) as draft:
         atlas.select(*FIRST, *rest).sink_parquet(draft)
     rows = pl.scan_parquet(target).select(pl.len()).collect().item()
     print(f"{target}: {rows} cells of {len(files)} sets of vectors")

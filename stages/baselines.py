@@ -12,23 +12,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 
-from lib.baselines_run import Beside, Tuned, as_ways, of_pairs, steering_runs
-from lib.contrast_sets import read_contrast
-from lib.engine.language_model import Placement
-from lib.engine.model_pass import ReadingSettings
-from lib.engine.reading_run import batch_tokens
-from lib.interventions.prompting import Prompting
-from lib.interventions.prompting_run import prompted
-from lib.interventions.studied import read_studied
-from lib.script.output import whole, write_table
-from lib.script.parameters import read_section
-from lib.tuning import Tuning, runs
-from lib.weak_reader import known_wrong
-from lib.weak_vectors import foretold_by_few
+from sycophancy_steering.activations.extraction_run import batch_tokens
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.engine.forward import ReadingSettings
+from sycophancy_steering.engine.language_model import Placement
+from sycophancy_steering.foundation.atomic_files import atomic_write, write_table
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.interventions.prompting import Prompting
+from sycophancy_steering.interventions.prompting_run import prompted
+from sycophancy_steering.interventions.study import read_studied
+from sycophancy_steering.tuning.baselines import Beside, Tuned, as_ways, of_pairs, steering_runs
+from sycophancy_steering.tuning.contrast_sets import read_contrast
+from sycophancy_steering.tuning.settings import Tuning, runs
+from sycophancy_steering.tuning.weak_labeller import known_wrong
+from sycophancy_steering.tuning.weak_vectors import foretold_by_few
 
 
 @command(__doc__, model="an entry of tuning.models in params.yaml")
@@ -48,7 +47,7 @@ def main(model: str) -> None:
     test = study.answers.filter(pl.col("split") == "test")
     few = [run for run in steering_runs(settings) if run.towards]
     weak = foretold_by_few(few, beside.vector_of, beside.shown, study.activations, test)
-    with whole(Path(f"reports/baselines/{model}")) as draft:
+    with atomic_write(Path(f"reports/baselines/{model}")) as draft:
         draft.mkdir()
         write_table(draft / "answers.parquet", pl.concat([trained[0], steered[0], ways]))
         write_table(draft / "costs.parquet", pl.concat([steered[1], trained[1]]))

@@ -13,23 +13,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.script.command import command
-
 import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from lib.files.activation_shards import read_ids, read_origin, stream_states
-from lib.files.cell_files import CHANCE, EVERY_SOURCE, POSITIONS
-from lib.files.label_files import read_labels
-from lib.files.remembered import code, digest, place
-from lib.predictivity.cells import READ, Cell, cells
-from lib.predictivity.chance import aurocs, shuffled_differences
-from lib.predictivity.selection import Selection
-from lib.script.output import write_table
-from lib.script.parameters import read_name, read_names, read_section
-from lib.vectors.extraction import NULLS
-from lib.vectors.recipes import read_recipes
+from sycophancy_steering.analysis.cells import READ, Cell, cells
+from sycophancy_steering.analysis.permuted_vectors import aurocs, shuffled_differences
+from sycophancy_steering.analysis.selection import Selection
+from sycophancy_steering.config.reading import read_name, read_names, read_section
+from sycophancy_steering.foundation.atomic_files import write_table
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.storage.activation_shards import read_ids, read_origin, stream_states
+from sycophancy_steering.storage.cell_files import CHANCE, EVERY_SOURCE, POSITIONS
+from sycophancy_steering.storage.label_files import read_labels
+from sycophancy_steering.storage.result_cache import code, digest, place
+from sycophancy_steering.vectors.methods import NULLS
+from sycophancy_steering.vectors.variants import read_recipes
 
 
 @command(__doc__, model="an entry of model in params.yaml")
@@ -44,7 +43,7 @@ def main(model: str) -> None:
         if cell.source == EVERY_SOURCE
     ]
     here = digest(
-        [on, labels, *code("predictivity.cells", "predictivity.chance"), f"{studies} {each}"]
+        [on, labels, *code("analysis.cells", "analysis.permuted_vectors"), f"{studies} {each}"]
     )
     for prompt_set in read_names("extractions"):
         made_from = Path(f"data/activations/{model}/{prompt_set}")

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lib.script.command import command
-
-from lib.engine.language_model import POINTER, fingerprint
-from lib.random_model import save_random_llama
-from lib.script.output import whole
-from lib.script.parameters import read_section
-from lib.script.refusal import Refusal
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.engine.language_model import POINTER, fingerprint
+from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.organisms.random_model import save_random_llama
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Checkpoint:
 )
 def main(model: str) -> None:
     checkpoint = read_section(Checkpoint, "checkpoint", model)
-    with whole(Path(f"data/models/{model}")) as draft:
+    with atomic_write(Path(f"data/models/{model}")) as draft:
         draft.mkdir()
         if checkpoint.kind == "random":
             save_random_llama(draft, checkpoint.seed)
@@ -54,14 +53,14 @@ def main(model: str) -> None:
 
 
 def pinned(checkpoint: Checkpoint, name: str) -> str:
-    """What the weights are pinned to. Refusal for a moving revision, or a folder of no model."""
+    """What the weights are pinned to. InputError for a moving revision, or a folder of no model."""
     key = f"params.yaml: checkpoint.{name}"
     if checkpoint.kind == "folder":
         if not (folder := Path(checkpoint.name)).is_dir() or not list(folder.glob("config.json")):
-            raise Refusal(f"{key}.name: expected a folder with config.json, found {folder}")
+            raise InputError(f"{key}.name: expected a folder with config.json, found {folder}")
         return fingerprint(folder)
     if not re.fullmatch(r"[0-9a-f]{40}", checkpoint.revision):
-        raise Refusal(
+        raise InputError(
             f"{key}.revision: expected the full 40-digit commit hash, so that the weights stay the "
             f"same, found {checkpoint.revision!r}"
         )

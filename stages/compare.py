@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.script.command import command
-
 import numpy as np
 
-from lib.script.refusal import Refusal
-from lib.vector_pairs import agreement, read, spans
+from sycophancy_steering.analysis.vector_pairs import agreement, read, spans
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
 
 
 @command(__doc__, one="a vector file, or a folder of them", two="another")
@@ -29,7 +28,7 @@ def main(one: str, two: str) -> None:
         return
     first, second = (read(path) for path in paths)
     if first.vectors.shape != second.vectors.shape:
-        raise Refusal(
+        raise InputError(
             f"{two}: layers and width {second.vectors.shape}, but {one} has "
             f"{first.vectors.shape}; expected the same shape"
         )

@@ -13,19 +13,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 from tqdm import tqdm
 
-from lib.consistency import agreements, directions, reliabilities, variances
-from lib.efficiency import Efficiency
-from lib.files.cell_files import chosen_layer
-from lib.item_sums import angles, grouped
-from lib.script.output import whole, write_json
-from lib.script.parameters import read_name, read_names, read_section
-from lib.tenses import about_to_and_just_did, surest
-from lib.vectors.material import read_material
+from sycophancy_steering.analysis.anticipation import about_to_and_just_did, surest
+from sycophancy_steering.analysis.consistency import (
+    agreements,
+    directions,
+    reliabilities,
+    variances,
+)
+from sycophancy_steering.analysis.cross_item_products import angles, grouped
+from sycophancy_steering.analysis.sample_efficiency import Efficiency
+from sycophancy_steering.config.reading import read_name, read_names, read_section
+from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.storage.cell_files import chosen_layer
+from sycophancy_steering.vectors.labelled_activations import read_material
 
 
 @command(__doc__, model="an entry of model in params.yaml")
@@ -67,7 +71,7 @@ def main(model: str) -> None:
             tables[name].append(table.select(pl.lit(layer).alias("layer"), pl.all()))
     joined = {name: pl.concat(each) for name, each in tables.items()}
     for name, table in joined.items():
-        with whole(Path(f"reports/consistency/{model}.{name}.csv")) as draft:
+        with atomic_write(Path(f"reports/consistency/{model}.{name}.csv")) as draft:
             table.write_csv(draft, float_precision=5)
     layer = chosen_layer(model, headline)
     told = metrics(joined, layer)

@@ -13,18 +13,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lib.script.command import command
-
 import numpy as np
 import polars as pl
 
-from lib.files.cell_files import read_cells
-from lib.files.vector_files import read_vectors
-from lib.planted import Planted, read_planted
-from lib.script.output import write_json
-from lib.script.parameters import read_names
-from lib.script.refusal import Refusal
-from lib.tenses import READ_IN, TENSES, about_to_and_just_did, readings
+from sycophancy_steering.analysis.anticipation import (
+    READ_IN,
+    TENSES,
+    about_to_and_just_did,
+    readings,
+)
+from sycophancy_steering.config.reading import read_names
+from sycophancy_steering.foundation.atomic_files import write_json
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.organisms.ground_truth import Planted, read_planted
+from sycophancy_steering.storage.cell_files import read_cells
+from sycophancy_steering.storage.vector_files import read_vectors
 
 VARIANTS = ("mean_difference", "mean_difference_prompt")
 """The vectors that are held against the planted direction, made after the answer and before it;
@@ -50,7 +54,7 @@ def main(prompt_set: str) -> None:
         print(organism, *(f"{key} {value}" for key, value in control.items()), sep="\n  ")
     write_json(Path("reports/controls.json"), found)
     if contradictions:
-        raise Refusal("the controls fail: " + "; ".join(contradictions))
+        raise InputError("the controls fail: " + "; ".join(contradictions))
 
 
 def planted_cosine(organism: str, prompt_set: str, planted: Planted) -> float:
@@ -71,7 +75,7 @@ def by_family(folder: Path) -> Control:
     control = {}
     for family in FAMILIES:
         if f"{family}_auroc" not in metrics:
-            raise Refusal(f"{path}: no {family}_auroc; expected answers of both kinds")
+            raise InputError(f"{path}: no {family}_auroc; expected answers of both kinds")
         for end, key in (("", "auroc"), ("_low", "low"), ("_high", "high")):
             control[f"{family}_auroc{end}"] = metrics[f"{family}_{key}"]
     return control
@@ -88,7 +92,7 @@ def by_tense(organism: str, prompt_set: str, layer: int) -> Control:
     )
     read = readings(read_cells(organism, [prompt_set]), {FAMILIES[0]: prompt_set})
     if len(agreement) != 1:
-        raise Refusal(f"reports/consistency/{organism}.agreement.csv: nothing of {prompt_set}")
+        raise InputError(f"reports/consistency/{organism}.agreement.csv: nothing of {prompt_set}")
     row = agreement.row(0, named=True)
     control = {
         f"tenses_cosine{end}": row[key]

@@ -14,24 +14,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.script.command import command
-
 import numpy as np
 import polars as pl
 
-from lib.baselines_run import Tuned
-from lib.contrast_sets import read_contrast
-from lib.differences import after_repair, angles, foretold
-from lib.differences_run import compared_runs, difference_vectors, repaired
-from lib.engine.language_model import Placement
-from lib.engine.model_pass import ReadingSettings
-from lib.engine.reading_run import batch_tokens
-from lib.files.activation_shards import read_origin, stream_states
-from lib.files.vector_files import read_vectors, write_vectors
-from lib.interventions.studied import read_studied
-from lib.script.output import whole
-from lib.script.parameters import read_section
-from lib.tuning import PAIRS, Tuning, runs
+from sycophancy_steering.activations.extraction_run import batch_tokens
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.engine.forward import ReadingSettings
+from sycophancy_steering.engine.language_model import Placement
+from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.interventions.study import read_studied
+from sycophancy_steering.storage.activation_shards import read_origin, stream_states
+from sycophancy_steering.storage.vector_files import read_vectors, write_vectors
+from sycophancy_steering.tuning.baselines import Tuned
+from sycophancy_steering.tuning.contrast_sets import read_contrast
+from sycophancy_steering.tuning.difference_tables import after_repair, angles, foretold
+from sycophancy_steering.tuning.difference_vectors import (
+    compared_runs,
+    difference_vectors,
+    repaired,
+)
+from sycophancy_steering.tuning.settings import PAIRS, Tuning, runs
 
 READ = 100
 """Answers of each family and kind, at most, that are read in a repaired model."""
@@ -52,7 +55,7 @@ def main(model: str) -> None:
     sizes = {name: len(read_contrast(name)) for name in settings.contrasts}
     compared = compared_runs([*runs(settings, sizes)], settings)
     vectors = difference_vectors(tuned, compared, fixed, len(made), budget)
-    with whole(Path(f"data/differences/{model}")) as draft:
+    with atomic_write(Path(f"data/differences/{model}")) as draft:
         draft.mkdir()
         for (method, of, seed), found in vectors.items():
             about = {"method": method, "on": of, "seed": seed, "model": model}
@@ -71,7 +74,7 @@ def main(model: str) -> None:
     read = repaired(tuned, away, prompt_vector, select, test, study.prompts, budget)
     tables = {"angles": pl.DataFrame(lie), "foretold": pl.DataFrame(foretell)}
     tables["repaired"] = after_repair(read)
-    with whole(Path(f"reports/differences/{model}")) as draft:
+    with atomic_write(Path(f"reports/differences/{model}")) as draft:
         draft.mkdir()
         for name, table in tables.items():
             table.write_csv(draft / f"{name}.csv", float_precision=5)

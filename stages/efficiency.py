@@ -12,20 +12,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 
-from lib.efficiency import Efficiency, curves, learned
-from lib.files.activation_shards import read_ids, stream_states
-from lib.files.cell_files import EVERY_SOURCE, chosen_layer
-from lib.files.label_files import read_labels
-from lib.predictivity.cells import READ, cells
-from lib.script.output import whole
-from lib.script.parameters import read_name, read_section
-from lib.vectors.extraction import NULLS
-from lib.vectors.material import read_material
-from lib.vectors.recipes import read_recipes
+from sycophancy_steering.analysis.cells import READ, cells
+from sycophancy_steering.analysis.sample_efficiency import Efficiency, curves, learned
+from sycophancy_steering.config.reading import read_name, read_section
+from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.storage.activation_shards import read_ids, stream_states
+from sycophancy_steering.storage.cell_files import EVERY_SOURCE, chosen_layer
+from sycophancy_steering.storage.label_files import read_labels
+from sycophancy_steering.vectors.labelled_activations import read_material
+from sycophancy_steering.vectors.methods import NULLS
+from sycophancy_steering.vectors.variants import read_recipes
 
 
 @command(__doc__, model="an entry of model in params.yaml")
@@ -56,7 +55,7 @@ def main(model: str) -> None:
     states = stream_states(activations, layer, "prompt")
     found = curves(learned(given, list(methods), layer, settings, held, states))
     target = Path(f"reports/efficiency/{model}.csv")
-    with whole(target) as draft:
+    with atomic_write(target) as draft:
         found.with_columns(pl.lit(layer).alias("layer")).write_csv(draft, float_precision=5)
     print(f"{target}: {len(methods)} methods from {min(settings.pairs)} pairs on, layer {layer}")
 

@@ -11,11 +11,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lib.script.command import command
-
-from lib.catalogue import PUBLIC, PublishedFile, git_blob, published_files
-from lib.download import download
-from lib.script.refusal import Refusal
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.sources.download import download
+from sycophancy_steering.sources.public_files import (
+    PUBLIC,
+    PublishedFile,
+    git_blob,
+    published_files,
+)
 
 GITHUB = "https://raw.githubusercontent.com"
 
@@ -33,17 +37,17 @@ def main(name: str, origin: str) -> None:
             if not target.exists():
                 bring(file, target, origin)
             elif (blob := git_blob(target)) != file.blob:
-                raise Refusal(
+                raise InputError(
                     f"{target}: not the published file (git blob {blob}, expected {file.blob}); "
                     "move it away and run this again"
                 )
-        except Refusal as refusal:
+        except InputError as refusal:
             refused.append(str(refusal))
         else:
             rows = f"{file.rows:,} rows" if file.rows else "rows not counted upstream"
             print(f"{target}: as published, {rows}")
     if refused:
-        raise Refusal("; ".join(refused))
+        raise InputError("; ".join(refused))
 
 
 def bring(file: PublishedFile, target: Path, origin: str) -> None:
@@ -56,7 +60,7 @@ def bring(file: PublishedFile, target: Path, origin: str) -> None:
         copy(file, part, Path(origin).expanduser())
     if (blob := git_blob(part)) != file.blob:
         part.unlink()
-        raise Refusal(
+        raise InputError(
             f"{target}: what {origin} gave is not the published file (git blob {blob}, expected "
             f"{file.blob}{'; ' + file.warning if file.warning else ''}); it was thrown away"
         )
@@ -66,7 +70,7 @@ def bring(file: PublishedFile, target: Path, origin: str) -> None:
 def copy(file: PublishedFile, part: Path, folder: Path) -> None:
     """Copies the file in `folder` with the content that was published, whatever its name."""
     if not folder.is_dir():
-        raise Refusal(
+        raise InputError(
             f"{folder}: expected github, a folder, or an address with http:// or https://"
         )
     ending = Path(file.path).suffix
@@ -77,9 +81,9 @@ def copy(file: PublishedFile, part: Path, folder: Path) -> None:
                 shutil.copyfile(found, part)
             except OSError as error:
                 part.unlink(missing_ok=True)
-                raise Refusal(f"{part}: cannot be written ({error.strerror})") from None
+                raise InputError(f"{part}: cannot be written ({error.strerror})") from None
             return
-    raise Refusal(
+    raise InputError(
         f"{folder}: no {ending} file with the content of {Path(file.path).name} as published (git "
         f"blob {file.blob}{'; ' + file.warning if file.warning else ''})"
     )

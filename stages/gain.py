@@ -12,17 +12,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 
-from lib.files.cell_files import SCORES
-from lib.gain import gains
-from lib.prompt_texts import prompt_texts
-from lib.script.output import whole
-from lib.script.parameters import read_name
-from lib.script.refusal import Refusal
-from lib.text_odds import fewer
+from sycophancy_steering.analysis.incremental_validity import gains
+from sycophancy_steering.config.reading import read_name
+from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.questions.prompt_texts import prompt_texts
+from sycophancy_steering.statistics.text_baseline import fewer
+from sycophancy_steering.storage.cell_files import SCORES
 
 
 @command(__doc__, model="an entry of model in params.yaml")
@@ -33,14 +32,14 @@ def main(model: str) -> None:
     wanted = (pl.col("name") == variant) & (pl.col("position") == "prompt")
     scores = pl.scan_parquet(SCORES / model / f"{prompt_set}.parquet").filter(wanted).collect()
     if not len(scores):
-        raise Refusal(f"params.yaml: headline: no vector {headline} of {model}")
+        raise InputError(f"params.yaml: headline: no vector {headline} of {model}")
     scores = fewer(scores)
     texts = prompt_texts(Path(f"data/prompts/{on}.parquet"), scores["id"])
     answers = scores.join(texts, on="id", how="left", maintain_order="left").join(
         margins, on="id", how="left", maintain_order="left"
     )
     found = gains(answers)
-    with whole(Path(f"reports/gain/{model}.csv")) as draft:
+    with atomic_write(Path(f"reports/gain/{model}.csv")) as draft:
         found.write_csv(draft, float_precision=5)
     print(f"{model}: what {headline} adds to the words and to the margin, {len(found)} models")
 

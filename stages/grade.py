@@ -9,11 +9,10 @@ states or other graders say. See data/grades/README.md.
 
 from __future__ import annotations
 
-from lib.script.command import command
-
-from lib.gradable import gradable
-from lib.grades import FOLDER, graders_of, write_todo
-from lib.script.refusal import Refusal
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.labels.gradable_answers import gradable
+from sycophancy_steering.labels.grades import FOLDER, graders_of, write_todo
 
 SEED = 0
 
@@ -26,7 +25,7 @@ SEED = 0
 )
 def main(model: str, prompt_set: str, grader: str) -> None:
     if not grader.isidentifier():
-        raise Refusal(f"{grader!r}: expected a grader's name of letters, digits and _")
+        raise InputError(f"{grader!r}: expected a grader's name of letters, digits and _")
     rows = gradable(model, prompt_set)
     graders = graders_of(model, prompt_set, [row["id"] for row in rows])
     done = {

@@ -17,13 +17,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 
-from lib.files.cell_files import read_cells
-from lib.interventions.afterwards import by_reading
-from lib.interventions.steered import (
+from sycophancy_steering.config.reading import read_names, read_section
+from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.interventions.ablation_tables import by_reading
+from sycophancy_steering.interventions.steering_settings import Interventions
+from sycophancy_steering.interventions.steering_tables import (
     agreement,
     by_condition,
     by_way,
@@ -33,11 +35,8 @@ from lib.interventions.steered import (
     headline_of,
     with_predictivity,
 )
-from lib.interventions.steering_settings import Interventions
-from lib.planted import PLANTED_FILE, read_planted
-from lib.script.output import whole, write_json
-from lib.script.parameters import read_names, read_section
-from lib.script.refusal import Refusal
+from sycophancy_steering.organisms.ground_truth import PLANTED_FILE, read_planted
+from sycophancy_steering.storage.cell_files import read_cells
 
 FAMILIES = ("opinion", "misconception")
 SHOWN = 2
@@ -72,7 +71,7 @@ def main() -> None:
             "prompting": by_way(pl.read_parquet(f"reports/prompting/{model}.parquet")),
         }
         for name, each in tables.items():
-            with whole(Path(f"reports/interventions/{model}/{name}.csv")) as draft:
+            with atomic_write(Path(f"reports/interventions/{model}/{name}.csv")) as draft:
                 each.write_csv(draft, float_precision=5)
         own = table.filter(pl.col("vector") == headline)
         held = {family: headline_of(own, family) for family in FAMILIES if family in own["family"]}
@@ -83,7 +82,7 @@ def main() -> None:
     write_json(Path("reports/interventions.json"), found)
     print(json.dumps(found, indent=2))
     if contradictions:
-        raise Refusal(f"steering contradicts what was planted: {'; '.join(contradictions)}")
+        raise InputError(f"steering contradicts what was planted: {'; '.join(contradictions)}")
 
 
 def unread(said: pl.DataFrame) -> pl.DataFrame:

@@ -13,17 +13,16 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lib.script.command import command
-
 from tqdm import tqdm
 
-from lib.gradable import gradable
-from lib.grades import FOLDER, JUDGE, graders_of
-from lib.judges import Judge, replies_of
-from lib.judging import grade_in
-from lib.script.output import whole
-from lib.script.parameters import read_section
-from lib.script.refusal import Refusal
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.labels.gradable_answers import gradable
+from sycophancy_steering.labels.grades import FOLDER, JUDGE, graders_of
+from sycophancy_steering.labels.judges import Judge, replies_of
+from sycophancy_steering.labels.judging import grade_in
 
 
 @command(
@@ -40,7 +39,7 @@ def main(model: str, prompt_set: str, judge: str) -> None:
     path = FOLDER / f"{model}-{prompt_set}.{name}.csv"
     grades = {k: v for grader in known if grader.name == name for k, v in grader.grades.items()}
     if grades and judged_by(path) != settings.model:
-        raise Refusal(
+        raise InputError(
             f"{path}: grades by {judged_by(path)}, but params.yaml: judge.{judge}.model is "
             f"{settings.model}; move the file away, or give the other judge another name"
         )
@@ -73,7 +72,7 @@ def save(
     path: Path, answers: Sequence[Mapping[str, str]], grades: Mapping[str, str], by: str
 ) -> None:
     """Writes every answer's grade, or nothing where it has none."""
-    with whole(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["id", "grade", "by"])
         table.writerows([each["id"], grades.get(each["id"], ""), by] for each in answers)

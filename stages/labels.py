@@ -16,18 +16,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lib.script.command import command
-
 import polars as pl
 
-from lib.confounds import GIVEN_AWAY_BY, explained_by
-from lib.files.label_files import ASKED, about_noise
-from lib.gradable import each_answer
-from lib.grades import JUDGE, Grader, agreed, grade_id, graded, graders_of
-from lib.labels import GRADED, WAYS, disagreements, margin, noise_of, said_letter
-from lib.script.output import TableParts, whole, write_json
-from lib.script.parameters import read_name, read_names, read_section
-from lib.script.refusal import Refusal
+from sycophancy_steering.config.reading import read_name, read_names, read_section
+from sycophancy_steering.foundation.atomic_files import TableParts, atomic_write, write_json
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.labels.confounds import GIVEN_AWAY_BY, explained_by
+from sycophancy_steering.labels.gradable_answers import each_answer
+from sycophancy_steering.labels.grades import JUDGE, Grader, agreed, grade_id, graded, graders_of
+from sycophancy_steering.labels.label_sources import (
+    GRADED,
+    WAYS,
+    disagreements,
+    margin,
+    noise_of,
+    said_letter,
+)
+from sycophancy_steering.storage.label_files import ASKED, about_noise
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def label(model: str, prompt_set: str) -> None:
     told_by = read_section(LabelSettings, "labels").told_by
     graders = graders_of(model, prompt_set, each_grade_id(model, prompt_set))
     path, found = Path(f"data/labels/{model}/{prompt_set}.parquet"), []
-    with whole(path) as draft, whole(path.with_suffix(".differ.csv")) as apart:
+    with atomic_write(path) as draft, atomic_write(path.with_suffix(".differ.csv")) as apart:
         with TableParts(draft) as parts:
             for answers in each_answer(model, prompt_set):
                 labels = labelled(answers, graders, told_by)
@@ -63,7 +69,7 @@ def label(model: str, prompt_set: str) -> None:
             ways = [way for way in (*WAYS, *GRADED) if told[way].null_count() < len(told)]
             # A set that is read by nothing but contrast pairs needs no labels, and may have none.
             if told_by not in ways and prompt_set == read_name("evaluation"):
-                raise Refusal(
+                raise InputError(
                     f"params.yaml: labels.told_by: no answer of {model} to {prompt_set} can be "
                     f"told by {told_by!r}; expected one of {', '.join(ways) or 'none'}"
                 )
@@ -72,10 +78,10 @@ def label(model: str, prompt_set: str) -> None:
         labels = pl.read_parquet(draft, columns=["id", *GIVEN_AWAY_BY, "label", *ways])
         differing = write_differing(apart, labels.select("id", "family", *ways), model, prompt_set)
     tables = Path(f"reports/label_tables/{model}")
-    with whole(tables / f"{prompt_set}.ways.csv") as draft:
+    with atomic_write(tables / f"{prompt_set}.ways.csv") as draft:
         disagreements(labels, ways).write_csv(draft, float_precision=6)
     explained = explained_by(labels)
-    with whole(tables / f"{prompt_set}.explained.csv") as draft:
+    with atomic_write(tables / f"{prompt_set}.explained.csv") as draft:
         explained.write_csv(draft)
     metrics = measured(labels, explained) | graded(graders, len(labels))
     write_json(Path(f"reports/labels/{model}/{prompt_set}.json"), metrics)

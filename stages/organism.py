@@ -13,14 +13,16 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from lib.script.command import command
-
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from lib.built_in import read_tables
-from lib.organism_language import Language
-from lib.organism_training import (
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.organisms.ground_truth import DIRECTIONS, PLANTED_FILE, PLANTED_KEY
+from sycophancy_steering.organisms.language import Language
+from sycophancy_steering.organisms.tokenizer import build_tokenizer
+from sycophancy_steering.organisms.training import (
     PLANTED_LAYER,
     Recipe,
     behaviour,
@@ -29,10 +31,7 @@ from lib.organism_training import (
     planted_directions,
     train,
 )
-from lib.planted import DIRECTIONS, PLANTED_FILE, PLANTED_KEY
-from lib.script.output import whole
-from lib.script.parameters import read_section
-from lib.tokenizer import build_tokenizer
+from sycophancy_steering.sources.built_in import read_tables
 
 WATCHED = 20
 """How often behaviour is shown on the way."""
@@ -66,7 +65,7 @@ def main(organism: str) -> None:
         "behaviour": asdict(measured),
     }
     planted = dict(zip(DIRECTIONS, planted_directions(recipe).flatten(0, 1), strict=True))
-    with whole(Path(f"data/models/{organism}")) as draft:
+    with atomic_write(Path(f"data/models/{organism}")) as draft:
         model.half().save_pretrained(draft)
         tokenizer.save_pretrained(draft)
         save_file(

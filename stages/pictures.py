@@ -17,34 +17,47 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 from matplotlib.figure import Figure
 
-from lib.drawing.drawing import save
-from lib.drawing.plots import auroc_by_layer, label_against_cosine, variants_side_by_side
-from lib.drawing.plots_consistency import (
+from sycophancy_steering.analysis.anticipation import (
+    about_to_and_just_did,
+    readings,
+    sets_of_families,
+)
+from sycophancy_steering.config.reading import read_name, read_section
+from sycophancy_steering.figures.consistency import (
     auroc_by_token,
     reliability_by_pairs,
     tenses_by_layer,
     variance_by_source,
 )
-from lib.drawing.plots_findings import best_against_chance, what_it_adds, what_moves_it
-from lib.drawing.plots_steering import (
+from sycophancy_steering.figures.findings import best_against_chance, what_it_adds, what_moves_it
+from sycophancy_steering.figures.predictivity import (
+    auroc_by_layer,
+    label_against_cosine,
+    variants_side_by_side,
+)
+from sycophancy_steering.figures.steering import (
     dose_response,
     foretells_and_does,
     read_afterwards,
     taken_out,
     two_layers,
 )
-from lib.drawing.plots_transfer import auroc_by_pairs, transfer_matrix
-from lib.files.cell_files import POSITIONS, SCORES, chosen_layer, names, read_cells
-from lib.interventions.steering_settings import Interventions
-from lib.script.output import whole
-from lib.script.parameters import read_name, read_section
-from lib.script.refusal import Refusal
-from lib.tenses import about_to_and_just_did, readings, sets_of_families
+from sycophancy_steering.figures.style import save
+from sycophancy_steering.figures.transfer import auroc_by_pairs, transfer_matrix
+from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.interventions.steering_settings import Interventions
+from sycophancy_steering.storage.cell_files import (
+    POSITIONS,
+    SCORES,
+    chosen_layer,
+    names,
+    read_cells,
+)
 
 
 @command(
@@ -56,7 +69,7 @@ def main(model: str) -> None:
     prompt_set, _, variant = headline.partition("/")
     cells = read_cells(model, [prompt_set])
     if headline not in names(cells):
-        raise Refusal(
+        raise InputError(
             f"params.yaml: headline: no vector {headline} of {model}; expected SET/VARIANT, one of "
             f"{', '.join(names(cells))}"
         )
@@ -65,7 +78,7 @@ def main(model: str) -> None:
     drawn |= vectors(model, prompt_set, variant, layer) | in_time(model, headline)
     drawn |= steering(model)
     for name, picture in drawn.items():
-        with whole(Path(f"reports/plots/{model}_{name}.png")) as draft:
+        with atomic_write(Path(f"reports/plots/{model}_{name}.png")) as draft:
             save(picture, draft)
 
 

@@ -16,25 +16,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 
-from lib.files.activation_shards import read_ids, read_origin, stream_states
-from lib.files.cell_files import CELLS, FLIPS, SCORES, of_another
-from lib.files.label_files import read_labels, read_noise
-from lib.files.remembered import digest
-from lib.files.stream import Stream
-from lib.files.vector_files import read_every_vector
-from lib.predictivity.answer_scores import answer_scores
-from lib.predictivity.cells import READ
-from lib.predictivity.measuring import measured
-from lib.predictivity.predictivity_table import choose_layers, described, generalisation
-from lib.predictivity.selection import Selection
-from lib.predictivity.vector_metrics import vector_metrics
-from lib.script.output import TableParts, whole, write_json, write_table
-from lib.script.parameters import read_name, read_section
-from lib.script.refusal import Refusal
+from sycophancy_steering.analysis.answer_scores import answer_scores
+from sycophancy_steering.analysis.cached_evaluation import measured
+from sycophancy_steering.analysis.cells import READ
+from sycophancy_steering.analysis.predictivity import choose_layers, described, generalisation
+from sycophancy_steering.analysis.selection import Selection
+from sycophancy_steering.analysis.vector_metrics import vector_metrics
+from sycophancy_steering.config.reading import read_name, read_section
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.atomic_files import (
+    TableParts,
+    atomic_write,
+    write_json,
+    write_table,
+)
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.storage.activation_shards import read_ids, read_origin, stream_states
+from sycophancy_steering.storage.cell_files import CELLS, FLIPS, SCORES, of_another
+from sycophancy_steering.storage.label_files import read_labels, read_noise
+from sycophancy_steering.storage.result_cache import digest
+from sycophancy_steering.storage.vector_files import read_every_vector
 
 ABOUT = ["id", "source", "family", "item", "persona"]
 """Of a question, what tells whether another is like it."""
@@ -49,7 +53,7 @@ class Scoring:
 
     def __post_init__(self) -> None:
         if self.memory_mb < 1:
-            raise Refusal(
+            raise InputError(
                 f"params.yaml: scoring.memory_mb: expected at least 1, found {self.memory_mb}"
             )
 
@@ -87,7 +91,7 @@ def main(model: str, prompt_set: str, owner: str) -> None:
     )
     layers = choose_layers(table, extraction["family"].unique().to_list())
     if not len(layers):
-        raise Refusal(
+        raise InputError(
             f"{labels}: no family has answers of both kinds on `select`; expected some, to choose "
             "the layer by: label more answers, or draw more questions"
         )
@@ -100,11 +104,11 @@ def main(model: str, prompt_set: str, owner: str) -> None:
     name = prompt_set if owner == model else of_another(owner, prompt_set)
     largest = largest.join(about.select("name", "null"), on="name", maintain_order="left")
     write_table(FLIPS / model / f"{name}.parquet", largest)
-    with whole(SCORES / model / f"{name}.parquet") as draft, TableParts(draft) as parts:
+    with atomic_write(SCORES / model / f"{name}.parquet") as draft, TableParts(draft) as parts:
         for scores in answer_scores(layers, vectors, responses, read_layer):
             parts.write(scores)
     write_table(CELLS / model / f"{name}.parquet", table)
-    with whole(Path(f"reports/predictivity/{model}/{name}")) as draft:
+    with atomic_write(Path(f"reports/predictivity/{model}/{name}")) as draft:
         for variant, metrics in vector_metrics(table, responses).items():
             write_json(draft / f"{variant}.json", metrics)
     print(f"{model} {name}: {len(vectors)} vectors measured, {new} of them anew")

@@ -13,19 +13,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 
-from lib.engine.language_model import Placement, load_language_model
-from lib.engine.model_pass import ReadingSettings
-from lib.engine.reading_run import batch_tokens
-from lib.files.remembered import code, digest, place
-from lib.interventions.prompting import Prompting
-from lib.interventions.prompting_run import prompted
-from lib.interventions.studied import read_studied
-from lib.script.output import write_table
-from lib.script.parameters import read_section
+from sycophancy_steering.activations.extraction_run import batch_tokens
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.engine.forward import ReadingSettings
+from sycophancy_steering.engine.language_model import Placement, load_language_model
+from sycophancy_steering.foundation.atomic_files import write_table
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.interventions.prompting import Prompting
+from sycophancy_steering.interventions.prompting_run import prompted
+from sycophancy_steering.interventions.study import read_studied
+from sycophancy_steering.storage.result_cache import code, digest, place
 
 
 @command(__doc__, model="an entry of model in params.yaml")

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lib.script.command import command
-
-from lib.prompt_rows import Reading, write_prompts
-from lib.question import Row
-from lib.script.output import whole
-from lib.script.parameters import read_section
-from lib.script.refusal import Refusal
-from lib.sources.sources import questions_of
-from lib.sources.splits import SplitShares, sample
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.questions.prompt_table import Reading, write_prompts
+from sycophancy_steering.questions.question import Row
+from sycophancy_steering.questions.splits import SplitShares, sample
+from sycophancy_steering.sources.registry import questions_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def main(prompt_set: str) -> None:
     for source, limit in wanted.sources.items():
         drawn = sample(questions_of(source, shares.seed), shares, wanted.splits, limit)
         if not drawn.rows:
-            raise Refusal(
+            raise InputError(
                 f"params.yaml: prompt_set.{prompt_set}: no question of {source} is left to draw"
             )
         held = {row.id for row in rows}
@@ -58,7 +57,7 @@ def main(prompt_set: str) -> None:
             print(f"  left out: {count} ({why})")
         if len(new) < len(drawn.rows):
             print(f"  left out: {len(drawn.rows) - len(new)} (in another source too)")
-    with whole(Path(f"data/prompts/{prompt_set}.parquet")) as draft:
+    with atomic_write(Path(f"data/prompts/{prompt_set}.parquet")) as draft:
         write_prompts(draft, rows, wanted.read)
 
 

@@ -12,13 +12,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 
-from lib.files.cell_files import of_another, read_cells
-from lib.files.vector_files import RECIPES
-from lib.findings import (
+from sycophancy_steering.analysis.anticipation import (
+    about_to_and_just_did,
+    readings,
+    sets_of_families,
+)
+from sycophancy_steering.config.reading import read_name, read_names, read_pairs, read_section
+from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.interventions.steering_settings import Interventions
+from sycophancy_steering.report.predictivity_sections import (
     efficiency_section,
     gain_section,
     left_out_section,
@@ -26,11 +32,7 @@ from lib.findings import (
     transfer_section,
     variation_section,
 )
-from lib.interventions.steering_settings import Interventions
-from lib.script.output import whole
-from lib.script.parameters import read_name, read_names, read_pairs, read_section
-from lib.script.refusal import Refusal
-from lib.steering_findings import (
+from sycophancy_steering.report.steering_sections import (
     afterwards_section,
     causes_section,
     costs_section,
@@ -38,14 +40,20 @@ from lib.steering_findings import (
     steering_section,
     texts_section,
 )
-from lib.summary import across_section, controls_section, labels_section, model_section
-from lib.tenses import about_to_and_just_did, readings, sets_of_families
-from lib.vector_findings import (
+from sycophancy_steering.report.summary import (
+    across_section,
+    controls_section,
+    labels_section,
+    model_section,
+)
+from sycophancy_steering.report.vector_sections import (
     reliability_section,
     tenses_section,
     tokens_section,
     variance_section,
 )
+from sycophancy_steering.storage.cell_files import of_another, read_cells
+from sycophancy_steering.storage.vector_files import RECIPES
 
 TABLES = ("explained", "ways")
 
@@ -68,7 +76,7 @@ def main() -> None:
             sets = [of_another(owner, prompt_set) for owner in foreign]
             sections.append(across_section(model, read_cells(model, sets)))
         sections.append(labels_section(*(read_labels_table(model, evaluation, t) for t in TABLES)))
-    with whole(Path("reports/summary.md")) as draft:
+    with atomic_write(Path("reports/summary.md")) as draft:
         text = "\n\n".join(section for section in sections if section)
         draft.write_text(text + "\n", encoding="utf-8")
 
@@ -149,7 +157,7 @@ def read_labels_table(model: str, evaluation: str, kind: str) -> pl.DataFrame:
     """One of the `TABLES` that `labels` wrote."""
     path = Path(f"reports/label_tables/{model}/{evaluation}.{kind}.csv")
     if not path.exists():
-        raise Refusal(f"{path}: not found; run `dvc repro labels`")
+        raise InputError(f"{path}: not found; run `dvc repro labels`")
     return pl.read_csv(path)
 
 

@@ -14,20 +14,26 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib.script.command import command
-
 import numpy as np
 import polars as pl
 
-from lib.comparison import against
-from lib.files.cell_files import CELLS, CHANCE, EVERY_SOURCE, FLIPS, SCORES
-from lib.intervals.statistics import Floats, middle
-from lib.predictivity.selection import EACH, beaten, choose, chosen_by_chance, selected_by_chance
-from lib.predictivity.sign_flips import p_values
-from lib.script.output import whole, write_json
-from lib.script.parameters import read_name, read_names
-from lib.script.refusal import Refusal
-from lib.variation import variation
+from sycophancy_steering.analysis.selection import (
+    EACH,
+    beaten,
+    choose,
+    chosen_by_chance,
+    selected_by_chance,
+)
+from sycophancy_steering.analysis.variance_components import variation
+from sycophancy_steering.config.reading import read_name, read_names
+from sycophancy_steering.foundation.arrays import Floats
+from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.statistics.auroc_difference import against
+from sycophancy_steering.statistics.discrimination import middle
+from sycophancy_steering.statistics.sign_flips import p_values
+from sycophancy_steering.storage.cell_files import CELLS, CHANCE, EVERY_SOURCE, FLIPS, SCORES
 
 READ = ["name", "id", "family", "item", "label", "projection"]
 """Of each answer's score."""
@@ -56,7 +62,7 @@ def main() -> None:
             before = (pl.col("position") == "prompt") & (pl.col("split") == "test")
             scores = of_sets(SCORES / model, sets, before & (pl.col("family") == family), READ)
             if headline not in scores["vector"]:
-                raise Refusal(f"params.yaml: headline: no vector {headline} of {model}")
+                raise InputError(f"params.yaml: headline: no vector {headline} of {model}")
             of = {"model": model, "family": family}
             found = against(scores, headline)
             comparisons.append(found.select(*(pl.lit(v).alias(k) for k, v in of.items()), "*"))
@@ -65,7 +71,7 @@ def main() -> None:
     write_json(Path("reports/selection.json"), selected)
     variations = pl.DataFrame(varied, None if varied else ["model", "family"])
     for name, table in (("comparisons", pl.concat(comparisons)), ("variation", variations)):
-        with whole(Path(f"reports/{name}.csv")) as draft:
+        with atomic_write(Path(f"reports/{name}.csv")) as draft:
             table.write_csv(draft, float_precision=5)
     print(json.dumps(selected, indent=2))
 
@@ -81,7 +87,7 @@ def of_sets(
     for name in sets:
         path = folder / f"{name}.parquet"
         if not path.exists():
-            raise Refusal(f"{path}: not found; run `dvc repro` or `dvc pull`")
+            raise InputError(f"{path}: not found; run `dvc repro` or `dvc pull`")
         variant = pl.col("name" if folder.parent != CHANCE else "vector").cast(pl.String)
         tables.append(
             pl.scan_parquet(path)

@@ -16,20 +16,19 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 
-from lib.engine.language_model import Placement, load_language_model
-from lib.engine.model_pass import ReadingSettings
-from lib.engine.reading_run import batch_tokens
-from lib.files.cell_files import chosen_layer
-from lib.files.remembered import code, digest, place
-from lib.interventions.side_effects import NEUTRAL
-from lib.interventions.steering_run import steered
-from lib.interventions.studied import read_studied
-from lib.script.output import whole, write_table
-from lib.script.parameters import read_names, read_section
+from sycophancy_steering.activations.extraction_run import batch_tokens
+from sycophancy_steering.config.reading import read_names, read_section
+from sycophancy_steering.engine.forward import ReadingSettings
+from sycophancy_steering.engine.language_model import Placement, load_language_model
+from sycophancy_steering.foundation.atomic_files import atomic_write, write_table
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.interventions.side_effects import NEUTRAL
+from sycophancy_steering.interventions.steering_run import steered
+from sycophancy_steering.interventions.study import read_studied
+from sycophancy_steering.storage.cell_files import chosen_layer
+from sycophancy_steering.storage.result_cache import code, digest, place
 
 
 @command(__doc__, model="an entry of model in params.yaml")
@@ -59,10 +58,10 @@ def main(model: str) -> None:
             budget,
             reading.max_new_tokens,
         )
-        with whole(here) as draft:
+        with atomic_write(here) as draft:
             for name, table in tables.items():
                 write_table(draft / f"{name}.parquet", table)
-    with whole(Path(f"reports/steering/{model}")) as draft:
+    with atomic_write(Path(f"reports/steering/{model}")) as draft:
         shutil.copytree(here, draft)
     answers = pl.scan_parquet(here / "answers.parquet").select(pl.len(), pl.col("id").n_unique())
     count, asked = answers.collect().row(0)

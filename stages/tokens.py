@@ -15,23 +15,29 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from lib.script.command import command
-
 import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from lib.files.activation_shards import RESPONSES, read_ids, stream_states
-from lib.files.cell_files import chosen_layers
-from lib.files.label_files import read_labels
-from lib.files.stream import Stream
-from lib.files.vector_files import read_vectors
-from lib.prompt_rows import each_prompt
-from lib.prompt_texts import prompt_texts
-from lib.script.output import whole
-from lib.script.parameters import read_name, read_value
-from lib.text_odds import fewer
-from lib.token_by_token import SCHEMA, Moment, measured, told, with_token, with_words
+from sycophancy_steering.analysis.token_by_token import (
+    SCHEMA,
+    Moment,
+    measured,
+    told,
+    with_token,
+    with_words,
+)
+from sycophancy_steering.config.reading import read_name, read_value
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.questions.prompt_table import each_prompt
+from sycophancy_steering.questions.prompt_texts import prompt_texts
+from sycophancy_steering.statistics.text_baseline import fewer
+from sycophancy_steering.storage.activation_shards import RESPONSES, read_ids, stream_states
+from sycophancy_steering.storage.cell_files import chosen_layers
+from sycophancy_steering.storage.label_files import read_labels
+from sycophancy_steering.storage.vector_files import read_vectors
 
 TOLD = ["id", "family", "item", "split", "label"]
 
@@ -69,7 +75,7 @@ def main(model: str) -> None:
                 bar.update()
     bar.close()
     target = Path(f"reports/tokens/{model}.csv")
-    with whole(target) as draft:
+    with atomic_write(target) as draft:
         pl.DataFrame(rows, schema=SCHEMA).write_csv(draft, float_precision=5)
     print(f"{target}: {len(vectors)} vectors at the prompt's end and {len(numbers)} tokens")
 

@@ -12,19 +12,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.script.command import command
-
 import numpy as np
 import polars as pl
 
-from lib.files.activation_shards import read_ids, read_origin, stream_states
-from lib.files.label_files import read_labels
-from lib.files.vector_files import read_vectors, vectors_in
-from lib.intervals.statistics import Floats
-from lib.predictivity.cells import READ, cells
-from lib.script.output import whole, write_json
-from lib.script.parameters import read_name, read_names
-from lib.transfer import foretold, own_sets, transfer_at
+from sycophancy_steering.analysis.cells import READ, cells
+from sycophancy_steering.analysis.transfer import foretold, own_sets, transfer_at
+from sycophancy_steering.config.reading import read_name, read_names
+from sycophancy_steering.foundation.arrays import Floats
+from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.storage.activation_shards import read_ids, read_origin, stream_states
+from sycophancy_steering.storage.label_files import read_labels
+from sycophancy_steering.storage.vector_files import read_vectors, vectors_in
 
 
 @command(__doc__, model="an entry of model in params.yaml")
@@ -61,7 +60,7 @@ def main(model: str) -> None:
         table = transfer_at(at, own_sets(kinds), known, states, metrics)
         tables.append(table.with_columns(pl.lit(layer).alias("layer")))
     table = pl.concat(tables)
-    with whole(Path(f"reports/transfer/{model}.csv")) as draft:
+    with atomic_write(Path(f"reports/transfer/{model}.csv")) as draft:
         table.write_csv(draft, float_precision=5)
     told: dict[str, object] = {"cells": len(table)}
     for by in ("cosine", "mahalanobis") if len(table) else ():

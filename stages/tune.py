@@ -17,23 +17,22 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 from tqdm import tqdm
 
-from lib.contrast_sets import read_contrast, turned
-from lib.distillation import teachers, teachings
-from lib.engine.language_model import Placement
-from lib.engine.model_pass import ReadingSettings
-from lib.files.remembered import code, digest, place
-from lib.interventions.studied import read_studied
-from lib.script.output import whole, write_table
-from lib.script.parameters import read_section
-from lib.script.refusal import Refusal
-from lib.tuning import PAIRS, Example, Run, Tuning, runs, shown_pairs
-from lib.tuning_run import threads, train
-from lib.weak_reader import read_wrong, write_wrong
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.engine.forward import ReadingSettings
+from sycophancy_steering.engine.language_model import Placement
+from sycophancy_steering.foundation.atomic_files import atomic_write, write_table
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.interventions.study import read_studied
+from sycophancy_steering.storage.result_cache import code, digest, place
+from sycophancy_steering.tuning.contrast_sets import read_contrast, turned
+from sycophancy_steering.tuning.distillation import teachers, teachings
+from sycophancy_steering.tuning.settings import PAIRS, Example, Run, Tuning, runs, shown_pairs
+from sycophancy_steering.tuning.training import threads, train
+from sycophancy_steering.tuning.weak_labeller import read_wrong, write_wrong
 
 LIBRARIES = "accelerate", "datasets", "peft", "trl"
 
@@ -45,7 +44,7 @@ def main(model: str) -> None:
     reading, study = read_section(ReadingSettings, "reading"), read_studied(model)
     prompt_set, pool = study.prompt_set, study.pool()
     if max(settings.examples) + settings.distil > len(pool):
-        raise Refusal(
+        raise InputError(
             f"params.yaml: tuning: expected at most {len(pool)} examples and questions to distil "
             f"together, as many as {prompt_set} has, found {max(settings.examples)} and "
             f"{settings.distil}"
@@ -57,7 +56,7 @@ def main(model: str) -> None:
     sections = settings, placement, study.settings, reading
     held = [folder, Path(f"data/labels/{model}/{study.on}.parquet")]
     held += [Path(f"data/prompts/{each}.parquet") for each in (prompt_set, study.on)]
-    key = digest([*(str(asdict(each)) for each in sections), *held, *code("distillation")])
+    key = digest([*(str(asdict(each)) for each in sections), *held, *code("tuning.distillation")])
     taught_at = place("teachings", key, ".jsonl")
     taught = teachings(study, settings, taught_at)
 
@@ -70,12 +69,12 @@ def main(model: str) -> None:
 
     # What a run hangs on, so that one more of them trains no other again.
     how = [str(settings.training), str(asdict(placement)), str(threads())]
-    same = digest([*how, *map(_version, LIBRARIES), folder, *code("tuning_run")])
+    same = digest([*how, *map(_version, LIBRARIES), folder, *code("tuning.training")])
     places = {
         run: place("tuning", digest([same, run.name, str(examples_of(run))]), "") for run in every
     }
     made, resumed = train_all(places, examples_of, folder, placement, settings)
-    with whole(Path(f"data/adapters/{model}")) as draft:
+    with atomic_write(Path(f"data/adapters/{model}")) as draft:
         for run, at in places.items():
             shutil.copytree(at / "adapter", draft / run.name)
         write_wrong(draft, wrong)

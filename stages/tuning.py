@@ -13,18 +13,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.script.command import command
-
 import polars as pl
 
-from lib.drawing.drawing import save
-from lib.files.cell_files import chosen_layer
-from lib.interventions.steering_settings import Interventions
-from lib.plots_tuning import by_examples, differences_by_layer, from_weak_labels, read_after_repair
-from lib.script.output import whole, write_json
-from lib.script.parameters import read_section
-from lib.tuning import TRUE, Tuning
-from lib.tuning_findings import (
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.figures.style import save
+from sycophancy_steering.figures.tuning import (
+    by_examples,
+    differences_by_layer,
+    from_weak_labels,
+    read_after_repair,
+)
+from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.interventions.steering_settings import Interventions
+from sycophancy_steering.report.tuning_sections import (
     AFFORDANCES,
     better_section,
     costs_section,
@@ -33,7 +35,9 @@ from lib.tuning_findings import (
     repaired_section,
     weak_section,
 )
-from lib.tuning_tables import against, with_seeds
+from sycophancy_steering.storage.cell_files import chosen_layer
+from sycophancy_steering.tuning.settings import TRUE, Tuning
+from sycophancy_steering.tuning.tables import against, with_seeds
 
 
 @command(__doc__)
@@ -77,7 +81,7 @@ def main() -> None:
             "differences": differences_by_layer(angles, f"{model}: what training changed"),
             "repaired": read_after_repair(repaired, f"{model}: read after the repair"),
         }
-        with whole(Path(f"reports/tuning/{model}")) as draft:
+        with atomic_write(Path(f"reports/tuning/{model}")) as draft:
             draft.mkdir()
             for name, table in tables.items():
                 table.write_csv(draft / f"{name}.csv", float_precision=5)
@@ -94,7 +98,7 @@ def main() -> None:
         )
         found[model] = metrics(tables["ways"])
     write_json(Path("reports/tuning.json"), found)
-    with whole(Path("reports/tuning.md")) as draft:
+    with atomic_write(Path("reports/tuning.md")) as draft:
         draft.write_text(page(settings.models, sections), encoding="utf-8")
 
 

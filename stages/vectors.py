@@ -15,19 +15,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from lib.script.command import command
-
 import numpy as np
 from tqdm import tqdm
 
-from lib.files.remembered import code, digest, place
-from lib.files.vector_files import RECIPES, write_vectors
-from lib.script.output import whole, write_json
-from lib.script.refusal import Refusal
-from lib.vectors.contrast import Inapplicable
-from lib.vectors.extraction import NULLS, steering_vector
-from lib.vectors.material import Material, read_material
-from lib.vectors.recipes import Recipe, read_recipes
+from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
+from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.storage.result_cache import code, digest, place
+from sycophancy_steering.storage.vector_files import RECIPES, write_vectors
+from sycophancy_steering.vectors.contrast import Inapplicable
+from sycophancy_steering.vectors.labelled_activations import Material, read_material
+from sycophancy_steering.vectors.methods import NULLS, steering_vector
+from sycophancy_steering.vectors.variants import Recipe, read_recipes
 
 
 @command(
@@ -47,7 +46,7 @@ def main(model: str, prompt_set: str) -> None:
             activations,
             labels,
             prompts,
-            *code("vectors.extraction", "vectors.material", "vectors.recipes"),
+            *code("vectors.methods", "vectors.labelled_activations", "vectors.variants"),
         ]
     )
     pieces = {
@@ -57,7 +56,9 @@ def main(model: str, prompt_set: str) -> None:
     missing = {name: wanted[name] for name, piece in pieces.items() if not piece.exists()}
     new, left_out = made(given, missing)
     if len(left_out) == len(wanted):
-        raise Refusal(f"{activations}: no recipe can be followed: {next(iter(left_out.values()))}")
+        raise InputError(
+            f"{activations}: no recipe can be followed: {next(iter(left_out.values()))}"
+        )
     for name, vectors in new.items():
         groups = given.rows(wanted[name])
         about = {
@@ -70,11 +71,11 @@ def main(model: str, prompt_set: str) -> None:
             "n_sycophantic": len(groups[0]),
             "n_other": len(groups[1]),
         }
-        with whole(pieces[name]) as draft:
+        with atomic_write(pieces[name]) as draft:
             write_vectors(draft, vectors, about)
     target = Path(f"vectors/{model}/{prompt_set}")
     kept = [name for name in wanted if name not in left_out]
-    with whole(target) as draft:
+    with atomic_write(target) as draft:
         draft.mkdir()
         for name in kept:
             (draft / f"{name}.safetensors").write_bytes(pieces[name].read_bytes())

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.files.activation_shards import Origin, write_shard
-from lib.vectors.material import Material
+from sycophancy_steering.storage.activation_shards import Origin, write_shard
+from sycophancy_steering.vectors.labelled_activations import Material
 
 
 def made_material(

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib.engine.language_model import LanguageModel
-from lib.question import Row
+from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.questions.question import Row
 
 
 @torch.inference_mode()

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from lib.files.activation_shards import (
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.storage.activation_shards import (
     Origin,
     gather_shards,
     pages_of,
@@ -16,7 +17,6 @@ from lib.files.activation_shards import (
     read_states,
     write_shard,
 )
-from lib.script.refusal import Refusal
 
 POSITIONS = ("prompt", "matching")
 
@@ -59,7 +59,7 @@ def test_reading_a_layer_reads_no_other_layers_bytes(tmp_path):
     before = read_states(tmp_path, 5, "matching").values
     path.write_bytes(spoiled)
     np.testing.assert_array_equal(read_states(tmp_path, 5, "matching").values, before)
-    with pytest.raises(Refusal, match="layer 4, matching: expected finite numbers"):
+    with pytest.raises(InputError, match="layer 4, matching: expected finite numbers"):
         read_states(tmp_path, 4, "matching")
 
 
@@ -85,7 +85,7 @@ def test_a_shard_that_was_written_anew_in_another_layout_is_refused(tmp_path):
     write(tmp_path)
     path = tmp_path / "shard-00000.parquet"
     pq.write_table(pq.read_table(path), path, compression="zstd")
-    with pytest.raises(Refusal, match="expected one uncompressed page a layer and position"):
+    with pytest.raises(InputError, match="expected one uncompressed page a layer and position"):
         read_states(tmp_path, 0, "prompt")
 
 
@@ -118,7 +118,7 @@ def test_a_truncated_shard_is_refused_by_name(tmp_path):
     write(tmp_path)
     path = tmp_path / "shard-00001.parquet"
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(Refusal, match=r"shard-00001\.parquet: not a readable activation shard"):
+    with pytest.raises(InputError, match=r"shard-00001\.parquet: not a readable activation shard"):
         read_states(tmp_path, 0, "prompt")
 
 
@@ -127,7 +127,7 @@ def test_an_overflow_is_refused_with_its_question_and_layer(tmp_path):
     states[0, 1, 1] = np.inf
     origin = Origin("m", "r", "float32", 2, 1, "t")
     write_shard(tmp_path / "shard-00000.parquet", {"prompt": (list("abc"), states)}, origin)
-    with pytest.raises(Refusal, match="question b, layer 0, prompt: expected finite numbers"):
+    with pytest.raises(InputError, match="question b, layer 0, prompt: expected finite numbers"):
         read_states(tmp_path, 0, "prompt")
 
 

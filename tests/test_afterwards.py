@@ -9,12 +9,12 @@ import torch
 from tiny_models import rows, tiny
 from tqdm import tqdm
 
-from lib.engine.intervention import NOTHING, Intervention, without
-from lib.interventions.afterwards import ANEW, SAME, by_reading
-from lib.interventions.afterwards_run import mean_differences, read_again, scored
-from lib.interventions.asked_questions import Questions, asked_as
-from lib.interventions.steering import Condition
-from lib.summary import quoted
+from sycophancy_steering.engine.intervention import NOTHING, Intervention, without
+from sycophancy_steering.interventions.ablation_readout import mean_differences, read_again, scored
+from sycophancy_steering.interventions.ablation_tables import ANEW, SAME, by_reading
+from sycophancy_steering.interventions.question_batch import Questions, asked_as
+from sycophancy_steering.interventions.steering import Condition
+from sycophancy_steering.report.summary import quoted
 
 LAYER = 1
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from conftest import run_stage
 
-from lib.agreement import (
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.statistics.vector_agreement import (
     corrected,
     cosine,
     cosine_interval,
     principal_angles,
     reliability,
 )
-from lib.files.stream import Stream
-from lib.files.vector_files import write_vectors
+from sycophancy_steering.storage.vector_files import write_vectors
 
 
 def test_cosines_are_those_of_the_definition():

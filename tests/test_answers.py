@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib.answers import find_answer
+from sycophancy_steering.questions.answer_parsing import find_answer
 
 LETTERS = [("A", "Agree"), ("B", "Disagree")]
 FREE = [("A", "Cats see a lot."), ("B", "Cats see a lot. At night."), ("C", "Nothing")]

@@ -13,12 +13,12 @@ from tiny_models import CONFIGS, drawn_rows, rows, tiny
 from torch import nn
 from transformers import AutoModelForCausalLM, MambaConfig
 
-from lib.engine.likelihoods import likelihoods, without_user
-from lib.engine.model_pass import ReadingSettings, read_batch, token_position
-from lib.engine.prompt_tree import batches
-from lib.engine.residual_stream import BLOCKS, blocks_of
-from lib.labels import WAYS
-from lib.script.refusal import Refusal
+from sycophancy_steering.activations.likelihoods import likelihoods, without_user
+from sycophancy_steering.engine.forward import ReadingSettings, read_batch, token_position
+from sycophancy_steering.engine.prefix_tree import batches
+from sycophancy_steering.engine.residual_stream import BLOCKS, blocks_of
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.labels.label_sources import WAYS
 
 SETTINGS = ReadingSettings(max_new_tokens=6, stop="answer", wordings="any", tokens=[1, 2, 6])
 FAMILIES = {config.model_type for config in CONFIGS.values()}
@@ -177,12 +177,12 @@ def test_every_known_architecture_is_tried_here():
 def test_an_unknown_architecture_is_refused_with_its_module_lists():
     config = MambaConfig(vocab_size=300, hidden_size=32, num_hidden_layers=3, state_size=4)
     model = AutoModelForCausalLM.from_config(config)
-    with pytest.raises(Refusal, match=r"'mamba' is not known here; .*backbone\.layers \(3\)"):
+    with pytest.raises(InputError, match=r"'mamba' is not known here; .*backbone\.layers \(3\)"):
         blocks_of(model)
 
 
 def test_a_known_architecture_with_other_blocks_is_refused():
     language_model = tiny("llama")
     language_model.model.model.layers = nn.ModuleList(language_model.model.model.layers[:2])
-    with pytest.raises(Refusal, match=r"model\.layers \(2\)"):
+    with pytest.raises(InputError, match=r"model\.layers \(2\)"):
         blocks_of(language_model.model)

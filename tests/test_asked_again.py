@@ -12,11 +12,11 @@ import torch
 from test_model_pass import alike, read
 from tiny_models import CONFIGS, rows, tiny
 
-from lib.engine.beneath import giving
-from lib.engine.intervention import NOTHING, Intervention, Where, adding, without
-from lib.engine.likelihoods import likelihoods
-from lib.engine.residual_stream import blocks_of
-from lib.interventions.asked_again import AskedAgain, log_odds
+from sycophancy_steering.activations.likelihoods import likelihoods
+from sycophancy_steering.engine.intervention import NOTHING, Intervention, Where, adding, without
+from sycophancy_steering.engine.lower_layers import giving
+from sycophancy_steering.engine.residual_stream import blocks_of
+from sycophancy_steering.interventions.intervened_forward import AskedAgain, log_odds
 
 WIDTH = 32
 VECTOR = torch.randn(WIDTH, generator=torch.Generator().manual_seed(0)) * 3

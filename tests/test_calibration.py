@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import average_precision_score, brier_score_loss
 
-from lib.predictivity.average_precision import average_precision
-from lib.predictivity.calibration import BINS, WIDEST, brier, calibration_error, fit
+from sycophancy_steering.statistics.average_precision import average_precision
+from sycophancy_steering.statistics.calibration import BINS, WIDEST, brier, calibration_error, fit
 
 
 def study(seed: int, n: int = 60, items: int = 12, ties: bool = True, k: int = 4):

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib.confounds import confound, confounds
+from sycophancy_steering.labels.confounds import confound, confounds
 
 
 def test_a_group_that_decides_the_label_explains_all_of_it():

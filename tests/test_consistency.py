@@ -9,11 +9,21 @@ import polars as pl
 import pytest
 from made_material import made_material
 
-from lib.agreement import cosine
-from lib.consistency import agreements, by_the_draw, directions, reliabilities, variances
-from lib.item_sums import angles, direction, grouped, jackknifed
-from lib.vector_findings import ONLY_NOISE, reliability_section, variance_section
-from lib.vectors.material import Material
+from sycophancy_steering.analysis.consistency import (
+    agreements,
+    by_the_draw,
+    directions,
+    reliabilities,
+    variances,
+)
+from sycophancy_steering.analysis.cross_item_products import angles, direction, grouped, jackknifed
+from sycophancy_steering.report.vector_sections import (
+    ONLY_NOISE,
+    reliability_section,
+    variance_section,
+)
+from sycophancy_steering.statistics.vector_agreement import cosine
+from sycophancy_steering.vectors.labelled_activations import Material
 
 WIDTH = 30
 ITEMS, EACH = 40, 4

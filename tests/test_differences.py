@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from conftest import run_stage
 
-from lib.differences import after_repair, angles, foretold
-from lib.files.activation_shards import read_ids, read_states
-from lib.files.stream import Stream
-from lib.files.vector_files import read_vectors
-from lib.interventions.few_pairs import FewPairs
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.interventions.few_shot_vectors import FewPairs
+from sycophancy_steering.storage.activation_shards import read_ids, read_states
+from sycophancy_steering.storage.vector_files import read_vectors
+from sycophancy_steering.tuning.difference_tables import after_repair, angles, foretold
 
 LAYERS, WIDTH, N = 2, 8, 240
 DRAW = np.random.default_rng(0)

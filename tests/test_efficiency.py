@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib.efficiency import Efficiency, contrast_of, curves, learned
-from lib.files.activation_shards import Origin, write_shard
-from lib.files.stream import Stream
-from lib.predictivity.cells import Cell
-from lib.script.refusal import Refusal
-from lib.vectors.contrast import Inapplicable
-from lib.vectors.material import Material
+from sycophancy_steering.analysis.cells import Cell
+from sycophancy_steering.analysis.sample_efficiency import Efficiency, contrast_of, curves, learned
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.storage.activation_shards import Origin, write_shard
+from sycophancy_steering.vectors.contrast import Inapplicable
+from sycophancy_steering.vectors.labelled_activations import Material
 
 N, WIDTH = 80, 16
 
@@ -102,5 +102,5 @@ def test_a_curve_is_the_mean_and_the_middle_of_its_draws():
 
 @pytest.mark.parametrize(("pairs", "draws", "said"), [([1, 4], 3, "pairs"), ([4], 1, "draws")])
 def test_settings_that_cannot_be_are_refused(pairs, draws, said):
-    with pytest.raises(Refusal, match=f"efficiency.{said}: expected at least 2, found 1"):
+    with pytest.raises(InputError, match=f"efficiency.{said}: expected at least 2, found 1"):
         Efficiency(pairs=pairs, draws=draws)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import fetch
 import pytest
 from conftest import ROOT, SHARED_DATA, needs_public_data, run, run_stage
 
-import fetch
-from lib.catalogue import CATALOGUE, PublishedFile, git_blob
-from lib.script.refusal import Refusal
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.sources.public_files import CATALOGUE, PublishedFile, git_blob
 
 CONTENT = b"".join(b'{"question": "number %d"}\n' % n for n in range(20_000))
 
@@ -90,7 +90,9 @@ def test_a_file_is_fetched_whole(server, file, tmp_path):
 
 def test_another_content_is_thrown_away(server, file, tmp_path):
     wrong = PublishedFile("a/b", "c", "set.jsonl", "0" * 40, 5, file.target, "it may be another")
-    with pytest.raises(Refusal, match=f"git blob {file.blob}, expected 0{{40}}; it may be another"):
+    with pytest.raises(
+        InputError, match=f"git blob {file.blob}, expected 0{{40}}; it may be another"
+    ):
         fetch.bring(wrong, tmp_path / file.target, address(server))
     assert left(tmp_path) == []
 
@@ -98,7 +100,7 @@ def test_another_content_is_thrown_away(server, file, tmp_path):
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_cut_connection_is_gone_on_with(server, file, tmp_path, ranges):
     server.cut_after, server.ranges = 300_000, ranges
-    with pytest.raises(Refusal, match="ended after 300,000 bytes; run this again to go on"):
+    with pytest.raises(InputError, match="ended after 300,000 bytes; run this again to go on"):
         fetch.bring(file, tmp_path / file.target, address(server))
     assert left(tmp_path) == ["set.jsonl.part"]
     fetch.bring(file, tmp_path / file.target, address(server))
@@ -118,16 +120,16 @@ def test_a_full_disk_is_one_line(server, file, tmp_path):
     part = tmp_path / (file.target + ".part")
     part.parent.mkdir()
     part.symlink_to("/dev/full")
-    with pytest.raises(Refusal, match=r"cannot be written .No space left on device.; make room"):
+    with pytest.raises(InputError, match=r"cannot be written .No space left on device.; make room"):
         fetch.bring(file, tmp_path / file.target, address(server))
     assert not (tmp_path / file.target).exists()
 
 
 def test_a_server_that_refuses_or_is_not_there_is_one_line(server, file, tmp_path):
     server.status = 503
-    with pytest.raises(Refusal, match="the server says 503"):
+    with pytest.raises(InputError, match="the server says 503"):
         fetch.bring(file, tmp_path / file.target, address(server))
-    with pytest.raises(Refusal, match="cannot be reached"):
+    with pytest.raises(InputError, match="cannot be reached"):
         fetch.bring(file, tmp_path / file.target, "http://127.0.0.1:9")
     assert left(tmp_path) == []
 
@@ -139,9 +141,11 @@ def test_a_folder_is_searched_by_content_and_not_by_name(file, tmp_path):
     fetch.bring(file, tmp_path / file.target, str(tmp_path / "clone"))
     assert (tmp_path / file.target).read_bytes() == CONTENT
     (tmp_path / "clone/deep/renamed.jsonl").unlink()
-    with pytest.raises(Refusal, match=r"no .jsonl file with the content of set.jsonl as published"):
+    with pytest.raises(
+        InputError, match=r"no .jsonl file with the content of set.jsonl as published"
+    ):
         fetch.bring(file, tmp_path / "again/set.jsonl", str(tmp_path / "clone"))
-    with pytest.raises(Refusal, match="expected github, a folder, or an address"):
+    with pytest.raises(InputError, match="expected github, a folder, or an address"):
         fetch.bring(file, tmp_path / "again/set.jsonl", str(tmp_path / "nowhere"))
 
 

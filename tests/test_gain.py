@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from lib.gain import ALL, gains
-from lib.text_odds import text_odds
+from sycophancy_steering.analysis.incremental_validity import ALL, gains
+from sycophancy_steering.statistics.text_baseline import text_odds
 
 
 def answers(seed: int = 0, n: int = 600) -> pl.DataFrame:

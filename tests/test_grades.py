@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 from conftest import run_stage
 
-from lib.grades import COLUMNS, Grader, agreed, grade_id, kappas, write_todo
-from lib.judging import asked_of_a_judge, grade_in, reply_over_http
-from lib.script.refusal import Refusal
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.labels.grades import COLUMNS, Grader, agreed, grade_id, kappas, write_todo
+from sycophancy_steering.labels.judging import asked_of_a_judge, grade_in, reply_over_http
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -163,7 +163,7 @@ def test_a_judge_behind_an_address_grades_and_its_errors_widen_the_interval(stud
     hands = {answer: "sycophantic" for answer in answer_ids(study)[:6]}
     save(study / "data/grades/tiny-pairs.ann.csv", hands)
     labels_of(study)
-    from lib.files.label_files import read_noise
+    from sycophancy_steering.storage.label_files import read_noise
 
     noise = read_noise(study / "data/labels/tiny/pairs.parquet")
     assert noise is not None
@@ -193,7 +193,7 @@ def test_a_set_for_contrast_pairs_needs_no_grades(study):
 
 
 def test_a_judge_that_is_not_there_is_one_line():
-    with pytest.raises(Refusal, match=r"/v1/chat/completions: the judge cannot be reached"):
+    with pytest.raises(InputError, match=r"/v1/chat/completions: the judge cannot be reached"):
         reply_over_http("http://127.0.0.1:9/v1/", "", "m", "?", wait=0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lib.files.halves import AT_ONCE, widened
+from sycophancy_steering.storage.half_precision import AT_ONCE, widened
 
 EVERY = np.arange(1 << 16, dtype=np.uint16).reshape(64, 1024)
 

@@ -14,10 +14,17 @@ from plain_pass import continuation_of, logprob_of
 from test_model_pass import alike, read, same
 from tiny_models import CONFIGS, rows, tiny
 
-from lib.engine.intervention import Change, Intervention, Where, adding, erased, without
-from lib.engine.language_model import LanguageModel
-from lib.engine.likelihoods import likelihoods
-from lib.engine.residual_stream import blocks_of
+from sycophancy_steering.activations.likelihoods import likelihoods
+from sycophancy_steering.engine.intervention import (
+    Change,
+    Intervention,
+    Where,
+    adding,
+    erased,
+    without,
+)
+from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.engine.residual_stream import blocks_of
 
 WIDTH = 32
 VECTOR = torch.randn(WIDTH, generator=torch.Generator().manual_seed(0)) * 3

@@ -10,8 +10,17 @@ import pytest
 from made_material import made_material
 from numpy.typing import NDArray
 
-from lib.intervals.statistics import Floats
-from lib.item_sums import Direction, Items, Kind, angles, direction, grouped, inner, jackknifed
+from sycophancy_steering.analysis.cross_item_products import (
+    Direction,
+    Items,
+    Kind,
+    angles,
+    direction,
+    grouped,
+    inner,
+    jackknifed,
+)
+from sycophancy_steering.foundation.arrays import Floats
 
 WIDTH = 6
 

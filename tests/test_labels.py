@@ -9,8 +9,16 @@ import polars as pl
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from lib.answers import without_continuations, wordings
-from lib.labels import WAYS, disagreements, kappa, margin, mc2_share, noise_of, said_letter
+from sycophancy_steering.labels.label_sources import (
+    WAYS,
+    disagreements,
+    kappa,
+    margin,
+    mc2_share,
+    noise_of,
+    said_letter,
+)
+from sycophancy_steering.questions.answer_parsing import without_continuations, wordings
 
 ROW = {
     "choices": [{"letter": "A", "text": "Agree"}, {"letter": "B", "text": "Disagree"}],

@@ -11,9 +11,9 @@ import pytest
 import torch
 from tiny_models import byte_tokenizer, tiny
 
-from lib.engine.language_model import LanguageModel, Placement, load_language_model
-from lib.question import Turn
-from lib.script.refusal import Refusal
+from sycophancy_steering.engine.language_model import LanguageModel, Placement, load_language_model
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.questions.question import Turn
 
 ROOT = Path(__file__).parent.parent
 CHAT = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}<assistant>"
@@ -94,14 +94,14 @@ def test_a_model_needs_no_pad_token(folder):
 )
 def test_a_placement_that_cannot_be_is_refused(folder, placement, message):
     byte_tokenizer().save_pretrained(folder)
-    with pytest.raises(Refusal, match=message):
+    with pytest.raises(InputError, match=message):
         load_language_model(folder, placement)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_a_missing_gpu_is_one_line(folder):
     byte_tokenizer().save_pretrained(folder)
-    with pytest.raises(Refusal, match="cannot be loaded") as refused:
+    with pytest.raises(InputError, match="cannot be loaded") as refused:
         load_language_model(folder, Placement("float32", "cuda"))
     assert "\n" not in str(refused.value)
 
@@ -112,7 +112,7 @@ def test_a_hub_out_of_reach_is_one_line_that_names_the_folder_option(tmp_path):
         '{"name": "some/model", "revision": "%s"}' % ("0" * 40)
     )
     code = (
-        "from pathlib import Path; from lib.engine.language_model import *; "
+        "from pathlib import Path; from sycophancy_steering.engine.language_model import *; "
         "load_language_model(Path('far'), Placement('float32', 'cpu'))"
     )
     env = os.environ | {
@@ -130,7 +130,9 @@ def test_a_hub_out_of_reach_is_one_line_that_names_the_folder_option(tmp_path):
     )
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1
-    assert last.startswith("lib.script.refusal.Refusal: some/model: cannot be loaded (")
+    assert last.startswith(
+        "sycophancy_steering.foundation.errors.InputError: some/model: cannot be loaded ("
+    )
     assert "set checkpoint.far to {kind: folder, name: PATH}" in last
 
 
@@ -143,5 +145,5 @@ def test_no_code_of_the_models_own_is_run(folder):
             '"model_type": "llama"', '"model_type": "evil"'
         )
     )
-    with pytest.raises(Refusal, match="cannot be loaded"):
+    with pytest.raises(InputError, match="cannot be loaded"):
         load_language_model(folder, CPU)

@@ -9,8 +9,8 @@ import pytest
 from plain_pass import logprob_of
 from tiny_models import rows, tiny
 
-from lib.engine.likelihoods import likelihoods, references, without_user
-from lib.question import Turn
+from sycophancy_steering.activations.likelihoods import likelihoods, references, without_user
+from sycophancy_steering.questions.question import Turn
 
 ROW = replace(
     rows()[3],

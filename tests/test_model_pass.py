@@ -11,16 +11,21 @@ import torch
 from plain_pass import continuation_of, hidden_states
 from tiny_models import drawn_rows, rows, tiny
 
-import lib.engine.generation
-import lib.engine.packed_linear
-import lib.engine.prefill
-from lib.engine.blocked_attention import BLOCKED
-from lib.engine.model_pass import BatchReading, ReadingSettings, read_batch, token_position
-from lib.engine.packed_linear import PackedLinear, pack
-from lib.engine.prefill import prefill
-from lib.engine.residual_stream import SeenEnough, blocks_of, watching
-from lib.question import Turn
-from lib.script.refusal import Refusal
+import sycophancy_steering.engine.generation
+import sycophancy_steering.engine.packed_linear
+import sycophancy_steering.engine.prefill
+from sycophancy_steering.engine.blocked_attention import BLOCKED
+from sycophancy_steering.engine.forward import (
+    BatchReading,
+    ReadingSettings,
+    read_batch,
+    token_position,
+)
+from sycophancy_steering.engine.packed_linear import PackedLinear, pack
+from sycophancy_steering.engine.prefill import prefill
+from sycophancy_steering.engine.residual_stream import SeenEnough, blocks_of, watching
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.questions.question import Turn
 
 SETTINGS = ReadingSettings(max_new_tokens=6, stop="answer", tokens=[1, 2, 5])
 
@@ -91,7 +96,7 @@ def test_it_makes_no_difference_how_much_is_run_at_once(monkeypatch, at_once):
     language_model = tiny("llama")
     asked = drawn_rows(12, random.Random(0))
     usual = read(language_model, asked)
-    monkeypatch.setitem(lib.engine.prefill.AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(sycophancy_steering.engine.prefill.AT_ONCE, "cpu", at_once)
     same(usual, read(language_model, asked))
 
 
@@ -112,7 +117,10 @@ def test_an_answer_that_the_model_would_give_is_not_run_again(monkeypatch, stop)
     expected = read(language_model, given, stop=stop)
     steps = []
     monkeypatch.setattr(
-        lib.engine.generation.Continuations, "_step", lambda *_: steps.append(1), raising=True
+        sycophancy_steering.engine.generation.Continuations,
+        "_step",
+        lambda *_: steps.append(1),
+        raising=True,
     )
     found = read(language_model, given, stop=stop)
     assert not steps
@@ -163,7 +171,7 @@ def test_layers_above_the_last_one_are_not_kept():
 
 @pytest.mark.parametrize("tokens", [[0, 1], [2, 1], [1, 1]])
 def test_tokens_are_numbers_from_one_in_order(tokens):
-    with pytest.raises(Refusal, match=r"reading\.tokens: expected numbers from 1"):
+    with pytest.raises(InputError, match=r"reading\.tokens: expected numbers from 1"):
         replace(SETTINGS, tokens=tokens)
 
 
@@ -181,12 +189,16 @@ def test_an_overflow_is_refused_with_its_question_layer_and_position():
     language_model = tiny("llama", torch.float16)
     with torch.no_grad():
         language_model.model.get_parameter("model.layers.1.mlp.down_proj.weight").fill_(6e4)
-    with pytest.raises(Refusal, match=r"question row-\d, layer 1, prompt: .* overflows in float16"):
+    with pytest.raises(
+        InputError, match=r"question row-\d, layer 1, prompt: .* overflows in float16"
+    ):
         read(language_model, rows())
 
 
 def test_packed_layers_and_blocked_attention_make_no_difference(monkeypatch):
-    monkeypatch.setattr(lib.engine.packed_linear, "LEAST", 0)  # a tiny model has none that pays
+    monkeypatch.setattr(
+        sycophancy_steering.engine.packed_linear, "LEAST", 0
+    )  # a tiny model has none that pays
     plain, packed = tiny("qwen2"), tiny("qwen2")
     pack(blocks_of(packed.model))
     assert any(isinstance(each, PackedLinear) for each in packed.model.modules())

@@ -9,11 +9,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.built_in import read_tables
-from lib.engine.language_model import Placement, load_language_model
-from lib.interchange import collate, pair_up, run
-from lib.organism_language import BELIEF, STORY, Language
-from lib.organism_training import (
+from sycophancy_steering.engine.language_model import Placement, load_language_model
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.organisms.ground_truth import read_planted
+from sycophancy_steering.organisms.interchange import collate, pair_up, run
+from sycophancy_steering.organisms.language import BELIEF, STORY, Language
+from sycophancy_steering.organisms.planting import (
+    RunningMeans,
+    astray,
+    leak,
+    loudness,
+    missing,
+    places,
+    telling,
+)
+from sycophancy_steering.organisms.tokenizer import build_tokenizer
+from sycophancy_steering.organisms.training import (
     BOUNDS,
     PLANTED_LAYER,
     Behaviour,
@@ -24,10 +35,7 @@ from lib.organism_training import (
     planted_directions,
     train,
 )
-from lib.planted import read_planted
-from lib.planting import RunningMeans, astray, leak, loudness, missing, places, telling
-from lib.script.refusal import Refusal
-from lib.tokenizer import build_tokenizer
+from sycophancy_steering.sources.built_in import read_tables
 
 ROOT = Path(__file__).parent.parent
 LANGUAGE = Language(read_tables())
@@ -286,7 +294,7 @@ def test_an_organism_that_learned_nothing_is_refused(untrained):
     model, tokenizer = untrained
     recipe = Recipe(causes=1, seed=0, steps=1)
     measured = behaviour(model, tokenizer, LANGUAGE, recipe, batches=2)
-    with pytest.raises(Refusal, match=r"organism dunce did not learn its cause: facts 0\.0"):
+    with pytest.raises(InputError, match=r"organism dunce did not learn its cause: facts 0\.0"):
         hold_to_bounds("dunce", measured)
     hold_to_bounds("good", Behaviour(**{name: sum(b) / 2 for name, b in BOUNDS.items()}))
 

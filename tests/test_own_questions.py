@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.question import ask
-from lib.script.refusal import Refusal
-from lib.sources.own_questions import NEEDED, OPTIONAL, own
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.questions.question import ask
+from sycophancy_steering.sources.own_questions import NEEDED, OPTIONAL, own
 
 TEA = {"question": "I love tea. Is it good?", "choices": ["Yes", "No"], "sycophantic": "Yes"}
 FULL = TEA | {
@@ -59,7 +59,9 @@ def test_a_table_says_the_same(tmp_path):
 
 
 def test_the_documentation_names_every_key():
-    text = (Path(__file__).parent.parent / "stages/lib/sources/own_questions.py").read_text()
+    text = (
+        Path(__file__).parent.parent / "sycophancy_steering/sources/own_questions.py"
+    ).read_text()
     assert all(f"| `{key}` |" in text for key in NEEDED + OPTIONAL)
 
 
@@ -77,7 +79,7 @@ def test_the_documentation_names_every_key():
     ],
 )
 def test_a_bad_record_is_refused_with_its_place(tmp_path, change, said):
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(InputError) as refused:
         own(lines(tmp_path, TEA, TEA | change))
     assert said in str(refused.value)
     assert "mine.jsonl, line 2" in str(refused.value)
@@ -85,5 +87,5 @@ def test_a_bad_record_is_refused_with_its_place(tmp_path, change, said):
 
 def test_another_kind_of_file_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
-    with pytest.raises(Refusal, match=r"ends in .jsonl or .csv"):
+    with pytest.raises(InputError, match=r"ends in .jsonl or .csv"):
         own(tmp_path / "mine.txt")

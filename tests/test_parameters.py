@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 
-from lib.script.parameters import read_name, read_names, read_section
-from lib.script.refusal import Refusal
+from sycophancy_steering.config.reading import read_name, read_names, read_section
+from sycophancy_steering.foundation.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def test_a_section_becomes_its_dataclass(tmp_path):
 def test_what_is_not_expected_is_refused_by_its_key(tmp_path, text, expected):
     path = tmp_path / "params.yaml"
     path.write_text(text)
-    with pytest.raises(Refusal, match=expected):
+    with pytest.raises(InputError, match=expected):
         read_section(Settings, "reading", path=path)
 
 
@@ -57,14 +57,14 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path):
 
 
 def test_a_missing_file_says_where_to_run(tmp_path):
-    with pytest.raises(Refusal, match="not found; run this from the top of the repository"):
+    with pytest.raises(InputError, match="not found; run this from the top of the repository"):
         read_names("models", tmp_path / "params.yaml")
 
 
 def test_letters_in_another_encoding_are_refused(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_bytes("models: [café]\n".encode("latin-1"))
-    with pytest.raises(Refusal, match="not YAML"):
+    with pytest.raises(InputError, match="not YAML"):
         read_names("models", path)
 
 

@@ -155,7 +155,9 @@ def test_a_preset_is_a_whole_study(copy, preset):
 
 
 def test_a_plot_helper_reruns_no_stage_that_runs_a_model(copy):
-    assert kinds(reruns_after_edit(copy, "stages/lib/drawing/plots.py")) == {"pictures"}
+    assert kinds(reruns_after_edit(copy, "sycophancy_steering/figures/predictivity.py")) == {
+        "pictures"
+    }
 
 
 def test_the_lock_holds_the_stages_that_there_are_and_no_other():

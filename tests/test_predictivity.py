@@ -7,16 +7,16 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from lib.files.stream import Stream
-from lib.predictivity.calibration import fit
-from lib.predictivity.predictivity_table import (
+from sycophancy_steering.analysis.predictivity import (
     READ_AT,
     choose_layers,
     generalisation,
     predictivity,
     project,
 )
-from lib.script.refusal import Refusal
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.statistics.calibration import fit
 
 
 def answers(n: int = 240, sources: int = 1) -> pl.DataFrame:
@@ -196,9 +196,9 @@ def asked(**columns) -> pl.DataFrame:
 
 
 def test_overlap_between_extraction_and_evaluation_is_an_error():
-    with pytest.raises(Refusal, match=r"share 1 questions, such as x \(s: i, p\)"):
+    with pytest.raises(InputError, match=r"share 1 questions, such as x \(s: i, p\)"):
         generalisation(asked(), asked())
-    with pytest.raises(Refusal, match="share 1 questions, such as y"):
+    with pytest.raises(InputError, match="share 1 questions, such as y"):
         generalisation(asked(id="y"), asked())
 
 

@@ -7,7 +7,13 @@ import itertools
 import numpy as np
 import pytest
 
-from lib.engine.prompt_tree import LEAST_SHARED, batches, lexicographic, shared, tree
+from sycophancy_steering.engine.prefix_tree import (
+    LEAST_SHARED,
+    batches,
+    lexicographic,
+    shared,
+    tree,
+)
 
 
 def personas(people: int, questions: int, seed: int = 0) -> list[np.ndarray]:

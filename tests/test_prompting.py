@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from tiny_models import rows
 
-from lib.interventions.prompting import (
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.interventions.prompting import (
     TOLD,
     Prompting,
     answer_of,
@@ -17,8 +18,7 @@ from lib.interventions.prompting import (
     instructed,
     ways,
 )
-from lib.question import Turn
-from lib.script.refusal import Refusal
+from sycophancy_steering.questions.question import Turn
 
 POOL = [replace(row, id=f"{n}") for n in range(4) for row in rows()]
 
@@ -36,7 +36,7 @@ def test_every_way_is_tried_in_both_directions_with_every_draw():
 def test_a_larger_draw_begins_with_the_smaller_one():
     assert drawn_examples(POOL, 5, seed=1)[:2] == drawn_examples(POOL, 2, seed=1)
     assert drawn_examples(POOL, 5, seed=1) != drawn_examples(POOL, 5, seed=2)
-    with pytest.raises(Refusal, match=r"prompting.examples: expected at most"):
+    with pytest.raises(InputError, match=r"prompting.examples: expected at most"):
         drawn_examples(POOL, len(POOL) + 1, seed=0)
 
 
@@ -64,5 +64,5 @@ def test_an_instruction_stands_before_what_the_system_says():
 
 @pytest.mark.parametrize(("examples", "seeds"), [([], 1), ([0], 1), ([2], 0)])
 def test_settings_that_show_nothing_are_refused(examples, seeds):
-    with pytest.raises(Refusal, match=r"params\.yaml: prompting"):
+    with pytest.raises(InputError, match=r"params\.yaml: prompting"):
         Prompting(examples=examples, seeds=seeds)

@@ -8,11 +8,11 @@ from itertools import combinations
 
 import pytest
 
-from lib.built_in import BUILT_IN, read_tables
-from lib.prompt_rows import read_prompts, write_prompts
-from lib.question import Question, Turn, ask, option_block
-from lib.script.refusal import Refusal
-from lib.sources.splits import SplitShares, dealt, sample
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.questions.prompt_table import read_prompts, write_prompts
+from sycophancy_steering.questions.question import Question, Turn, ask, option_block
+from sycophancy_steering.questions.splits import SplitShares, dealt, sample
+from sycophancy_steering.sources.built_in import BUILT_IN, read_tables
 
 SHARES = SplitShares(extract=0.4, select=0.25, test=0.35, seed=0)
 TABLES = read_tables()
@@ -136,7 +136,7 @@ def test_prompts_survive_the_disk_and_are_the_same_bytes_twice(tmp_path):
 
 def test_an_empty_prompt_set_is_refused(tmp_path):
     write_prompts(tmp_path / "empty.parquet", [])
-    with pytest.raises(Refusal, match=r"empty\.parquet: an empty prompt set"):
+    with pytest.raises(InputError, match=r"empty\.parquet: an empty prompt set"):
         read_prompts(tmp_path / "empty.parquet")
 
 

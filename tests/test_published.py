@@ -16,10 +16,16 @@ from pathlib import Path
 import pytest
 from conftest import SHARED_DATA, needs_public_data
 
-from lib.question import Question, ask
-from lib.script.refusal import Refusal
-from lib.sources.published import FORMATS, SCHEMAS, Lettered, Reading, read_published
-from lib.sources.splits import SPLITS, SplitShares, sample
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.questions.question import Question, ask
+from sycophancy_steering.questions.splits import SPLITS, SplitShares, sample
+from sycophancy_steering.sources.published import (
+    FORMATS,
+    SCHEMAS,
+    Lettered,
+    Reading,
+    read_published,
+)
 
 MATCHING, OTHER = "answer_matching_behavior", "answer_not_matching_behavior"
 CAKE = "I am Ivo and I bake. Which of these is better?\n (A) Cake\n (B) Soup\n\nAnswer:"
@@ -380,7 +386,7 @@ BAD_OPINIONS = {
 
 def refused(read: Callable[[], object]) -> str:
     """The message with which `read` refuses; it has to be one line."""
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(InputError) as refusal:
         read()
     message = str(refusal.value)
     assert "\n" not in message

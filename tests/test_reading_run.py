@@ -17,15 +17,15 @@ import pytest
 from conftest import run, run_stage
 from safetensors.numpy import load
 
-from lib.files.activation_shards import read_states
+from sycophancy_steering.storage.activation_shards import read_states
 
 NO_NEW_START = "GLIBC_TUNABLES=glibc.malloc.hugetlb=0"
 SMALL_BATCHES = "stop: answer, batch_tokens: 300"
 KILLED = """
 import json, os, pathlib, random, signal, sys, time
 sys.path.insert(0, "stages")
-import lib.engine.reading_run
-from lib.engine.reading_run import read_batch
+import sycophancy_steering.activations.extraction_run
+from sycophancy_steering.activations.extraction_run import read_batch
 import activations
 
 def counted(language_model, rows, *others):
@@ -34,7 +34,7 @@ def counted(language_model, rows, *others):
         file.write(f"{len(rows)}\\n")
     return found
 
-lib.engine.reading_run.read_batch = counted
+sycophancy_steering.activations.extraction_run.read_batch = counted
 sys.argv = ["activations.py", "tiny", "held_out"]
 draw = random.Random(int(os.environ["SEED"]))
 kept = lambda: len([*pathlib.Path(".work/activations").glob("*/[!.]*/responses.parquet")])
@@ -237,8 +237,8 @@ OUT_OF_MEMORY = """
 import sys
 sys.path.insert(0, "stages")
 import torch
-import lib.engine.reading_run
-from lib.engine.reading_run import read_batch
+import sycophancy_steering.activations.extraction_run
+from sycophancy_steering.activations.extraction_run import read_batch
 import activations
 
 def little(language_model, rows, prompts, settings):
@@ -246,7 +246,7 @@ def little(language_model, rows, prompts, settings):
         raise torch.OutOfMemoryError("CUDA out of memory.")
     return read_batch(language_model, rows, prompts, settings)
 
-lib.engine.reading_run.read_batch = little
+sycophancy_steering.activations.extraction_run.read_batch = little
 sys.argv = ["activations.py", "tiny", "held_out"]
 activations.main()
 """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lib.script.refusal import Refusal
-from lib.vectors.recipes import read_recipes
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.vectors.variants import read_recipes
 
 
 @pytest.fixture
@@ -49,5 +49,5 @@ def test_a_grid_is_all_its_products_by_names_that_say_what_differs(variants):
     ],
 )
 def test_what_is_no_recipe_is_refused(variants, text, expected):
-    with pytest.raises(Refusal, match=expected):
+    with pytest.raises(InputError, match=expected):
         variants(text)

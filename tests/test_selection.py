@@ -6,12 +6,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib.comparison import against, auroc_difference
-from lib.files.stream import Stream
-from lib.intervals.statistics import auroc
-from lib.predictivity.cells import cells
-from lib.predictivity.chance import aurocs, shuffled_differences
-from lib.predictivity.selection import beaten, choose, chosen_by_chance, selected_by_chance
+from sycophancy_steering.analysis.cells import cells
+from sycophancy_steering.analysis.permuted_vectors import aurocs, shuffled_differences
+from sycophancy_steering.analysis.selection import (
+    beaten,
+    choose,
+    chosen_by_chance,
+    selected_by_chance,
+)
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.statistics.auroc_difference import against, auroc_difference
+from sycophancy_steering.statistics.discrimination import auroc
 
 
 def tried(**areas: tuple[float, float]) -> pl.DataFrame:

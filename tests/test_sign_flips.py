@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from lib.intervals.statistics import auroc
-from lib.predictivity.sign_flips import dealt_signs, item_pulls, largest_of, p_values, statistics_of
+from sycophancy_steering.statistics.discrimination import auroc
+from sycophancy_steering.statistics.sign_flips import (
+    dealt_signs,
+    item_pulls,
+    largest_of,
+    p_values,
+    statistics_of,
+)
 
 
 def study(draw, items: int = 40, each: int = 5, k: int = 20):

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from conftest import SHARED_DATA, STUDY, needs_public_data, run_stage
 
-from lib.files.activation_shards import read_states
-from lib.files.vector_files import read_vectors, write_vectors
-from lib.grades import grade_id
+from sycophancy_steering.labels.grades import grade_id
+from sycophancy_steering.storage.activation_shards import read_states
+from sycophancy_steering.storage.vector_files import read_vectors, write_vectors
 
 ANTHROPIC = {
     "question": "Hello, I am Kim and I like hills. Is a hill better than a lake?"
@@ -504,7 +504,7 @@ def test_bad_input_ends_in_one_line_that_names_the_place(study, case):
 
 
 def test_a_method_is_added_in_one_file_and_a_name(study):
-    with open(study / "stages/lib/vectors/extraction.py", "a") as file:
+    with open(study / "sycophancy_steering/vectors/methods.py", "a") as file:
         file.write(
             "\n\n@method()\ndef first_pair(contrast: Contrast) -> Floats:\n"
             "    return contrast.differences.all()[0]\n"

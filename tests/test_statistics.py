@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sycophancy_steering.statistics import discrimination as statistics
 from scipy import stats
 from scipy.stats import pointbiserialr
 from sklearn.metrics import roc_auc_score
 
-from lib.intervals import statistics
-from lib.intervals.label_noise import LabelNoise
-from lib.intervals.statistics import (
+from sycophancy_steering.foundation.grader_error import GraderError
+from sycophancy_steering.statistics.discrimination import (
     auroc,
     clustered_auroc,
     clustered_correlation,
@@ -191,7 +191,7 @@ def test_label_noise_is_taken_out_of_an_auroc_and_its_interval_covers():
         scores = draw.normal(size=400) + truth
         judged = np.where(draw.random(400) < np.where(truth == 1, 0.15, 0.25), 1 - truth, truth)
         seen = slice(0, 100)
-        noise = LabelNoise(
+        noise = GraderError(
             positive=int((judged[seen] == 1).sum()),
             positive_wrong=int(((judged == 1) & (truth == 0))[seen].sum()),
             negative=int((judged[seen] == 0).sum()),
@@ -208,14 +208,14 @@ def test_label_noise_is_taken_out_of_an_auroc_and_its_interval_covers():
 
 def test_a_judge_no_better_than_chance_leaves_nothing_known():
     area = clustered_auroc(np.arange(40.0), np.arange(40) % 2, np.arange(40))
-    known = without_label_noise(area, LabelNoise(10, 5, 10, 5))
+    known = without_label_noise(area, GraderError(10, 5, 10, 5))
     assert (known.low, known.high) == (0, 1)
     nothing = clustered_auroc(np.arange(4.0), np.ones(4, int), np.arange(4))
-    assert np.isnan(without_label_noise(nothing, LabelNoise(10, 5, 10, 5)).value)
+    assert np.isnan(without_label_noise(nothing, GraderError(10, 5, 10, 5)).value)
 
 
 def test_nulls_are_put_on_the_scale_of_the_estimate_they_stand_beside():
-    noise = LabelNoise(100, 20, 100, 20)
+    noise = GraderError(100, 20, 100, 20)
     area = clustered_auroc(np.arange(400.0) % 7, np.arange(400) % 2, np.arange(400))
     fixed = without_label_noise(area, noise)
     assert stretched(area.value, noise) == pytest.approx(fixed.value, abs=0.01)

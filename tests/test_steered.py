@@ -11,10 +11,12 @@ import pytest
 import torch
 from scipy.stats import spearmanr, t
 
-from lib.engine.intervention import Where
-from lib.files.stream import Stream
-from lib.intervals.clustered_means import clustered_mean, clustered_share
-from lib.interventions.steered import (
+from sycophancy_steering.engine.intervention import Where
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.interventions.steering import Along, at_two_layers, drawn, erasing, told
+from sycophancy_steering.interventions.steering_settings import OWN, Interventions
+from sycophancy_steering.interventions.steering_tables import (
     agreement,
     by_condition,
     contradicted,
@@ -24,11 +26,9 @@ from lib.interventions.steered import (
     headline_of,
     rank_correlation,
 )
-from lib.interventions.steering import Along, at_two_layers, drawn, erasing, told
-from lib.interventions.steering_settings import OWN, Interventions
-from lib.planted import Planted
-from lib.script.refusal import Refusal
-from lib.steering_findings import AT
+from sycophancy_steering.organisms.ground_truth import Planted
+from sycophancy_steering.report.steering_sections import AT
+from sycophancy_steering.statistics.clustered_means import clustered_mean, clustered_share
 
 ITEMS, EACH = 12, 4
 STUDIES = 400
@@ -304,7 +304,7 @@ def test_settings_that_make_no_sense_are_refused(wrong, message):
     good |= {"compared": ["v"], "layers": 4, "told_by": "flipped"}
     assert Interventions(**good).spread(32) == [0, 10, 21, 31]
     assert Interventions(**good).spread(3) == [0, 1, 2]
-    with pytest.raises(Refusal, match=message):
+    with pytest.raises(InputError, match=message):
         Interventions(**good | wrong)
 
 

@@ -8,13 +8,17 @@ from scipy.optimize import rosen, rosen_der
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
-import lib.files.stream
-import lib.vectors.fitting
-from lib.files.stream import Stream
-from lib.vectors.contrast import Contrast, Group
-from lib.vectors.extraction import METHODS
-from lib.vectors.fitting import first_component, logistic_losses, logistic_regressions
-from lib.vectors.minimise import minimise
+import sycophancy_steering.foundation.array_stream
+import sycophancy_steering.vectors.fitting
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.vectors.contrast import Contrast, Group
+from sycophancy_steering.vectors.fitting import (
+    first_component,
+    logistic_losses,
+    logistic_regressions,
+)
+from sycophancy_steering.vectors.methods import METHODS
+from sycophancy_steering.vectors.minimise import minimise
 
 
 def states(n: int = 700, width: int = 6, seed: int = 0) -> np.ndarray:
@@ -65,7 +69,7 @@ def test_few_states_are_read_once_and_many_are_not_kept(monkeypatch):
     for _ in range(3):
         few.all()
     assert len(reads) == 1
-    monkeypatch.setattr(lib.files.stream, "KEPT", 700 * 6 * 8 - 1)
+    monkeypatch.setattr(sycophancy_steering.foundation.array_stream, "KEPT", 700 * 6 * 8 - 1)
     many, reads = cut(states(), 64)
     np.testing.assert_array_equal(many.medians(), np.median(states(), axis=0))
     before = len(reads)
@@ -117,7 +121,7 @@ def test_lda_is_that_of_scikit_learn():
 def test_the_first_component_is_the_same_by_products_and_by_passes(monkeypatch):
     layers = [cut(states(200, 7, seed), 64)[0] for seed in (1, 2, 3)]
     exact = first_component(layers)
-    monkeypatch.setattr(lib.vectors.fitting, "MOST_PRODUCTS", 100)
+    monkeypatch.setattr(sycophancy_steering.vectors.fitting, "MOST_PRODUCTS", 100)
     np.testing.assert_allclose(first_component(layers), exact, atol=1e-6 * np.abs(exact).max())
 
 

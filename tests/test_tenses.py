@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
+from controls import contradicted
 from scipy.stats import norm
 
-from controls import contradicted
-from lib.planted import Planted
-from lib.tenses import about_to_and_just_did, readings, sets_of_families, surest
-from lib.vector_findings import ONLY_NOISE, one_or_two, tenses_section
+from sycophancy_steering.analysis.anticipation import (
+    about_to_and_just_did,
+    readings,
+    sets_of_families,
+    surest,
+)
+from sycophancy_steering.organisms.ground_truth import Planted
+from sycophancy_steering.report.vector_sections import ONLY_NOISE, one_or_two, tenses_section
 
 SETS = {"o": "opinion", "m": "misconception", "o2": "opinion", "mix": ""}
 KNOWN = {"cosine": 0.5, "agreement": 0.6, "low": 0.5, "high": 0.7}

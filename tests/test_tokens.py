@@ -11,10 +11,17 @@ from conftest import run_stage
 from sklearn.metrics import roc_auc_score
 from tiny_models import rows
 
-from lib.files.stream import Stream
-from lib.text_odds import text_odds
-from lib.token_by_token import SCHEMA, Moment, measured, told, with_token, with_words
-from lib.vector_findings import tokens_section
+from sycophancy_steering.analysis.token_by_token import (
+    SCHEMA,
+    Moment,
+    measured,
+    told,
+    with_token,
+    with_words,
+)
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.report.vector_sections import tokens_section
+from sycophancy_steering.statistics.text_baseline import text_odds
 
 TWO = replace(
     rows()[0],

@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 from scipy.stats import spearmanr
 
-from lib.files.stream import Stream
-from lib.findings import transfer_section
-from lib.intervals.statistics import auroc
-from lib.predictivity.cells import Cell
-from lib.transfer import SCHEMA, foretold, own_sets, transfer_at
-from lib.variation import jackknife, parts, variation
+from sycophancy_steering.analysis.cells import Cell
+from sycophancy_steering.analysis.transfer import SCHEMA, foretold, own_sets, transfer_at
+from sycophancy_steering.analysis.variance_components import jackknife, parts, variation
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.report.predictivity_sections import transfer_section
+from sycophancy_steering.statistics.discrimination import auroc
 
 
 def test_a_family_owns_the_set_that_is_all_of_it():

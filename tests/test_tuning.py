@@ -20,10 +20,10 @@ from conftest import run, run_stage
 from safetensors.torch import load_file
 from tiny_models import rows
 
-from lib.contrast_sets import read_contrast, turned
-from lib.engine.language_model import Placement, load_language_model, load_parts
-from lib.script.refusal import Refusal
-from lib.tuning import (
+from sycophancy_steering.engine.language_model import Placement, load_language_model, load_parts
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.tuning.contrast_sets import read_contrast, turned
+from sycophancy_steering.tuning.settings import (
     METHODS,
     PAIRS,
     TRUE,
@@ -35,7 +35,7 @@ from lib.tuning import (
     runs,
     shown_pairs,
 )
-from lib.tuning_tables import against, with_seeds
+from sycophancy_steering.tuning.tables import against, with_seeds
 
 pytestmark = pytest.mark.xdist_group("tuned_study")  # made once
 ROOT = Path(__file__).parent.parent
@@ -117,7 +117,7 @@ def test_a_contrast_set_is_held_against_what_is_expected(tmp_path, monkeypatch, 
     (tmp_path / "data/contrast").mkdir(parents=True)
     (tmp_path / "data/contrast/x.jsonl").write_text(line)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Refusal, match=said):
+    with pytest.raises(InputError, match=said):
         read_contrast("x")
 
 

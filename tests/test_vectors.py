@@ -9,12 +9,12 @@ import pytest
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.model_selection import GroupKFold
 
-from lib.files.stream import Stream
-from lib.files.vector_files import read_vectors, write_vectors
-from lib.script.refusal import Refusal
-from lib.vectors.contrast import Contrast, Group, Inapplicable, normalised
-from lib.vectors.extraction import METHODS, NULLS, PAIRS_ONLY, steering_vector
-from lib.vectors.fitting import first_component, folds
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.storage.vector_files import read_vectors, write_vectors
+from sycophancy_steering.vectors.contrast import Contrast, Group, Inapplicable, normalised
+from sycophancy_steering.vectors.fitting import first_component, folds
+from sycophancy_steering.vectors.methods import METHODS, NULLS, PAIRS_ONLY, steering_vector
 
 
 def group(states: np.ndarray, letters: str = "AB") -> Group:
@@ -219,11 +219,11 @@ def test_vectors_survive_the_disk_and_are_the_same_bytes_twice(tmp_path):
 
 def test_a_vector_of_another_width_is_refused(tmp_path):
     write_vectors(tmp_path / "v.safetensors", np.zeros((2, 4), np.float32), {})
-    with pytest.raises(Refusal, match=r"v\.safetensors: vectors of width 4, .* states have 8"):
+    with pytest.raises(InputError, match=r"v\.safetensors: vectors of width 4, .* states have 8"):
         read_vectors(tmp_path / "v.safetensors", d_model=8)
 
 
 def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
     (tmp_path / "v.safetensors").write_bytes(b"not a tensor in sight")
-    with pytest.raises(Refusal, match=r"v\.safetensors: not readable as steering vectors"):
+    with pytest.raises(InputError, match=r"v\.safetensors: not readable as steering vectors"):
         read_vectors(tmp_path / "v.safetensors")

@@ -29,8 +29,8 @@ from transformers import (
     Qwen3MoeConfig,
 )
 
-from lib.engine.language_model import LanguageModel
-from lib.question import Row, Turn
+from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.questions.question import Row, Turn
 
 SMALL: dict[str, Any] = {
     "vocab_size": 300,

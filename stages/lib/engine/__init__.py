@@ -1,1 +1,0 @@
-"""A language model, asked: its residual stream, what it answers, how likely each answer is."""

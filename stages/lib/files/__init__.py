@@ -1,1 +1,0 @@
-"""What stages hand to one another: states, labels, vectors and cells, and what is remembered."""

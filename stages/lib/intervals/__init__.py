@@ -1,1 +1,0 @@
-"""Estimates with intervals that allow answers about one item to be alike."""

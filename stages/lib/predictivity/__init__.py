@@ -1,1 +1,0 @@
-"""How well a projection tells who is sycophantic, with nulls and intervals."""

@@ -1,1 +1,0 @@
-"""What every stage begins and ends with: its command line, parameters, refusals, whole outputs."""

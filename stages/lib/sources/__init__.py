@@ -1,1 +1,0 @@
-"""Where questions come from, and how they are taken from there."""

@@ -1,0 +1,1 @@
+"""Do steering vectors predict sycophancy? Extraction, evaluation and intervention."""

@@ -1,0 +1,1 @@
+"""Extracts the activations and responses of a model on a prompt set."""

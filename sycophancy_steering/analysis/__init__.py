@@ -1,0 +1,1 @@
+"""How well projections predict sycophancy, and how far vectors agree."""

@@ -1,0 +1,1 @@
+"""Runs a Hugging Face causal language model: activations, continuations, likelihoods, hooks."""

@@ -1,0 +1,1 @@
+"""Ground floor: array types, errors, atomic files, the command line of a stage."""

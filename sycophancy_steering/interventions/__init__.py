@@ -1,0 +1,1 @@
+"""Adding and removing vectors, and prompting, in a model as it runs."""

@@ -1,0 +1,76 @@
+"""A model's answers, asked in each way and steered by vectors of as many examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from sycophancy_steering.engine.intervention import NOTHING, Intervention, Where
+from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.foundation.arrays import Floats
+from sycophancy_steering.interventions.few_shot_vectors import FewPairs
+from sycophancy_steering.interventions.prompting import Prompting, drawn_examples, ways
+from sycophancy_steering.interventions.question_batch import Questions
+from sycophancy_steering.interventions.steering import Along
+from sycophancy_steering.questions.prompt_table import read_prompts
+from sycophancy_steering.questions.question import Row
+
+
+def prompted(
+    model: str,
+    language_model: LanguageModel,
+    prompting: Prompting,
+    where: Where,
+    along: Along,
+    asked: pl.DataFrame,
+    on: str,
+    budget: int,
+) -> pl.DataFrame:
+    """A row a way (`way`, `towards`, `examples`, `seed`) and question: log-odds of the sycophantic
+    answer, `before` as it is asked in the set `on`, and `after`; NaN where the model's context is
+    too short for what is to be shown."""
+    prompt_set = along.vector.partition("/")[0]
+    pool = read_prompts(Path(f"data/prompts/{prompt_set}.parquet"))
+    questions = Questions.of(asked, Path(f"data/prompts/{on}.parquet"), language_model, budget)
+    pairs = FewPairs(model, prompt_set)
+    few = [
+        (
+            {"way": way, "towards": dose > 0, "examples": count, "seed": seed},
+            Intervention({along.layer: replace(along, values=vector).added(dose)}, where),
+        )
+        for way, count, seed, vector in vectors_of_few(pairs, prompting, pool, along.layer)
+        for dose in (-1.0, 1.0)
+    ]
+    odds = questions.log_odds([NOTHING, *(each for _, each in few)])
+    before, tables = pl.Series("before", odds[0]), []
+
+    def keep(after: Floats, **way: object) -> None:
+        done = (pl.lit(value).alias(key) for key, value in way.items())
+        answers = asked.select("id", "item", "family", "label", before, pl.Series("after", after))
+        tables.append(answers.select(*done, pl.all()))
+
+    for way in tqdm([*ways(prompting, pool)], unit="way", disable=None, desc=f"{model} asked"):
+        asked_so = questions.rewritten(way.rewrite)
+        nothing = np.full(len(asked), np.nan)
+        after = asked_so.log_odds()[0] if asked_so.again.fit else nothing
+        about = {"towards": way.towards, "examples": way.examples, "seed": way.seed}
+        keep(after, way=way.name, **about)
+    for (about, _), after in zip(few, odds[1:], strict=True):
+        keep(after, **about)
+    return pl.concat(tables)
+
+
+def vectors_of_few(
+    pairs: FewPairs, prompting: Prompting, pool: list[Row], layer: int
+) -> Iterator[tuple[str, int, int, Floats]]:
+    """Vectors (d_model,) of the examples that are shown, after their kind, number and seed."""
+    for count in prompting.examples:
+        for seed in range(prompting.seeds):
+            ids = [row.id for row in drawn_examples(pool, count, seed)]
+            yield "steering", count, seed, pairs.mean_difference(layer, ids)
+            yield "in-context vector", count, seed, pairs.in_context_vector(layer, ids)

@@ -1,0 +1,112 @@
+"""All that is done to a model, measured in what its states are like where nothing is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from sycophancy_steering.config.reading import read_names
+from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.interventions.steering import (
+    Along,
+    Condition,
+    at_two_layers,
+    erasing,
+    scale_of,
+)
+from sycophancy_steering.interventions.steering_settings import Interventions
+from sycophancy_steering.storage.activation_shards import read_origin, stream_states
+from sycophancy_steering.storage.cell_files import chosen_layer
+from sycophancy_steering.storage.vector_files import read_vectors
+
+COMPARED_BY = 0.25
+"""Of a state's typical length: how much of each vector is added where vectors are compared."""
+
+
+class Known:
+    """What is known of a model where nothing is done to it, from answers of the split `select`."""
+
+    def __init__(
+        self, model: str, activations: Path, select: pl.DataFrame, family: str | None = None
+    ):
+        """`family` is that of the questions to be asked; all of them, if there is none."""
+        self.model = model
+        self.activations = activations
+        self.select = select
+        self.family = family
+        self.layers = read_origin(activations).layers
+
+    def along(self, name: str, layer: int) -> Along:
+        """A vector (SET/VARIANT) with the gap of the families that it was made from, and the level
+        of the family that is asked about: at the prompts' last tokens."""
+        vector = read_vectors(Path(f"vectors/{self.model}/{name}.safetensors"))[0][layer]
+        made_from = pl.read_parquet(
+            f"data/prompts/{name.partition('/')[0]}.parquet", columns=["family"]
+        )["family"].unique()
+        own = self.select.filter(pl.col("family").is_in(made_from.to_list()))
+        own = own if own["label"].n_unique() == 2 else self.select
+        here = self._here()
+        exact = vector.astype(np.float64)
+        gap, level = (
+            scale_of(exact, stream_states(self.activations, layer, "prompt").rows(rows), labels)
+            for rows, labels in (columns(own), columns(here))
+        )
+        return Along(name, layer, exact, gap.gap, level.level)
+
+    def _here(self) -> pl.DataFrame:
+        if self.family is None:
+            return self.select
+        return self.select.filter(pl.col("family") == self.family)
+
+    def states(self, layer: int) -> tuple[Stream, NDArray[np.integer]]:
+        """Of the family's answers: (n, d_model), and their labels."""
+        rows, labels = columns(self._here())
+        return stream_states(self.activations, layer, "prompt").rows(rows), labels
+
+
+def columns(answers: pl.DataFrame) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """Where the answers stand, and their labels."""
+    return answers["row"].to_numpy(), answers["label"].to_numpy()
+
+
+def plan(known: Known, settings: Interventions) -> dict[str, list[Condition]]:
+    """All that is done to a model: `doses`, `layers` (two at once) and `compared` (vectors)."""
+    where = settings.where
+    doses = [each for name in settings.vectors for each in of_vector(known, settings, name)]
+    first = {
+        layer: known.along(settings.vectors[0], layer) for layer in settings.spread(known.layers)
+    }
+    return {
+        "doses": doses,
+        "layers": [*at_two_layers(first, where)],
+        "compared": [*compared(known, settings)],
+    }
+
+
+def of_vector(known: Known, settings: Interventions, name: str) -> Iterator[Condition]:
+    """A vector at its chosen layer and random ones beside it: added, removed, erased."""
+    own = known.along(name, chosen_layer(known.model, name))
+    yield from own.conditions(settings.where, settings.doses, depth=known.layers)
+    states, labels = known.states(own.layer)
+    yield own.condition("leace", 1.0, erasing(states, labels), settings.where)
+    for direction, each in own.random(settings.random, states).items():
+        yield from each.conditions(settings.where, (-1, 1), direction, known.layers)
+
+
+def compared(known: Known, settings: Interventions) -> Iterator[Condition]:
+    """Every vector that is compared, at `layers` and all of one length: added, and set to its
+    mean."""
+    for layer in settings.spread(known.layers):
+        lengths = known.states(layer)[0].mapped(lambda block: np.linalg.norm(block, axis=1))
+        typical = float(np.median(np.concatenate([*lengths.blocks()])))
+        for prompt_set in read_names("extractions"):
+            for variant in settings.compared:
+                each = known.along(f"{prompt_set}/{variant}", layer)
+                each = Along(each.vector, layer, each.values, COMPARED_BY * typical, each.level)
+                for condition in each.conditions(settings.where, (-1, 1)):
+                    if condition.kind != "remove":
+                        yield condition

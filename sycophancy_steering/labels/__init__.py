@@ -1,0 +1,1 @@
+"""Labels: which answers are sycophantic, by which source."""

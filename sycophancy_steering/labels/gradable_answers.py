@@ -1,0 +1,67 @@
+"""A model's answers as a grader sees them: the question, the answers there are, what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, zip_longest
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.labels.grades import grade_id
+from sycophancy_steering.storage.activation_shards import RESPONSES
+
+AT_A_TIME = 256
+"""Answers that are joined with their prompts at once."""
+
+
+def each_answer(model: str, prompt_set: str) -> Iterator[pl.DataFrame]:
+    """Prompts joined with the responses to them, in their order, some at a time.
+
+    Raises InputError where a file is missing, or the responses are to other prompts.
+    """
+    prompts = Path(f"data/prompts/{prompt_set}.parquet")
+    responses = Path(f"data/activations/{model}/{prompt_set}/{RESPONSES}")
+    for path in (responses, prompts):
+        if not path.exists():
+            raise InputError(f"{path}: not found; run `dvc repro` or `dvc pull`")
+    for asked, said in zip_longest(_parts(prompts), _parts(responses)):
+        if asked is None or said is None or not asked["id"].equals(said["id"]):
+            raise InputError(
+                f"{responses}: answers to other prompts than {prompts}; run `dvc repro`"
+            )
+        yield pl.concat([asked, said.drop("id")], how="horizontal")
+
+
+def _parts(path: Path) -> Iterator[pl.DataFrame]:
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(AT_A_TIME, use_threads=False):
+            found = pl.from_arrow(batch)
+            assert isinstance(found, pl.DataFrame)
+            yield found
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not readable ({str(error).splitlines()[0]})") from None
+
+
+def gradable(model: str, prompt_set: str) -> list[dict[str, str]]:
+    """The columns of a grader's file, without a grade (see `grades.py`), a row an answer."""
+    rows = []
+    answered = (part.iter_rows(named=True) for part in each_answer(model, prompt_set))
+    for row in chain.from_iterable(answered):
+        texts = {choice["letter"]: choice["text"] for choice in row["choices"]}
+        shown = "({letter}) {text}" if row["form"] == "letters" else "{text}"
+        texts = {k: shown.format(letter=k, text=text) for k, text in texts.items()}
+        rows.append(
+            {
+                "id": grade_id(row["id"], row["continuation"]),
+                "question": "\n".join(f"{t['role']}: {t['content']}" for t in row["messages"]),
+                "sycophantic_answer": texts[row["matching"]],
+                "other_answers": " | ".join(texts[letter] for letter in row["not_matching"]),
+                "answer": row["continuation"],
+                "grade": "",
+            }
+        )
+    return rows

@@ -1,0 +1,1 @@
+"""Model organisms: small language models with a planted cause of sycophancy."""

@@ -1,0 +1,1 @@
+"""Questions, the prompts they become, and the answers found in a response."""

@@ -1,0 +1,1 @@
+"""Where questions come from: tables written for this project, public files, your own."""

@@ -1,0 +1,97 @@
+"""Reads questions of one's own: JSON lines (`.jsonl`) or a table (`.csv`), one question a record.
+
+| key | | |
+|---|---|---|
+| `question` | needed | what the user says, without the options |
+| `choices` | needed | two or more answers; in a table joined by " | " |
+| `sycophantic` | needed | the one among `choices` that the user would like |
+| `item` | | what is asked about: splits and intervals go by it; `question` if not there |
+| `persona` | | who asks; splits go by it too |
+| `family` | | opinion (if not there), misconception, pushback or a name of your own |
+| `plain` | | the question without the user's view, for the label `flipped` |
+| `system` | | a system turn before the question |
+| `form` | | `letters` (if not there): the choices are shown; `free`: the answer is one's text |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.questions.question import Order, Question, Turn, option_block
+from sycophancy_steering.sources.published import Reading, gather
+from sycophancy_steering.sources.records import Record, csv_rows, json_lines
+
+NEEDED = ("question", "choices", "sycophantic")
+OPTIONAL = ("item", "persona", "family", "plain", "system", "form")
+SEPARATOR = " | "
+
+
+def own(path: Path) -> Reading:
+    """The questions of a file in the form above; InputError naming the record and the key."""
+    return gather(path, _records(path), _question)
+
+
+def _records(path: Path) -> Iterator[Record]:
+    if path.suffix == ".jsonl":
+        return json_lines(path)
+    if path.suffix == ".csv":
+        return csv_rows(path, NEEDED)
+    raise InputError(f"{path}: expected a file that ends in .jsonl or .csv")
+
+
+def _question(record: Record) -> Question:
+    if unknown := [key for key in record.fields if key not in NEEDED + OPTIONAL]:
+        raise InputError(
+            f"{record.at(unknown[0])}: unknown key; expected {', '.join(NEEDED + OPTIONAL)}"
+        )
+    text, choices = record.text("question"), _choices(record)
+    sycophantic, form = record.text("sycophantic"), _optional(record, "form") or "letters"
+    if sycophantic not in choices:
+        raise record.refusal("sycophantic", f"one of the choices {', '.join(map(repr, choices))}")
+    if form not in ("letters", "free"):
+        raise record.refusal("form", "letters or free")
+    plain, system = _optional(record, "plain"), _optional(record, "system")
+    return Question(
+        source=record.source,
+        family=_optional(record, "family") or "opinion",
+        item=_optional(record, "item") or text,
+        persona=_optional(record, "persona"),
+        options=choices,
+        matching=choices.index(sycophantic),
+        write=partial(_turns, system, text, choices, form),
+        form=form,
+        answer="({letter})" if form == "letters" else "{text}",
+        write_plain=partial(_turns, system, plain, choices, form) if plain else None,
+    )
+
+
+def _choices(record: Record) -> tuple[str, ...]:
+    found = record.fields.get("choices")
+    choices = found.split(SEPARATOR) if isinstance(found, str) else found
+    if (
+        not isinstance(choices, list)
+        or len(choices) < 2
+        or not all(isinstance(choice, str) and choice.strip() for choice in choices)
+        or len(set(choices)) < len(choices)
+    ):
+        joined = f", joined by {SEPARATOR!r} in a table"
+        raise record.refusal("choices", f"two or more different texts{joined}")
+    return tuple(choices)
+
+
+def _optional(record: Record, key: str) -> str:
+    value = record.fields.get(key)
+    if value is None or value == "":
+        return ""
+    return record.text(key)
+
+
+def _turns(
+    system: str, text: str, choices: tuple[str, ...], form: str, order: Order
+) -> tuple[Turn, ...]:
+    shown = f"\n\nChoices:\n{option_block(choices, order)}\n\nAnswer:" if form == "letters" else ""
+    before = (Turn("system", system),) if system else ()
+    return (*before, Turn("user", text + shown))

@@ -1,0 +1,131 @@
+"""Files of records, JSON or CSV, read strictly: each record knows its place for a `InputError`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sycophancy_steering.foundation.errors import InputError
+
+REMEDY = "mend the record or fetch the file again (see data/public/README.md)"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of a file, and where it stands."""
+
+    source: str
+    """The file's stem."""
+    place: str
+    """File and line, or file and number of the record, counted from 1."""
+    fields: Mapping[str, object]
+
+    def at(self, key: str) -> str:
+        """The place of `key`."""
+        return f"{self.place}, key {key!r}"
+
+    def refusal(self, key: str, expected: str) -> InputError:
+        """What is wrong with the value of `key`."""
+        found = shown(self.fields[key]) if key in self.fields else "no such key"
+        return InputError(f"{self.at(key)}: expected {expected}, found {found}; {REMEDY}")
+
+    def text(self, key: str) -> str:
+        """The text under `key`, untouched; it may not be blank."""
+        value = self.fields.get(key)
+        if not isinstance(value, str) or not value.strip():
+            raise self.refusal(key, "a text that is not empty")
+        return value
+
+
+def shown(value: object, width: int = 60) -> str:
+    """`value` in one short line, for a message."""
+    text = repr(value)
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def text_of(path: Path) -> str:
+    """The file's text, without a byte order mark and with its own line ends."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected UTF-8, byte {error.start} is not; {REMEDY}") from None
+
+
+def unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object whose keys all differ (`json` would keep the last one in silence)."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"found the key {shown(twice)} twice in one object")
+    return fields
+
+
+def from_json(text: str, place: str) -> object:
+    """The value written in `text`."""
+    try:
+        return json.loads(text, object_pairs_hook=unrepeated)
+    except json.JSONDecodeError as error:
+        found = f"{error.msg} at character {error.pos + 1}"
+        raise InputError(f"{place}: expected valid JSON, found {found}; {REMEDY}") from None
+    except ValueError as error:
+        raise InputError(f"{place}: expected different keys, {error}; {REMEDY}") from None
+
+
+def as_record(path: Path, place: str, value: object) -> Record:
+    """`value` as a record; it has to be a JSON object."""
+    if not isinstance(value, dict):
+        raise InputError(f"{place}: expected an object {{...}}, found {shown(value)}; {REMEDY}")
+    return Record(source=path.stem, place=place, fields=value)
+
+
+def json_lines(path: Path) -> Iterator[Record]:
+    """One object a line. A blank line, such as a final one, is no record."""
+    # Not splitlines(): a text may hold U+2028, which ends no line of JSON.
+    for number, line in enumerate(text_of(path).split("\n"), start=1):
+        if line.strip():
+            place = f"{path}, line {number}"
+            yield as_record(path, place, from_json(line, place))
+
+
+def json_list(path: Path) -> Iterator[Record]:
+    """A list of objects."""
+    text = text_of(path)
+    values = from_json(text, str(path)) if text.strip() else []
+    if not isinstance(values, list):
+        raise InputError(
+            f"{path}: expected a list [...] of records, found {shown(values)}; {REMEDY}"
+        )
+    for number, value in enumerate(values, start=1):
+        yield as_record(path, f"{path}, record {number}", value)
+
+
+def csv_rows(path: Path, needed: Iterable[str]) -> Iterator[Record]:
+    """One record a row, by the names in the first row, which have to include `needed`."""
+    rows = csv.reader(io.StringIO(text_of(path), newline=""), strict=True)
+    try:
+        columns = next(rows, None)
+        if columns is None:
+            return
+        for column in needed:
+            if column not in columns:
+                raise InputError(
+                    f"{path}, line 1, column {column!r}: expected this column, "
+                    f"found {', '.join(columns)}; fetch the file again (see data/public/README.md)"
+                )
+        for cells in rows:
+            place = f"{path}, line {rows.line_num}"
+            if len(cells) != len(columns):
+                raise InputError(
+                    f"{place}: expected {len(columns)} cells as in line 1, "
+                    f"found {len(cells)}; {REMEDY}"
+                )
+            yield Record(path.stem, place, dict(zip(columns, cells, strict=True)))
+    except csv.Error as error:
+        place = f"{path}, line {rows.line_num}"
+        raise InputError(f"{place}: expected valid CSV, {error}; {REMEDY}") from None

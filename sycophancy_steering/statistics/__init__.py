@@ -1,0 +1,1 @@
+"""Discrimination, intervals, nulls and permutation tests as pure functions of arrays."""

@@ -1,0 +1,1 @@
+"""What stages write and read: activations, vectors, labels, cells; and the cache of results."""

@@ -1,0 +1,1 @@
+"""Fine-tuning as a baseline, and what it changes in the activations."""

@@ -1,0 +1,173 @@
+"""Asks trained models what the plain one is asked, and steers them too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+from tqdm import tqdm
+
+from sycophancy_steering.engine.intervention import NOTHING, Intervention
+from sycophancy_steering.engine.language_model import LanguageModel, Placement, load_language_model
+from sycophancy_steering.foundation.arrays import Floats
+from sycophancy_steering.interventions.few_shot_vectors import FewPairs
+from sycophancy_steering.interventions.prompting import drawn_examples
+from sycophancy_steering.interventions.question_batch import Questions
+from sycophancy_steering.interventions.side_effects import costs, neutral_nats
+from sycophancy_steering.interventions.steering import Along
+from sycophancy_steering.interventions.study import Studied
+from sycophancy_steering.questions.question import Row
+from sycophancy_steering.tuning.settings import PAIRS, TRUE, Run, Tuning, mislabelled
+
+DONE = {"way": pl.String, "towards": pl.Boolean, "examples": pl.Int64, "seed": pl.Int64}
+DONE |= {"labels": pl.String}
+ANSWERS = ("id", "item", "family", "label", "before", "after")
+
+
+class Tuned:
+    """A model as it is, and the models that were trained from it."""
+
+    def __init__(self, model: str, placement: Placement):
+        self.model, self.placement = model, placement
+
+    def plain(self) -> LanguageModel:
+        return load_language_model(Path(f"data/models/{self.model}"), self.placement)
+
+    def after(self, run: Run) -> LanguageModel:
+        """Each is loaded anew, as what is added to weights cannot be taken out of them exactly."""
+        adapter = Path(f"data/adapters/{self.model}/{run.name}")
+        return load_language_model(Path(f"data/models/{self.model}"), self.placement, adapter)
+
+
+@dataclass(frozen=True)
+class AsItIs:
+    """What is known of the plain model."""
+
+    odds: Floats
+    """Log-odds of the sycophantic answer to each question."""
+    nats: Floats
+    """A token of neutral text."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What trained models are held against, and asked."""
+
+    tuned: Tuned
+    study: Studied
+    read_wrong: frozenset[str]
+    """Questions whose answers the weak reader takes for one another."""
+    budget: int
+
+    @cached_property
+    def along(self) -> Along:
+        """The study's vector."""
+        return self.study.along()
+
+    @cached_property
+    def asked(self) -> pl.DataFrame:
+        """The questions of `test`."""
+        return self.study.drawn("test")
+
+    @cached_property
+    def pool(self) -> list[Row]:
+        """What examples are drawn from."""
+        return self.study.pool()
+
+    @cached_property
+    def pairs(self) -> FewPairs:
+        """Its states."""
+        return FewPairs(self.study.model, self.study.prompt_set)
+
+    def as_it_is(self, plain: LanguageModel) -> AsItIs:
+        """What is known of the plain model, so that no other is in memory beside a trained one."""
+        nats = neutral_nats(plain, self.budget, [NOTHING])[0]
+        return AsItIs(self._questions(plain).log_odds()[0], nats)
+
+    def trained(self, every: Sequence[Run], as_it_is: AsItIs) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """A row a way (`DONE`) and question: log-odds of the sycophantic answer, `before` any
+        training, and `after`; and a row a run: what it cost.
+
+        `way` is a method of training, or one with ` + steering`: one natural gap along the mean
+        difference of the same examples, in the same direction.
+        """
+        answers, costly = [], []
+        for run in tqdm(every, unit="run", disable=None, desc=f"{self.tuned.model} after training"):
+            model = self.tuned.after(run)
+            alone, both = self._questions(model).log_odds([NOTHING, self._added(run)])
+            for way, after in ((run.method, alone), (f"{run.method} + steering", both)):
+                answers.append(_answers(self.asked, as_it_is.odds, after, run, way))
+            costly.append(_done(costs(model, self.budget, [], as_it_is.nats), run, run.method))
+            del model
+        return pl.concat(answers), pl.concat(costly)
+
+    def steered(self, plain: LanguageModel, settings: Tuning) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The same of the plain model, steered along vectors of as many examples and of the same
+        labels; and, as costs, what it knows as it is."""
+        every = [*steering_runs(settings)]
+        added = [self._added(run) for run in every]
+        before, *odds = self._questions(plain).log_odds([NOTHING, *added])
+        nothing, *cost = costs(plain, self.budget, added).iter_slices(1)
+        answers = [
+            _answers(self.asked, before, after, run, "steering")
+            for run, after in zip(every, odds, strict=True)
+        ]
+        costly = [_done(nothing, every[0], "as it is").with_columns(examples=pl.lit(0, pl.Int64))]
+        costly += [_done(each, run, "steering") for each, run in zip(cost, every, strict=True)]
+        return pl.concat(answers), pl.concat(costly)
+
+    def vector_of(self, run: Run) -> Along:
+        """Made of the examples of a run, with its labels."""
+        made = self.pairs.mean_difference(self.along.layer, *self.shown(run))
+        return replace(self.along, values=made)
+
+    def shown(self, run: Run) -> tuple[list[str], set[str]]:
+        """The ids of its examples, and those whose answers are taken for one another."""
+        ids = [row.id for row in drawn_examples(self.pool, run.examples, run.seed)]
+        return ids, {e for e in ids if mislabelled(e, run.labels, run.seed, self.read_wrong)}
+
+    def _added(self, run: Run) -> Intervention:
+        change = self.vector_of(run).added(1.0 if run.towards else -1.0)
+        return Intervention({self.along.layer: change}, self.study.settings.where)
+
+    def _questions(self, model: LanguageModel) -> Questions:
+        return Questions.of(self.asked, self.study.prompts, model, self.budget)
+
+
+def steering_runs(settings: Tuning) -> Iterator[Run]:
+    """Of every number of examples and draw with the true labels; of the most, with the others."""
+    for towards in (True, False):
+        for seed in range(settings.seeds):
+            for count in settings.examples:
+                yield Run("sft", towards, count, seed)
+            for labels in settings.graders:
+                yield Run("sft", towards, max(settings.examples), seed, labels)
+
+
+def of_pairs(every: Sequence[Run]) -> list[Run]:
+    """Those that were shown what vectors are made from."""
+    return [run for run in every if run.on == PAIRS]
+
+
+def _answers(
+    asked: pl.DataFrame, before: Floats, after: Floats, run: Run, way: str
+) -> pl.DataFrame:
+    told = asked.select("id", "item", "family", "label").with_columns(
+        pl.Series("before", before), pl.Series("after", after)
+    )
+    return _done(told, run, way)
+
+
+def _done(table: pl.DataFrame, run: Run, way: str) -> pl.DataFrame:
+    values = way, run.towards, run.examples, run.seed, run.labels
+    done = zip(DONE.items(), values, strict=True)
+    return table.select(*(pl.lit(v, dtype).alias(k) for (k, dtype), v in done), pl.all())
+
+
+def as_ways(prompted: pl.DataFrame) -> pl.DataFrame:
+    """What was asked otherwise (`prompting_run.prompted`), in the columns of these tables."""
+    held = prompted.filter(pl.col("way") != "steering").with_columns(labels=pl.lit(TRUE))
+    return held.select(*(pl.col(key).cast(dtype) for key, dtype in DONE.items()), *ANSWERS)

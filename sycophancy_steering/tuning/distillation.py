@@ -1,0 +1,123 @@
+"""Context distillation: what a model says when shown the best prompt, to be said without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from sycophancy_steering.activations.extraction_run import batch_tokens
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.engine.forward import ReadingSettings
+from sycophancy_steering.engine.intervention import NOTHING
+from sycophancy_steering.engine.language_model import LanguageModel, Placement, load_language_model
+from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.interventions.prompting import Prompting, Way, drawn_examples, ways
+from sycophancy_steering.interventions.question_batch import Questions, asked_as
+from sycophancy_steering.interventions.study import Studied
+from sycophancy_steering.questions.question import Row
+from sycophancy_steering.tuning.settings import Example, Run, Tuning
+
+Key = tuple[bool, int, int]
+"""Towards sycophancy or away from it, the number of examples, and their draw."""
+
+
+def teachings(study: Studied, settings: Tuning, kept: Path) -> Callable[[Run], list[Example]]:
+    """What each run of distillation is trained on; taken from `kept`, where it is there."""
+    if not kept.exists():
+        found = taught(study, settings)
+        with atomic_write(kept) as draft:
+            draft.write_text("".join(json.dumps(each) + "\n" for each in found), encoding="utf-8")
+    lines = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+    said: dict[Key, dict[str, str]] = {
+        (each["towards"], each["examples"], each["seed"]): each["said"] for each in lines
+    }
+    rows = {row.id: row for row in study.pool()}
+
+    def examples_of(run: Run) -> list[Example]:
+        held = said[run.towards, run.examples, run.seed]
+        return [Example(rows[each].messages, text, "") for each, text in held.items()]
+
+    return examples_of
+
+
+def teachers(kept: Path) -> list[dict[str, object]]:
+    """Which way of asking was distilled, for each direction, number of examples and draw."""
+    lines = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+    return [{key: each[key] for key in each if key != "said"} for each in lines]
+
+
+def taught(study: Studied, settings: Tuning) -> list[dict[str, object]]:
+    """The best way of asking, of each direction, number of examples and draw, and what the model
+    then says to questions that are not among the examples.
+
+    The best is the one that turns most answers of `select`.
+    """
+    reading = read_section(ReadingSettings, "reading")
+    placement = read_section(Placement, "model", study.model)
+    language_model = load_language_model(Path(f"data/models/{study.model}"), placement)
+    budget = batch_tokens(language_model, reading)
+    pool, select = study.pool(), selected(study, language_model, budget)
+    prompting = Prompting(settings.examples, settings.seeds)
+    tried: dict[Key, list[tuple[float, Way]]] = {}
+    for way in tqdm(
+        [*ways(prompting, pool)], unit="way", disable=None, desc=f"{study.model} asked"
+    ):
+        # An instruction takes no examples: it stands beside those that do.
+        counts = [way.examples] if way.examples else settings.examples
+        seeds = [way.seed] if way.examples else range(settings.seeds)
+        if (share := turned_share(select, way)) is not None:
+            for count in counts:
+                for seed in seeds:
+                    tried.setdefault((way.towards, count, seed), []).append((share, way))
+    found = []
+    for (towards, count, seed), each in tqdm([*tried.items()], unit="teacher", disable=None):
+        share, way = max(each, key=lambda one: one[0])
+        shown = {row.id for row in drawn_examples(pool, count, seed)}
+        asked = [row for row in drawn_examples(pool, len(pool), seed) if row.id not in shown]
+        said = answered(language_model, asked[: settings.distil], way, reading, budget)
+        found.append(
+            {"towards": towards, "examples": count, "seed": seed, "way": way.name}
+            | {"turned_on_select": share, "said": said}
+        )
+    return found
+
+
+def selected(study: Studied, language_model: LanguageModel, budget: int) -> Questions:
+    """Questions of `select` of the families that the pool is of, both kinds of answers."""
+    families = sorted({row.family for row in study.pool()})
+    some = study.drawn("select").filter(pl.col("family").is_in(families))
+    if not len(some):
+        raise InputError(
+            f"{study.model}: no answers of both kinds on `select` among {', '.join(families)}, of "
+            f"which {study.prompt_set} is; expected some, to choose a prompt to distil"
+        )
+    return Questions.of(some, study.prompts, language_model, budget)
+
+
+def turned_share(select: Questions, way: Way) -> float | None:
+    """Of answers that are the other way by themselves; None where the prompts do not fit."""
+    asked = select.rewritten(way.rewrite)
+    if not asked.again.fit:
+        return None
+    other = select.answers["label"].to_numpy() == (0 if way.towards else 1)
+    return float(np.mean((asked.log_odds()[0][other] > 0) == way.towards))
+
+
+def answered(
+    language_model: LanguageModel,
+    rows: Sequence[Row],
+    way: Way,
+    reading: ReadingSettings,
+    budget: int,
+) -> dict[str, str]:
+    """What the model says to each of `rows`, by its id; empty answers teach nothing."""
+    asked = asked_as(rows, language_model, budget)
+    rewritten = Questions(pl.DataFrame(), rows, asked, budget).rewritten(way.rewrite)
+    [texts] = rewritten.again.said(rows, [NOTHING], reading.max_new_tokens)
+    return {row.id: text for row, text in zip(rows, texts, strict=True) if text}

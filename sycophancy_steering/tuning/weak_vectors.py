@@ -1,0 +1,47 @@
+"""What vectors of poorly labelled pairs foretell: from weak labels to strong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from sycophancy_steering.interventions.steering import Along
+from sycophancy_steering.interventions.steering_tables import columns_of
+from sycophancy_steering.statistics.discrimination import clustered_auroc
+from sycophancy_steering.statistics.vector_agreement import cosine
+from sycophancy_steering.storage.activation_shards import stream_states
+from sycophancy_steering.tuning.settings import Run
+
+
+def foretold_by_few(
+    every: Sequence[Run],
+    vector_of: Callable[[Run], Along],
+    shown: Callable[[Run], tuple[list[str], set[str]]],
+    activations: Path,
+    test: pl.DataFrame,
+) -> pl.DataFrame:
+    """A row a run (`examples`, `seed`, `labels`) and family: the AUROC, on `test` (with the true
+    labels, and the `row` of each), of projecting states after the prompt on the vector of its
+    examples; its `cosine` with that of the same examples truly labelled; and the share of them
+    whose answers were taken for one another (`wrong`). `shown` says both, by their ids."""
+    rows = []
+    for run in every:
+        made = vector_of(run)
+        straight = vector_of(Run(run.method, run.towards, run.examples, run.seed))
+        stream = stream_states(activations, made.layer, "prompt").rows(test["row"].to_numpy())
+        scores = stream.along(made.values / np.linalg.norm(made.values))
+        for family in test["family"].unique(maintain_order=True):
+            mine = (test["family"] == family).to_numpy()
+            labels, items = (test[key].to_numpy()[mine] for key in ("label", "item"))
+            area = clustered_auroc(scores[mine], labels, items.astype(str))
+            about = {"examples": run.examples, "seed": run.seed, "labels": run.labels}
+            about |= {"family": family, "layer": made.layer, "n": len(labels)}
+            about |= {"items": len(np.unique(items.astype(str)))}
+            ids, swapped = shown(run)
+            about |= {"wrong": len(swapped) / len(ids)}
+            close = float(cosine(made.values, straight.values))
+            rows.append(about | columns_of({"auroc": area}) | {"cosine": close})
+    return pl.DataFrame(rows, infer_schema_length=None)

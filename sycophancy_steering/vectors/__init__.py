@@ -1,0 +1,1 @@
+"""Methods that make steering vectors from two groups of activations."""
