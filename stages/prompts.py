@@ -1,8 +1,9 @@
-"""Draws a prompt set: questions from its sources, split by item and persona, in both orders.
+"""Samples prompt sets: questions from their sources, split by item and persona, in both orders.
 
-    python stages/prompts.py opinion_pairs
+    python stages/prompts.py [opinion_pairs]
 
-Reads `prompt_set.SET`, `split` and `source` of params.yaml; writes data/prompts/SET.parquet.
+Reads `prompt_sets`, `prompt_set`, `split` and `source` of params.yaml; writes
+data/prompts/SET.parquet for each of `prompt_sets`, or for the set given.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.config.reading import read_names, read_section
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
@@ -36,9 +37,15 @@ class PromptSet:
 
 @command(
     __doc__,
-    prompt_set="an entry of prompt_set in params.yaml",
+    prompt_set="an entry of prompt_set in params.yaml; without it, all of prompt_sets",
 )
-def main(prompt_set: str) -> None:
+def main(prompt_set: str = "") -> None:
+    for name in [prompt_set] if prompt_set else read_names("prompt_sets"):
+        sample_prompts(name)
+
+
+def sample_prompts(prompt_set: str) -> None:
+    """Samples one prompt set and writes it."""
     wanted = read_section(PromptSet, "prompt_set", prompt_set)
     shares = read_section(SplitShares, "split")
 
@@ -52,7 +59,7 @@ def main(prompt_set: str) -> None:
         held = {row.id for row in rows}
         new = [row for row in drawn.rows if row.id not in held]
         rows += new
-        print(f"{source}: {len(new)} rows", *described(new), sep="\n  ")
+        print(f"{prompt_set}: {len(new)} questions of {source}", *described(new), sep="\n  ")
         for why, count in drawn.left_out.items():
             print(f"  left out: {count} ({why})")
         if len(new) < len(drawn.rows):

@@ -1,11 +1,11 @@
 """Makes steering vectors, one a layer, from a model's activations on a prompt set in many ways.
 
-    python stages/vectors.py one_cause opinion_pairs
+    python stages/vectors.py one_cause [opinion_pairs]
 
 Reads data/activations/MODEL/SET, data/labels/MODEL/SET.parquet, data/prompts/SET.parquet and
-`variants` of params.yaml; writes vectors/MODEL/SET, a safetensors file a recipe, and in
-recipes.json the recipes that the answers do not allow, with the reason. What was made before from
-the same states is taken from .work.
+`variants` of params.yaml; writes vectors/MODEL/SET for each of `extraction_sets`, or for the set
+given: a safetensors file a variant, and in recipes.json the variants that the answers do not allow,
+with the reason. Vectors made before from the same activations come from .work.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from sycophancy_steering.config.reading import read_names
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
@@ -32,9 +33,15 @@ from sycophancy_steering.vectors.variants import Recipe, read_recipes
 @command(
     __doc__,
     model="an entry of model in params.yaml",
-    prompt_set="an entry of prompt_set: what to make the vectors from",
+    prompt_set="an entry of prompt_set to make vectors from; without it, all of extraction_sets",
 )
-def main(model: str, prompt_set: str) -> None:
+def main(model: str, prompt_set: str = "") -> None:
+    for name in [prompt_set] if prompt_set else read_names("extractions"):
+        make_vectors(model, name)
+
+
+def make_vectors(model: str, prompt_set: str) -> None:
+    """Makes the vectors of one prompt set, those that are not cached, and writes all of them."""
     wanted = read_recipes()
     activations = Path(f"data/activations/{model}/{prompt_set}")
     labels = Path(f"data/labels/{model}/{prompt_set}.parquet")

@@ -1,0 +1,117 @@
+"""How much of a study is DVC and imports: runs the default study in a fresh clone and splits its time.
+
+    python benchmarks/overhead.py [--json benchmarks/overhead.json]
+
+Every stage process records when it began, when it ended, and how long it spent importing modules
+(interpreter start included). What is left of the study's time is DVC's own. Prints a table and
+writes `study_s`, `dvc_s`, `imports_s`, `share` (of DVC and imports) and `no_op_s` (`dvc repro` with
+nothing to do).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+HOOK = '''
+import atexit, builtins, json, os, sys, threading, time
+
+plain, depth, spent = builtins.__import__, threading.local(), [0.0]
+
+
+def timed(*words, **named):
+    """`__import__`, whose outermost calls are timed."""
+    if getattr(depth, "inside", False):
+        return plain(*words, **named)
+    depth.inside, start = True, time.perf_counter()
+    try:
+        return plain(*words, **named)
+    finally:
+        depth.inside = False
+        spent[0] += time.perf_counter() - start
+
+
+def began():
+    """When this process started, by the system's clock."""
+    with open("/proc/self/stat") as stat, open("/proc/uptime") as uptime:
+        ticks = int(stat.read().rpartition(")")[2].split()[19])
+        return time.time() - (float(uptime.read().split()[0]) - ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def record(start=began(), ready=time.time()):
+    if sys.argv and sys.argv[0].startswith("stages/"):
+        line = {
+            "stage": " ".join([os.path.basename(sys.argv[0])[:-3], *sys.argv[1:]]),
+            "wall": time.time() - start,
+            "imports": spent[0] + ready - start,
+        }
+        with open(os.environ["STAGE_TIMES"], "a") as file:
+            file.write(json.dumps(line) + "\\n")
+
+
+builtins.__import__ = timed
+atexit.register(record)
+'''
+"""The `sitecustomize` of every Python process of the study."""
+
+
+def run(folder: Path, environment: dict[str, str]) -> float:
+    """The seconds that `dvc repro` takes in `folder`."""
+    start = time.perf_counter()
+    subprocess.run(["dvc", "repro"], cwd=folder, check=True, env=environment)
+    return time.perf_counter() - start
+
+
+def measure(work: Path) -> dict[str, object]:
+    """Runs the default study twice in a fresh clone; the second time there is nothing to do."""
+    clone, hook, times = work / "clone", work / "hook", work / "times.jsonl"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(HOOK)
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(hook), str(clone)]),  # the clone's package, not ours
+        "STAGE_TIMES": str(times),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    study = run(clone, environment)
+    no_op = run(clone, environment)
+    stages = [json.loads(line) for line in times.read_text().splitlines()]
+    imports = sum(stage["imports"] for stage in stages)
+    dvc = study - sum(stage["wall"] for stage in stages)
+    print(f"{'stage':40} {'wall, s':>8} {'imports, s':>10}")
+    for stage in stages:
+        print(f"{stage['stage']:40} {stage['wall']:8.1f} {stage['imports']:10.1f}")
+    return {
+        "study_s": round(study, 1),
+        "dvc_s": round(dvc, 1),
+        "imports_s": round(imports, 1),
+        "share": round((dvc + imports) / study, 3),
+        "no_op_s": round(no_op, 1),
+        "stages": len(stages),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, default=ROOT / "benchmarks/overhead.json")
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(Path(folder))
+    words.json.write_text(json.dumps(result, indent=2) + "\n")
+    print(
+        f"\nstudy {result['study_s']} s, of it DVC {result['dvc_s']} s and imports "
+        f"{result['imports_s']} s ({result['share']:.0%}); nothing to do: {result['no_op_s']} s"
+    )
+
+
+if __name__ == "__main__":
+    main()
