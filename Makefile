@@ -46,6 +46,7 @@ clean-work:
 
 check: .venv/installed
 	ruff check .
+	lint-imports
 	ruff format --check .
 	pyright
 
