@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import fetch
 import pytest
+from stage_scripts import stage
 from conftest import ROOT, SHARED_DATA, needs_public_data, run, run_stage
 
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.sources.public_files import CATALOGUE, PublishedFile, git_blob
+
+fetch = stage("fetch")
 
 CONTENT = b"".join(b'{"question": "number %d"}\n' % n for n in range(20_000))
 
