@@ -19,7 +19,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "stages"))
 
-from sycophancy_steering.statistics.discrimination import _dealt_auroc, midranks
+from sycophancy_steering.statistics.permuted_labels import auroc_of_permuted_labels
+from sycophancy_steering.statistics.ranks import tied_ranks
 
 CELLS, RESAMPLES, ANSWERS, SLOW = 1_000, 1_000, 400, 2_000
 
@@ -29,10 +30,10 @@ def main() -> None:
     scores = np.round(draw.normal(size=(CELLS, ANSWERS)), 2)
     labels = (draw.random(ANSWERS) < 0.4).astype(int)
     dealt = draw.permuted(np.tile(labels, (RESAMPLES, 1)), axis=1)
-    _dealt_auroc(midranks(scores[:2]), dealt)
+    auroc_of_permuted_labels(tied_ranks(scores[:2]), dealt)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    found = _dealt_auroc(midranks(scores), dealt)
+    found = auroc_of_permuted_labels(tied_ranks(scores), dealt)
     fast = time.perf_counter() - start
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 

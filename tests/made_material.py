@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sycophancy_steering.storage.activation_shards import Origin, write_shard
-from sycophancy_steering.vectors.labelled_activations import Material
+from sycophancy_steering.vectors.labelled_activations import LabelledActivations
 
 
 def made_material(
@@ -19,7 +19,7 @@ def made_material(
     labels: np.ndarray | None = None,
     families: Sequence[str] | None = None,
     sources: Sequence[str] | None = None,
-) -> Material:
+) -> LabelledActivations:
     """One layer of `states` (n, d_model) at each position; a question's other letter is swapped."""
     n, width = next(iter(states.values())).shape
     folder.mkdir(parents=True, exist_ok=True)
@@ -28,14 +28,14 @@ def made_material(
     held = {name: (ids, each[None].astype(np.float32)) for name, each in states.items()}
     write_shard(folder / "shard-00000.parquet", held, origin)
     matching = np.full(n, "") if letters is None else np.array(letters)
-    return Material(
+    return LabelledActivations(
         folder,
         origin,
         labels=np.full(n, np.nan) if labels is None else labels,
         items=np.array(items),
         matching=matching,
         not_matching=np.where(matching == "", "", np.where(matching == "A", "B", "A")),
-        said=matching,
+        answered=matching,
         families=np.full(n, "f") if families is None else np.array(families),
         sources=np.full(n, "s") if sources is None else np.array(sources),
     )

@@ -14,7 +14,7 @@ from sycophancy_steering.storage.activation_shards import (
     gather_shards,
     pages_of,
     read_origin,
-    read_states,
+    read_activations,
     write_shard,
 )
 
@@ -40,9 +40,9 @@ def test_states_come_back_as_they_were_in_every_dtype(tmp_path, dtype):
     assert read_origin(tmp_path) == origin
     for p, position in enumerate(POSITIONS):
         for layer in range(3):
-            found = read_states(tmp_path, layer, position)
+            found = read_activations(tmp_path, layer, position)
             assert found.ids == [f"{shard}-{n}" for shard in range(2) for n in range(5)]
-            np.testing.assert_array_equal(found.values, np.tile(states[p, layer], (2, 1)))
+            np.testing.assert_array_equal(found.activations, np.tile(states[p, layer], (2, 1)))
 
 
 def test_reading_a_layer_reads_no_other_layers_bytes(tmp_path):
@@ -56,11 +56,11 @@ def test_reading_a_layer_reads_no_other_layers_bytes(tmp_path):
             spoiled[start : start + group.column(column).total_compressed_size] = b"\xff" * (
                 group.column(column).total_compressed_size
             )
-    before = read_states(tmp_path, 5, "matching").values
+    before = read_activations(tmp_path, 5, "matching").activations
     path.write_bytes(spoiled)
-    np.testing.assert_array_equal(read_states(tmp_path, 5, "matching").values, before)
+    np.testing.assert_array_equal(read_activations(tmp_path, 5, "matching").activations, before)
     with pytest.raises(InputError, match="layer 4, matching: expected finite numbers"):
-        read_states(tmp_path, 4, "matching")
+        read_activations(tmp_path, 4, "matching")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -77,8 +77,8 @@ def test_states_come_a_shard_at_a_time(tmp_path):
     write(tmp_path)
     pages = pages_of(tmp_path, 1, "prompt")
     assert [page.rows for page in pages] == [5, 5]
-    whole = read_states(tmp_path, 1, "prompt")
-    np.testing.assert_array_equal(np.concatenate([each.values() for each in pages]), whole.values)
+    whole = read_activations(tmp_path, 1, "prompt")
+    np.testing.assert_array_equal(np.concatenate([each.values() for each in pages]), whole.activations)
 
 
 def test_a_shard_that_was_written_anew_in_another_layout_is_refused(tmp_path):
@@ -86,7 +86,7 @@ def test_a_shard_that_was_written_anew_in_another_layout_is_refused(tmp_path):
     path = tmp_path / "shard-00000.parquet"
     pq.write_table(pq.read_table(path), path, compression="zstd")
     with pytest.raises(InputError, match="expected one uncompressed page a layer and position"):
-        read_states(tmp_path, 0, "prompt")
+        read_activations(tmp_path, 0, "prompt")
 
 
 def test_gathered_rows_are_those_of_the_shards_in_the_order_asked_for(tmp_path):
@@ -97,10 +97,10 @@ def test_gathered_rows_are_those_of_the_shards_in_the_order_asked_for(tmp_path):
     gather_shards(tmp_path / "new/shard-00000.parquet", paths, wanted)
     for position in POSITIONS:
         for layer in range(3):
-            found, every = (read_states(at, layer, position) for at in (tmp_path / "new", tmp_path))
+            found, every = (read_activations(at, layer, position) for at in (tmp_path / "new", tmp_path))
             assert found.ids == wanted
             places = [every.ids.index(each) for each in wanted]
-            np.testing.assert_array_equal(found.values, every.values[places])
+            np.testing.assert_array_equal(found.activations, every.activations[places])
 
 
 def test_a_row_that_two_shards_hold_is_gathered_once(tmp_path):
@@ -111,7 +111,7 @@ def test_a_row_that_two_shards_hold_is_gathered_once(tmp_path):
     paths = [*sorted(tmp_path.glob("*.parquet")), *sorted(again.glob("*.parquet"))]
     (tmp_path / "new").mkdir()
     gather_shards(tmp_path / "new/shard-00000.parquet", paths, ["1-3", "0-2"])
-    assert read_states(tmp_path / "new", 0, "prompt").ids == ["1-3", "0-2"]
+    assert read_activations(tmp_path / "new", 0, "prompt").ids == ["1-3", "0-2"]
 
 
 def test_a_truncated_shard_is_refused_by_name(tmp_path):
@@ -119,7 +119,7 @@ def test_a_truncated_shard_is_refused_by_name(tmp_path):
     path = tmp_path / "shard-00001.parquet"
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(InputError, match=r"shard-00001\.parquet: not a readable activation shard"):
-        read_states(tmp_path, 0, "prompt")
+        read_activations(tmp_path, 0, "prompt")
 
 
 def test_an_overflow_is_refused_with_its_question_and_layer(tmp_path):
@@ -128,7 +128,7 @@ def test_an_overflow_is_refused_with_its_question_and_layer(tmp_path):
     origin = Origin("m", "r", "float32", 2, 1, "t")
     write_shard(tmp_path / "shard-00000.parquet", {"prompt": (list("abc"), states)}, origin)
     with pytest.raises(InputError, match="question b, layer 0, prompt: expected finite numbers"):
-        read_states(tmp_path, 0, "prompt")
+        read_activations(tmp_path, 0, "prompt")
 
 
 def test_the_same_states_are_the_same_bytes(tmp_path):

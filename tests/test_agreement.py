@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from conftest import run_stage
 
-from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.statistics.vector_agreement import (
-    corrected,
+    disattenuated,
     cosine,
     cosine_interval,
     principal_angles,
@@ -32,7 +32,7 @@ def test_the_mahalanobis_cosine_is_the_correlation_of_projections():
     states = draw.normal(size=(300, 7)) @ draw.normal(size=(7, 7)) + 3
     one, two = draw.normal(size=(2, 4, 7))
     expected = [np.corrcoef(states @ a, states @ b)[0, 1] for a, b in zip(one, two, strict=True)]
-    np.testing.assert_allclose(cosine(one, two, Stream.of(states).covariance), expected, atol=1e-12)
+    np.testing.assert_allclose(cosine(one, two, ArrayStream.from_array(states).covariance), expected, atol=1e-12)
 
 
 def test_principal_angles_of_spaces_that_share_a_line():
@@ -62,7 +62,7 @@ def test_what_differs_by_noise_alone_has_a_corrected_cosine_of_one():
             for each in (one, two)
         ]
         raw.append(float(cosine(one.mean(0), two.mean(0))))
-        fixed.append(float(corrected(np.array(raw[-1]), *(reliability(each) for each in halves))))
+        fixed.append(float(disattenuated(np.array(raw[-1]), *(reliability(each) for each in halves))))
     assert np.mean(raw) < 0.75
     assert np.mean(fixed) == pytest.approx(1, abs=0.03)
 

@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import average_precision_score, brier_score_loss
 
 from sycophancy_steering.statistics.average_precision import average_precision
-from sycophancy_steering.statistics.calibration import BINS, WIDEST, brier, calibration_error, fit
+from sycophancy_steering.statistics.calibration import N_BINS, PRIOR_SD, brier, calibration_error, fit_slope
 
 
 def study(seed: int, n: int = 60, items: int = 12, ties: bool = True, k: int = 4):
@@ -68,7 +68,7 @@ def test_one_item_tells_nothing_of_the_error():
 
 def test_the_fit_has_the_likeliest_slope_and_nothing_else():
     scores, labels, _ = study(3, ties=False)
-    found = fit(scores, labels)
+    found = fit_slope(scores, labels)
     for each, slope in zip(scores, found.slope, strict=True):
         z = (each - each.mean()) / each.std()
         share = (labels.sum() + 1) / (len(labels) + 2)
@@ -76,14 +76,14 @@ def test_the_fit_has_the_likeliest_slope_and_nothing_else():
 
         def loss(a, z=z, offset=offset):
             odds = offset + a * z
-            return np.sum(np.logaddexp(0, odds) - labels * odds) + a**2 / WIDEST**2 / 2
+            return np.sum(np.logaddexp(0, odds) - labels * odds) + a**2 / PRIOR_SD**2 / 2
 
         assert slope == pytest.approx(minimize_scalar(loss, tol=1e-10).x, abs=1e-5)  # type: ignore[attr-defined]
 
 
 def test_a_perfect_read_out_and_a_constant_one_have_a_fit():
     labels = np.array([0, 0, 1, 1])
-    found = fit(np.array([[0.0, 0, 1, 1], [2.0, 2, 2, 2]]), labels)
+    found = fit_slope(np.array([[0.0, 0, 1, 1], [2.0, 2, 2, 2]]), labels)
     probabilities = found.probabilities(np.array([[0.0, 0, 1, 1], [2.0, 2, 2, 2]]))
     assert probabilities[0, :2].max() < 0.1
     assert probabilities[0, 2:].min() > 0.9
@@ -92,7 +92,7 @@ def test_a_perfect_read_out_and_a_constant_one_have_a_fit():
 
 def test_brier_is_that_of_scikit_learn():
     scores, labels, clusters = study(4)
-    probabilities = fit(scores, labels).probabilities(scores)
+    probabilities = fit_slope(scores, labels).probabilities(scores)
     expected = [brier_score_loss(labels, each) for each in probabilities]
     found = brier(probabilities, labels, clusters)
     np.testing.assert_allclose(found.value, expected, rtol=0, atol=1e-12)
@@ -101,7 +101,7 @@ def test_brier_is_that_of_scikit_learn():
 def test_calibration_error_is_the_mean_gap_of_bins_of_equal_counts():
     draw = np.random.default_rng(5)
     probabilities, labels = draw.random(50), draw.integers(0, 2, 50)
-    parts = np.array_split(np.argsort(probabilities), BINS)
+    parts = np.array_split(np.argsort(probabilities), N_BINS)
     expected = sum(
         len(part) / 50 * abs(labels[part].mean() - probabilities[part].mean()) for part in parts
     )

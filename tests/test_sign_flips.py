@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from sycophancy_steering.statistics.discrimination import auroc
+from sycophancy_steering.statistics.auroc import auroc
 from sycophancy_steering.statistics.sign_flips import (
-    dealt_signs,
-    item_pulls,
-    largest_of,
+    item_influences,
+    maximum_statistics,
+    observed_statistics,
     p_values,
-    statistics_of,
+    random_signs,
 )
 
 
@@ -31,23 +31,23 @@ def study(draw, items: int = 40, each: int = 5, k: int = 20):
 def test_the_pulls_add_up_to_the_distance_from_one_half():
     draw = np.random.default_rng(0)
     scores, labels, clusters = study(draw)
-    pulls = item_pulls(np.round(scores), labels, clusters, np.arange(-1, 41))
+    pulls = item_influences(np.round(scores), labels, clusters, np.arange(-1, 41))
     assert pulls.shape == (20, 42)
     np.testing.assert_allclose(np.linalg.norm(pulls, axis=1), 1)
     found = auroc(np.round(scores), labels) - 0.5
-    np.testing.assert_allclose(np.sign(statistics_of(pulls)), np.sign(found))
-    again = item_pulls(scores[:1] * 3 + 1, labels, clusters, np.arange(40))
-    np.testing.assert_allclose(again, item_pulls(scores[:1], labels, clusters, np.arange(40)))
+    np.testing.assert_allclose(np.sign(observed_statistics(pulls)), np.sign(found))
+    again = item_influences(scores[:1] * 3 + 1, labels, clusters, np.arange(40))
+    np.testing.assert_allclose(again, item_influences(scores[:1], labels, clusters, np.arange(40)))
 
 
 @pytest.mark.parametrize("k", [1, 20])
 def test_p_values_are_uniform_where_there_is_nothing_to_find(k):
     draw, found = np.random.default_rng(1), []
-    signs = dealt_signs(40, 999, 0)
+    signs = random_signs(40, 999, 0)
     for _ in range(500):
-        pulls = item_pulls(*study(draw, k=k), np.arange(40))
-        t = np.abs(statistics_of(pulls)).max(keepdims=True)
-        found.append(p_values(t, largest_of(pulls, signs))[0])
+        pulls = item_influences(*study(draw, k=k), np.arange(40))
+        t = np.abs(observed_statistics(pulls)).max(keepdims=True)
+        found.append(p_values(t, maximum_statistics(pulls, signs))[0])
     assert kstest(found, "uniform").pvalue > 0.01, np.quantile(found, [0.05, 0.25, 0.5, 0.75])
 
 
@@ -55,14 +55,17 @@ def test_what_is_there_is_found_and_what_is_not_is_not():
     draw = np.random.default_rng(2)
     scores, labels, clusters = study(draw)
     scores[3] += 1.5 * labels
-    pulls = item_pulls(scores, labels, clusters, np.arange(40))
-    p = p_values(statistics_of(pulls), largest_of(pulls, dealt_signs(40, 999, 0)))
+    pulls = item_influences(scores, labels, clusters, np.arange(40))
+    p = p_values(observed_statistics(pulls), maximum_statistics(pulls, random_signs(40, 999, 0)))
     assert p[3] < 0.01
     assert np.delete(p, 3).min() > 0.05
 
 
 def test_one_class_tells_nothing():
     scores, labels, clusters = study(np.random.default_rng(3))
-    pulls = item_pulls(scores, np.zeros_like(labels), clusters, np.arange(40))
+    pulls = item_influences(scores, np.zeros_like(labels), clusters, np.arange(40))
     assert (pulls == 0).all()
-    assert (p_values(statistics_of(pulls), largest_of(pulls, dealt_signs(40, 99, 0))) == 1).all()
+    assert (
+        p_values(observed_statistics(pulls), maximum_statistics(pulls, random_signs(40, 99, 0)))
+        == 1
+    ).all()

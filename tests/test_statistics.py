@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sycophancy_steering.statistics import discrimination as statistics
 from scipy import stats
 from scipy.stats import pointbiserialr
 from sklearn.metrics import roc_auc_score
 
 from sycophancy_steering.foundation.grader_error import GraderError
-from sycophancy_steering.statistics.discrimination import (
+from sycophancy_steering.statistics import estimates
+from sycophancy_steering.statistics.auroc import (
     auroc,
     clustered_auroc,
-    clustered_correlation,
-    items_of_rarer,
-    midranks,
-    shuffled_auroc,
-    simultaneous,
-    stretched,
-    without_label_noise,
+    n_items_of_rarer_class,
+    simultaneous_intervals,
 )
+from sycophancy_steering.statistics.correlation import clustered_correlation
+from sycophancy_steering.statistics.grader_correction import (
+    null_without_grader_error,
+    without_grader_error,
+)
+from sycophancy_steering.statistics.permuted_labels import permuted_auroc_range
+from sycophancy_steering.statistics.ranks import tied_ranks
 
 
 def study(seed: int, n: int = 60, items: int = 12, ties: bool = True):
@@ -43,10 +45,10 @@ def test_auroc_counts_ties_as_half_as_scikit_learn_does():
 def test_ranks_are_those_of_scipy(shape):
     draw = np.random.default_rng(0)
     for scores in (draw.integers(0, 5, shape).astype(float), draw.normal(size=shape)):
-        np.testing.assert_array_equal(midranks(scores), stats.rankdata(scores, axis=-1))
+        np.testing.assert_array_equal(tied_ranks(scores), stats.rankdata(scores, axis=-1))
     if scores.size:
         scores[..., -1] = np.nan
-        np.testing.assert_array_equal(midranks(scores), stats.rankdata(scores, axis=-1))
+        np.testing.assert_array_equal(tied_ranks(scores), stats.rankdata(scores, axis=-1))
 
 
 def test_auroc_of_one_class_is_undefined():
@@ -108,9 +110,9 @@ def test_interval_covers_the_truth_in_93_to_97_of_100_clustered_studies():
 def test_simultaneous_intervals_are_those_of_a_higher_level(monkeypatch):
     scores, labels, clusters = study(4)
     scores[0], scores[1] = labels, -labels  # AUROC 1 and 0
-    rarer = np.full(5, items_of_rarer(labels, clusters))
-    found = simultaneous(clustered_auroc(scores, labels, clusters), rarer, 12)
-    monkeypatch.setattr(statistics, "LEVEL", 0.95 ** (1 / 12))
+    rarer = np.full(5, n_items_of_rarer_class(labels, clusters))
+    found = simultaneous_intervals(clustered_auroc(scores, labels, clusters), rarer, 12)
+    monkeypatch.setattr(estimates, "CONFIDENCE", 0.95 ** (1 / 12))
     expected = clustered_auroc(scores, labels, clusters)
     np.testing.assert_allclose(found.low, expected.low, rtol=1e-9)
     np.testing.assert_allclose(found.high, expected.high, rtol=1e-9)
@@ -123,7 +125,9 @@ def test_simultaneous_intervals_hold_all_truths_at_once_where_single_ones_do_not
     for _ in range(studies):
         scores = draw.normal(size=(20, 80)) + draw.normal(size=(20, 40))[:, clusters]
         area = clustered_auroc(scores, labels, clusters)
-        wider = simultaneous(area, np.full(20, items_of_rarer(labels, clusters)), 20)
+        wider = simultaneous_intervals(
+            area, np.full(20, n_items_of_rarer_class(labels, clusters)), 20
+        )
         alone += bool(((area.low <= 0.5) & (area.high >= 0.5)).all())
         together += bool(((wider.low <= 0.5) & (wider.high >= 0.5)).all())
     assert alone / studies < 0.5
@@ -133,7 +137,7 @@ def test_simultaneous_intervals_hold_all_truths_at_once_where_single_ones_do_not
 def test_one_cell_alone_keeps_its_interval():
     scores, labels, clusters = study(5)
     area = clustered_auroc(scores, labels, clusters)
-    found = simultaneous(area, np.full(5, items_of_rarer(labels, clusters)), 1)
+    found = simultaneous_intervals(area, np.full(5, n_items_of_rarer_class(labels, clusters)), 1)
     np.testing.assert_allclose([found.low, found.high], [area.low, area.high], rtol=1e-9)
 
 
@@ -178,7 +182,7 @@ def test_correlation_with_a_constant_is_undefined():
 
 def test_shuffled_labels_give_aurocs_around_a_half():
     scores, labels, _ = study(5, n=200)
-    low, high = shuffled_auroc(scores, labels, 400, seed=0)
+    low, high = permuted_auroc_range(scores, labels, 400, seed=0)
     assert ((low > 0.35) & (low < 0.5) & (high > 0.5) & (high < 0.65)).all()
 
 
@@ -198,7 +202,7 @@ def test_label_noise_is_taken_out_of_an_auroc_and_its_interval_covers():
             negative_wrong=int(((judged == 0) & (truth == 1))[seen].sum()),
         )
         area = clustered_auroc(scores, judged, np.arange(400))
-        fixed = without_label_noise(area, noise)
+        fixed = without_grader_error(area, noise)
         covered += bool(fixed.low <= truth_of <= fixed.high)
         values.append(float(fixed.value))
         assert fixed.high - fixed.low > area.high - area.low
@@ -208,15 +212,15 @@ def test_label_noise_is_taken_out_of_an_auroc_and_its_interval_covers():
 
 def test_a_judge_no_better_than_chance_leaves_nothing_known():
     area = clustered_auroc(np.arange(40.0), np.arange(40) % 2, np.arange(40))
-    known = without_label_noise(area, GraderError(10, 5, 10, 5))
+    known = without_grader_error(area, GraderError(10, 5, 10, 5))
     assert (known.low, known.high) == (0, 1)
     nothing = clustered_auroc(np.arange(4.0), np.ones(4, int), np.arange(4))
-    assert np.isnan(without_label_noise(nothing, GraderError(10, 5, 10, 5)).value)
+    assert np.isnan(without_grader_error(nothing, GraderError(10, 5, 10, 5)).value)
 
 
 def test_nulls_are_put_on_the_scale_of_the_estimate_they_stand_beside():
     noise = GraderError(100, 20, 100, 20)
     area = clustered_auroc(np.arange(400.0) % 7, np.arange(400) % 2, np.arange(400))
-    fixed = without_label_noise(area, noise)
-    assert stretched(area.value, noise) == pytest.approx(fixed.value, abs=0.01)
-    assert stretched(np.array([0.35, 0.65]), noise) == pytest.approx([0.25, 0.75])
+    fixed = without_grader_error(area, noise)
+    assert null_without_grader_error(area.value, noise) == pytest.approx(fixed.value, abs=0.01)
+    assert null_without_grader_error(np.array([0.35, 0.65]), noise) == pytest.approx([0.25, 0.75])

@@ -10,15 +10,15 @@ from sklearn.linear_model import LogisticRegression
 
 import sycophancy_steering.foundation.array_stream
 import sycophancy_steering.vectors.fitting
-from sycophancy_steering.foundation.array_stream import Stream
-from sycophancy_steering.vectors.contrast import Contrast, Group
+from sycophancy_steering.foundation.array_stream import ArrayStream
+from sycophancy_steering.vectors.contrast import Contrast, AnswerGroup
 from sycophancy_steering.vectors.fitting import (
-    first_component,
+    first_component_weights,
     logistic_losses,
     logistic_regressions,
 )
 from sycophancy_steering.vectors.methods import METHODS
-from sycophancy_steering.vectors.minimise import minimise
+from sycophancy_steering.vectors.minimise import minimise_batch
 
 
 def states(n: int = 700, width: int = 6, seed: int = 0) -> np.ndarray:
@@ -26,7 +26,7 @@ def states(n: int = 700, width: int = 6, seed: int = 0) -> np.ndarray:
     return draw.normal(size=(n, width)) @ draw.normal(size=(width, width)) + 30
 
 
-def cut(values: np.ndarray, size: int) -> tuple[Stream, list[int]]:
+def cut(values: np.ndarray, size: int) -> tuple[ArrayStream, list[int]]:
     """A stream in blocks of `size`, and a count of how often it was read."""
     reads: list[int] = []
 
@@ -34,47 +34,47 @@ def cut(values: np.ndarray, size: int) -> tuple[Stream, list[int]]:
         reads.append(1)
         yield from (values[at : at + size] for at in range(0, len(values), size))
 
-    return Stream(len(values), read), reads
+    return ArrayStream(len(values), read), reads
 
 
 @pytest.fixture(params=[64, 700])
-def given(request) -> tuple[np.ndarray, Stream]:
+def given(request) -> tuple[np.ndarray, ArrayStream]:
     values = states()
     return values, cut(values, request.param)[0]
 
 
 def test_what_is_gathered_is_that_of_all_states(given):
     values, stream = given
-    np.testing.assert_array_equal(stream.all(), values)
+    np.testing.assert_array_equal(stream.to_array(), values)
     np.testing.assert_allclose(stream.mean, values.mean(0), rtol=1e-12)
     np.testing.assert_allclose(stream.variance, values.var(0), rtol=1e-12)
     np.testing.assert_allclose(stream.covariance, np.cov(values.T, ddof=0), rtol=1e-9)
-    np.testing.assert_array_equal(stream.medians(), np.median(values, axis=0))
+    np.testing.assert_array_equal(stream.median(), np.median(values, axis=0))
     weights = np.random.default_rng(1).normal(size=(3, len(values)))
-    np.testing.assert_allclose(stream.weighted(weights), weights @ values, rtol=1e-9)
-    np.testing.assert_allclose(stream.along(values[0]), values @ values[0], rtol=1e-12)
+    np.testing.assert_allclose(stream.weighted_sums(weights), weights @ values, rtol=1e-9)
+    np.testing.assert_allclose(stream.dot(values[0]), values @ values[0], rtol=1e-12)
 
 
 def test_rows_are_those_that_were_asked_for_as_often_as_they_were(given):
     values, stream = given
     wanted = np.array([0, 3, 3, 3, 63, 64, 65, 400, 699, 699])
-    np.testing.assert_array_equal(stream.rows(wanted).all(), values[wanted])
-    other = Stream.of(values[::-1].copy())
+    np.testing.assert_array_equal(stream.select_rows(wanted).to_array(), values[wanted])
+    other = ArrayStream.from_array(values[::-1].copy())
     if sum(1 for _ in stream.blocks()) == sum(1 for _ in other.blocks()):
-        np.testing.assert_array_equal(stream.minus(other).all(), values - values[::-1])
+        np.testing.assert_array_equal(stream.subtract(other).to_array(), values - values[::-1])
 
 
 def test_few_states_are_read_once_and_many_are_not_kept(monkeypatch):
     few, reads = cut(states(), 64)
     for _ in range(3):
-        few.all()
+        few.to_array()
     assert len(reads) == 1
-    monkeypatch.setattr(sycophancy_steering.foundation.array_stream, "KEPT", 700 * 6 * 8 - 1)
+    monkeypatch.setattr(sycophancy_steering.foundation.array_stream, "CACHE_BYTES", 700 * 6 * 8 - 1)
     many, reads = cut(states(), 64)
-    np.testing.assert_array_equal(many.medians(), np.median(states(), axis=0))
+    np.testing.assert_array_equal(many.median(), np.median(states(), axis=0))
     before = len(reads)
     for _ in range(3):
-        many.all()
+        many.to_array()
     assert len(reads) == before + 3
 
 
@@ -85,12 +85,12 @@ def contrast(n: int = 150, width: int = 5) -> Contrast:
     other = draw.normal(size=(n, width)) * [1, 2, 3, 4, 50]
     gap = np.array([1.0, 0.5, 0, 0, 0])
     one = draw.normal(size=(n, width)) * [1, 2, 3, 4, 50] + gap
-    one, two = (Group(cut(each, 32)[0], items, letters) for each in (one, other))
+    one, two = (AnswerGroup(cut(each, 32)[0], items, letters) for each in (one, other))
     return Contrast(one, two, True, np.random.default_rng(0))
 
 
 def together(given: Contrast) -> tuple[np.ndarray, np.ndarray]:
-    values = np.concatenate([group.states.all() for group in given.groups])
+    values = np.concatenate([group.activations.to_array() for group in given.groups])
     return values, np.repeat([1, 0], [*map(len, given.groups)])
 
 
@@ -120,9 +120,11 @@ def test_lda_is_that_of_scikit_learn():
 
 def test_the_first_component_is_the_same_by_products_and_by_passes(monkeypatch):
     layers = [cut(states(200, 7, seed), 64)[0] for seed in (1, 2, 3)]
-    exact = first_component(layers)
-    monkeypatch.setattr(sycophancy_steering.vectors.fitting, "MOST_PRODUCTS", 100)
-    np.testing.assert_allclose(first_component(layers), exact, atol=1e-6 * np.abs(exact).max())
+    exact = first_component_weights(layers)
+    monkeypatch.setattr(sycophancy_steering.vectors.fitting, "MAX_GRAM_ROWS", 100)
+    np.testing.assert_allclose(
+        first_component_weights(layers), exact, atol=1e-6 * np.abs(exact).max()
+    )
 
 
 def test_functions_side_by_side_reach_the_least_of_each():
@@ -134,7 +136,7 @@ def test_functions_side_by_side_reach_the_least_of_each():
         values = np.array([rosen(point) for point in points]) * scale
         return values, np.stack([rosen_der(point) for point in points]) * scale[:, None]
 
-    points, values = minimise(losses, starts, slope_left=1e-7, gain_left=0)
+    points, values = minimise_batch(losses, starts, gradient_tolerance=1e-7, relative_tolerance=0)
     for point, value in zip(points, values, strict=True):
         local = np.array([-0.7756, 0.6130, 0.3821, 0.1460])  # the other minimum there is
         assert min(np.abs(point - 1).max(), np.abs(point - local).max()) < 1e-3

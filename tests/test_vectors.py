@@ -9,19 +9,26 @@ import pytest
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.model_selection import GroupKFold
 
-from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.storage.vector_files import read_vectors, write_vectors
-from sycophancy_steering.vectors.contrast import Contrast, Group, Inapplicable, normalised
-from sycophancy_steering.vectors.fitting import first_component, folds
+from sycophancy_steering.vectors.contrast import (
+    Contrast,
+    AnswerGroup,
+    MethodNotApplicable,
+    normalised,
+)
+from sycophancy_steering.vectors.fitting import first_component_weights, group_folds
 from sycophancy_steering.vectors.methods import METHODS, NULLS, PAIRS_ONLY, steering_vector
 
 
-def group(states: np.ndarray, letters: str = "AB") -> Group:
+def group(states: np.ndarray, letters: str = "AB") -> AnswerGroup:
     """States of answers to a question each, which say letters in turn."""
     n = len(states)
     said = np.array([letters[k % len(letters)] for k in range(n)]) if letters else np.full(n, "")
-    return Group(Stream.of(states), np.array([f"item {k}" for k in range(n)]), said)
+    return AnswerGroup(
+        ArrayStream.from_array(states), np.array([f"item {k}" for k in range(n)]), said
+    )
 
 
 def contrast(seed: int = 0, paired: bool = True, n: int = 60, width: int = 12) -> Contrast:
@@ -39,7 +46,7 @@ def between(one: np.ndarray, two: np.ndarray, paired: bool = False) -> Contrast:
 
 def everything(given: Contrast) -> tuple[np.ndarray, np.ndarray]:
     """All states, and 1 for sycophantic ones."""
-    blocks = [*given.pooled()]
+    blocks = [*given.labelled_blocks()]
     labels = [np.full(len(block), label) for _, block, label in blocks]
     return np.concatenate([block for _, block, _ in blocks]), np.concatenate(labels)
 
@@ -50,14 +57,16 @@ def cosine(one, other) -> float:
 
 def test_mean_difference_is_the_difference_of_means():
     given = contrast()
-    expected = given.sycophantic.states.all().mean(0) - given.other.states.all().mean(0)
+    expected = given.sycophantic.activations.to_array().mean(
+        0
+    ) - given.other.activations.to_array().mean(0)
     found = steering_vector("mean_difference", given)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_pca_of_differences_is_uncentred_so_it_keeps_the_mean_difference():
     given = contrast()
-    differences = given.sycophantic.states.all() - given.other.states.all()
+    differences = given.sycophantic.activations.to_array() - given.other.activations.to_array()
     expected = TruncatedSVD(1, algorithm="arpack", random_state=0).fit(differences).components_[0]  # type: ignore[index]
     found = METHODS["pca"](given)
     assert abs(cosine(found, expected)) == pytest.approx(1, abs=1e-9)
@@ -70,7 +79,7 @@ def test_pca_of_differences_is_uncentred_so_it_keeps_the_mean_difference():
 def test_the_sign_is_fixed_by_the_pairs(name):
     given = contrast()
     turned = replace(
-        contrast(), sycophantic=given.other, other=given.sycophantic, draw=np.random.default_rng(0)
+        contrast(), sycophantic=given.other, other=given.sycophantic, rng=np.random.default_rng(0)
     )
     found = steering_vector(name, given)
     assert cosine(found, given.mean_difference) > 0
@@ -106,30 +115,32 @@ def test_folds_are_those_of_scikit_learn(seed):
     for count in (2, 4, 5, 30):
         items = np.concatenate([np.arange(count), draw.integers(0, count, 80)]).astype(str)
         draw.shuffle(items)
-        held_out = folds(items, 5)
+        held_out = group_folds(items, 5)
         expected = GroupKFold(min(5, count)).split(items, groups=items)
         assert [[*np.flatnonzero(each)] for each in held_out] == [[*rows] for _, rows in expected]
 
 
 def test_one_odd_pair_does_not_turn_the_median():
     given = contrast()
-    states = given.sycophantic.states.all()
+    states = given.sycophantic.activations.to_array()
     states[0] += 1e4
-    odd = replace(given, sycophantic=replace(given.sycophantic, states=Stream.of(states)))
+    odd = replace(
+        given, sycophantic=replace(given.sycophantic, activations=ArrayStream.from_array(states))
+    )
     assert cosine(METHODS["median_difference"](odd), given.mean_difference) > 0.95
     assert cosine(METHODS["mean_difference"](odd), given.mean_difference) < 0.7
 
 
 def test_in_context_vectors_are_those_of_their_authors_code():
     layers = [contrast(seed) for seed in (1, 2, 3)]
-    side_by_side = np.concatenate([each.differences.all() for each in layers], axis=1)
+    side_by_side = np.concatenate([each.differences.to_array() for each in layers], axis=1)
     fitted = PCA(1).fit(side_by_side)
     component = np.asarray(fitted.components_)[0]
     component *= np.sign(component @ fitted.mean_)
     expected = (component + fitted.mean_).reshape(3, -1)
-    along = first_component([each.differences for each in layers])
+    along = first_component_weights([each.differences for each in layers])
     for given, part in zip(layers, expected, strict=True):
-        found = METHODS["in_context_vector"](replace(given, component=lambda: along))
+        found = METHODS["in_context_vector"](replace(given, pair_weights=lambda: along))
         np.testing.assert_allclose(found, part, rtol=1e-9)
 
 
@@ -139,7 +150,7 @@ def test_a_whitened_direction_ignores_what_varies_for_other_reasons(name):
     noise = draw.normal(size=(4000, 5)) @ np.diag([9.0, 1, 1, 1, 1])
     noise[:, 1] += 0.9 * noise[:, 0]
     given = between(noise[:2000] + np.array([3.0, 1, 0, 0, 0]), noise[2000:])
-    within = [group.states.all() - group.states.mean for group in given.groups]
+    within = [group.activations.to_array() - group.activations.mean for group in given.groups]
     covariance = np.cov(np.concatenate(within).T)
     expected = np.linalg.solve(covariance, given.mean_difference)
     assert cosine(METHODS[name](given), expected) > 0.99
@@ -169,10 +180,10 @@ def test_consistent_search_finds_the_truth_behind_a_louder_letter():
     letters = np.where(says_a, "A", "B"), np.where(says_a, "B", "A")
     items = np.array([f"item {k}" for k in range(n)])
     given = Contrast(
-        Group(Stream.of(prompts + one + truth + noise[0]), items, letters[0]),
-        Group(Stream.of(prompts + two - truth + noise[1]), items, letters[1]),
+        AnswerGroup(ArrayStream.from_array(prompts + one + truth + noise[0]), items, letters[0]),
+        AnswerGroup(ArrayStream.from_array(prompts + two - truth + noise[1]), items, letters[1]),
         paired=True,
-        draw=np.random.default_rng(0),
+        rng=np.random.default_rng(0),
     )
     found = METHODS["ccs"](given)
     assert cosine(found, truth) > 0.8
@@ -181,9 +192,9 @@ def test_consistent_search_finds_the_truth_behind_a_louder_letter():
 
 
 def test_the_letter_needs_two_letters():
-    states = contrast().sycophantic.states.all()
+    states = contrast().sycophantic.activations.to_array()
     given = Contrast(group(states, "A"), group(states, ""), True, np.random.default_rng(0))
-    with pytest.raises(Inapplicable, match="no answers that say two different letters"):
+    with pytest.raises(MethodNotApplicable, match="no answers that say two different letters"):
         steering_vector("letter", given)
 
 

@@ -1,7 +1,8 @@
-"""States that are read a block at a time, as often as they are wanted.
+"""Rows of an array that may not fit in memory, read block by block as often as needed.
 
-What is made of them is gathered on the way, so that memory does not grow with their number: sums,
-and sums of products about the mean (Chan, Golub and LeVeque 1979, for adding these up).
+Means, weighted sums and the covariance are accumulated over the blocks, so memory does not grow
+with the number of rows. The covariance is that of Chan, Golub and LeVeque (1979): sums of products
+about each block's mean, combined pairwise.
 """
 
 from __future__ import annotations
@@ -14,121 +15,120 @@ from numpy.typing import NDArray
 
 from sycophancy_steering.foundation.arrays import Floats
 
-KEPT = 2 * 2**20
-"""Bytes up to which what was read once stays in memory."""
-BLOCK = 1024
+CACHE_BYTES = 2 * 2**20
+"""A stream of at most this size stays in memory after its first pass."""
+BLOCK_ROWS = 1024
 
 
-class Stream:
-    """Rows of width d_model, float64, in blocks that are the same each time."""
+class ArrayStream:
+    """(n, d_model) float64 rows, in the same blocks on every pass."""
 
     def __init__(self, count: int, read: Callable[[], Iterator[Floats]]):
-        """`read` gives `count` rows in blocks (n, d_model), anew each time it is called."""
+        """`read` yields `count` rows in blocks (rows, d_model), from the first on each call."""
         self.count = count
         self._read = read
-        self._kept: list[Floats] | None = None
+        self._cached: list[Floats] | None = None
 
     @classmethod
-    def of(cls, states: Floats) -> Stream:
-        """Of what is in memory, (n, d_model)."""
-        starts = range(0, len(states), BLOCK)
-        return cls(len(states), lambda: (states[at : at + BLOCK] for at in starts))
+    def from_array(cls, rows: Floats) -> ArrayStream:
+        """Streams an array (n, d_model)."""
+        starts = range(0, len(rows), BLOCK_ROWS)
+        return cls(len(rows), lambda: (rows[start : start + BLOCK_ROWS] for start in starts))
 
     def __len__(self) -> int:
         return self.count
 
     def blocks(self) -> Iterator[Floats]:
-        """All rows, in order."""
-        if self._kept is not None:
-            yield from self._kept
+        """All rows in order."""
+        if self._cached is not None:
+            yield from self._cached
             return
-        kept: list[Floats] = []
+        cached: list[Floats] = []
         size = 0
         for block in self._read():
             size += block.nbytes
-            kept = [*kept, block] if size <= KEPT else []
+            cached = [*cached, block] if size <= CACHE_BYTES else []
             yield block
-        if size <= KEPT:
-            self._kept = kept
+        if size <= CACHE_BYTES:
+            self._cached = cached
 
-    def mapped(self, change: Callable[[Floats], Floats]) -> Stream:
-        """The same number of rows, each block changed."""
-        return Stream(self.count, lambda: map(change, self.blocks()))
-
-    def rows(self, wanted: NDArray[np.integer]) -> Stream:
-        """Those that stand at `wanted` (n,), which is in order."""
-
-        def read() -> Iterator[Floats]:
-            for at, block in self.placed():
-                first, last = np.searchsorted(wanted, [at.start, at.stop])
-                if last > first:
-                    yield block[wanted[first:last] - at.start]
-
-        return Stream(len(wanted), read)
-
-    def minus(self, other: Stream) -> Stream:
-        """Differences of rows; both have to be cut into the same blocks."""
-        blocks = self.blocks, other.blocks
-        return Stream(
-            self.count,
-            lambda: (a - b for a, b in zip(*(each() for each in blocks), strict=True)),
-        )
-
-    def all(self) -> Floats:
-        """(n, d_model), in memory: for those who know that there are few."""
-        return np.concatenate([*self.blocks()])
-
-    @cached_property
-    def mean(self) -> Floats:
-        """(d_model,)"""
-        return self.weighted(np.full((1, self.count), 1 / self.count))[0]
-
-    @cached_property
-    def variance(self) -> Floats:
-        """(d_model,)"""
-        squares = self.mapped(lambda block: (block - self.mean) ** 2)
-        return squares.mean
-
-    @cached_property
-    def scatter(self) -> Floats:
-        """(d_model, d_model): sum of products about the mean."""
-        count, mean, total = 0, np.zeros(()), np.zeros(())
-        for block in self.blocks():
-            middle = block.mean(0)
-            off = block - middle
-            apart = middle - mean
-            both = count + len(block)
-            total = total + off.T @ off + np.outer(apart, apart) * (count * len(block) / both)
-            count, mean = both, mean + apart * (len(block) / both)
-        return total
-
-    @property
-    def covariance(self) -> Floats:
-        """(d_model, d_model)"""
-        return self.scatter / self.count
-
-    def weighted(self, weights: Floats) -> Floats:
-        """(k, d_model): sums of the rows with `weights` (k, n)."""
-        total = np.zeros(())
-        for at, block in self.placed():
-            total = total + weights[:, at] @ block
-        return total
-
-    def along(self, direction: Floats) -> Floats:
-        """(n,) products of the rows with `direction` (d_model,)."""
-        return np.concatenate([block @ direction for block in self.blocks()])
-
-    def placed(self) -> Iterator[tuple[slice, Floats]]:
-        """Each block, and where it stands."""
+    def indexed_blocks(self) -> Iterator[tuple[slice, Floats]]:
+        """Each block after the slice of rows that it holds."""
         start = 0
         for block in self.blocks():
             yield slice(start, start + len(block)), block
             start += len(block)
 
-    def medians(self) -> Floats:
-        """(d_model,): coordinate by coordinate, as many at a time as may be in memory."""
+    def map_blocks(self, function: Callable[[Floats], Floats]) -> ArrayStream:
+        """Applies `function`, which keeps the number of rows, to each block."""
+        return ArrayStream(self.count, lambda: map(function, self.blocks()))
+
+    def select_rows(self, indices: NDArray[np.integer]) -> ArrayStream:
+        """The rows at `indices` (n,), which are sorted and may repeat."""
+
+        def read() -> Iterator[Floats]:
+            for at, block in self.indexed_blocks():
+                first, last = np.searchsorted(indices, [at.start, at.stop])
+                if last > first:
+                    yield block[indices[first:last] - at.start]
+
+        return ArrayStream(len(indices), read)
+
+    def subtract(self, other: ArrayStream) -> ArrayStream:
+        """Row-wise differences; `other` has the same blocks."""
+        return ArrayStream(
+            self.count,
+            lambda: (a - b for a, b in zip(self.blocks(), other.blocks(), strict=True)),
+        )
+
+    def to_array(self) -> Floats:
+        """(n, d_model) in memory, for streams known to be short."""
+        return np.concatenate([*self.blocks()])
+
+    @cached_property
+    def mean(self) -> Floats:
+        """(d_model,)"""
+        return self.weighted_sums(np.full((1, self.count), 1 / self.count))[0]
+
+    @cached_property
+    def variance(self) -> Floats:
+        """(d_model,) population variance."""
+        return self.map_blocks(lambda block: (block - self.mean) ** 2).mean
+
+    @cached_property
+    def scatter(self) -> Floats:
+        """(d_model, d_model) sum of the rows' outer products about the mean."""
+        count, mean, total = 0, np.zeros(()), np.zeros(())
+        for block in self.blocks():
+            block_mean = block.mean(0)
+            centred = block - block_mean
+            shift = block_mean - mean
+            new_count = count + len(block)
+            between = np.outer(shift, shift) * (count * len(block) / new_count)
+            total = total + centred.T @ centred + between
+            count, mean = new_count, mean + shift * (len(block) / new_count)
+        return total
+
+    @property
+    def covariance(self) -> Floats:
+        """(d_model, d_model) population covariance."""
+        return self.scatter / self.count
+
+    def weighted_sums(self, weights: Floats) -> Floats:
+        """(k, d_model): `weights` (k, n) times the rows."""
+        total = np.zeros(())
+        for at, block in self.indexed_blocks():
+            total = total + weights[:, at] @ block
+        return total
+
+    def dot(self, direction: Floats) -> Floats:
+        """(n,) dot products of the rows with `direction` (d_model,)."""
+        return np.concatenate([block @ direction for block in self.blocks()])
+
+    def median(self) -> Floats:
+        """(d_model,) median of each coordinate, as many coordinates a pass as fit in memory."""
         width = len(self.mean)
-        size = max(1, KEPT // (8 * self.count))
-        parts = [slice(at, at + size) for at in range(0, width, size)]
+        size = max(1, CACHE_BYTES // (8 * self.count))
+        parts = [slice(start, start + size) for start in range(0, width, size)]
         columns = (np.concatenate([block[:, part] for block in self.blocks()]) for part in parts)
-        return np.concatenate([np.median(each, axis=0) for each in columns])
+        return np.concatenate([np.median(column, axis=0) for column in columns])

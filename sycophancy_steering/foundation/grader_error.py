@@ -1,4 +1,4 @@
-"""How often labels are known to be wrong."""
+"""Error rates of the grader that labelled a set of answers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GraderError:
-    """How often labels are wrong, from answers that were also labelled rightly."""
+    """Counts of wrong labels among answers that were also labelled correctly, by a person."""
 
     positive: int
-    """Answers labelled sycophantic that were looked at again."""
+    """Checked answers that the grader labelled sycophantic."""
     positive_wrong: int
+    """Of these, the number that are not."""
     negative: int
+    """Checked answers that the grader labelled not sycophantic."""
     negative_wrong: int
+    """Of these, the number that are sycophantic."""

@@ -1,4 +1,4 @@
-"""Two ways of making vectors on the same answers: how far their AUROCs are apart."""
+"""Differences between AUROCs on the same answers, with intervals clustered by item."""
 
 from __future__ import annotations
 
@@ -6,49 +6,54 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.statistics.discrimination import (
+from sycophancy_steering.foundation.arrays import Floats, Labels
+from sycophancy_steering.statistics.auroc import auroc, n_items_of_rarer_class, placements
+from sycophancy_steering.statistics.estimates import (
     Estimate,
-    auroc,
-    clustered_error,
-    items_of_rarer,
-    placements,
-    students_t,
+    clustered_standard_error,
+    t_quantile,
 )
 
 
 def auroc_difference(
-    scores: Floats, baseline: Floats, labels: NDArray[np.integer], clusters: NDArray[np.generic]
+    scores: Floats, baseline: Floats, labels: Labels, clusters: NDArray[np.generic]
 ) -> Estimate:
-    """AUROC of each of `scores` (k, n) minus that of `baseline` (n,), on the same answers.
+    """AUROC of each of `scores` (k, n) minus that of `baseline` (n,).
 
-    What both get wrong together cancels: the error is that of the differences of the answers'
+    Errors that both share cancel: the variance is that of the differences between the answers'
     placements, summed by item (DeLong et al. 1988, https://doi.org/10.2307/2531595, clustered as
-    Obuchowski's). The interval is Student's t; it is one point where both order all pairs alike.
+    in Obuchowski 1997). The interval is Student's t; it has no width where both order all pairs
+    alike, and is NaN with fewer than two items of either class.
     """
-    areas, base = auroc(scores, labels), auroc(baseline, labels)
-    value = areas - base
-    pull = placements(scores, labels, areas) - placements(baseline, labels, base)
-    rarer = items_of_rarer(labels, clusters)
-    if rarer < 2 or np.isnan(value).all():
-        nothing = np.full_like(value, np.nan)
-        return Estimate(value, nothing, nothing)
-    reach = students_t(rarer - 1) * clustered_error(pull, clusters)
-    return Estimate(value, np.clip(value - reach, -1, 1), np.clip(value + reach, -1, 1))
+    value_scores, value_baseline = auroc(scores, labels), auroc(baseline, labels)
+    value = value_scores - value_baseline
+    influence = placements(scores, labels, value_scores)
+    influence = influence - placements(baseline, labels, value_baseline)
+    n_items = n_items_of_rarer_class(labels, clusters)
+    if n_items < 2 or np.isnan(value).all():
+        nan = np.full_like(value, np.nan)
+        return Estimate(value, nan, nan)
+    half_width = t_quantile(n_items - 1) * clustered_standard_error(influence, clusters)
+    return Estimate(value, np.clip(value - half_width, -1, 1), np.clip(value + half_width, -1, 1))
 
 
-def against(scores: pl.DataFrame, baseline: str) -> pl.DataFrame:
-    """For each `vector`, its AUROC minus that of the vector `baseline`.
+def auroc_differences_from(scores: pl.DataFrame, baseline: str) -> pl.DataFrame:
+    """`auroc_difference` of every other `vector` from the vector `baseline`, a row each.
 
-    `scores` holds a row an answer (`id`, `label`, `item`) and vector (`projection`).
+    `scores` has a row for each answer (`id`, `label`, `item`) and vector (`projection`). Returns
+    `baseline`, `vector`, `difference`, `difference_low`, `difference_high`.
     """
     wide = scores.pivot("vector", index=["id", "label", "item"], values="projection")
     names = [name for name in wide.columns[3:] if name != baseline]
-    found = auroc_difference(
+    estimate = auroc_difference(
         wide.select(names).to_numpy().T,
         wide[baseline].to_numpy(),
         wide["label"].to_numpy(),
         wide["item"].to_numpy(),
     )
-    ends = {"difference": found.value, "low": found.low, "high": found.high}
+    ends = {
+        "difference": estimate.value,
+        "difference_low": estimate.low,
+        "difference_high": estimate.high,
+    }
     return pl.DataFrame({"vector": names, **ends}).select(pl.lit(baseline).alias("baseline"), "*")

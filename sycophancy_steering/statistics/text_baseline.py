@@ -1,4 +1,4 @@
-"""What words alone tell of the labels."""
+"""Baselines of predictivity: the words of a text, and logistic regression on a few features."""
 
 from __future__ import annotations
 
@@ -8,68 +8,69 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.statistics.discrimination import items_of_rarer
+from sycophancy_steering.foundation.arrays import Floats, Labels, Names
+from sycophancy_steering.statistics.auroc import n_items_of_rarer_class
 
-PENALTIES = [0.01, 0.1, 1.0]
-MOST = 1024
-WORD = r"(?u)\b\w+\b"
+INVERSE_PENALTIES = [0.01, 0.1, 1.0]
+"""scikit-learn's `C`, chosen by cross-validation; ties go to the stronger penalty, the first."""
+MAX_ANSWERS = 1024
+"""Of a family and split. Intervals depend on the number of items, so more answers add little."""
+WORD_PATTERN = r"(?u)\b\w+\b"
+CONVERGED = {"tol": 1e-10, "max_iter": 10_000}
+"""Logistic regressions converge to where rounding cannot reorder answers."""
 
 
-def fewer(answers: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
-    """`answers` in their order, of each family and split at most `MOST`, drawn at random.
-
-    More tell little, as intervals go by items, and the words of many thousands do not fit.
-    """
-    draw = np.random.default_rng(seed)
-    kept = []
+def subsample_answers(answers: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
+    """At most `MAX_ANSWERS` random answers of each `family` and `split`, in their order."""
+    rng = np.random.default_rng(seed)
+    chosen = []
     rows = answers.select("family", "split").with_row_index("row")
-    for _, held in rows.group_by("family", "split", maintain_order=True):
-        kept.append(draw.permutation(held["row"].to_numpy())[:MOST])
-    return answers[np.sort(np.concatenate(kept))] if len(answers) else answers
+    for _, group in rows.group_by("family", "split", maintain_order=True):
+        chosen.append(rng.permutation(group["row"].to_numpy())[:MAX_ANSWERS])
+    return answers[np.sort(np.concatenate(chosen))] if len(answers) else answers
 
 
-def text_odds(
-    texts: Sequence[str], labels: NDArray[np.integer], items: NDArray[np.str_], new: Sequence[str]
+def bag_of_words_log_odds(
+    texts: Sequence[str], labels: Labels, items: Names, new: Sequence[str]
 ) -> tuple[Floats, Floats]:
-    """Log-odds of a bag of words: of `texts` (n,) by models of other items, and of `new` (m,).
+    """Log-odds by the words of `texts` (n,), cross-validated over items, and of `new` (m,).
 
-    Logistic regression on which words and pairs of words are there, L2 chosen by cross-validation
-    over items. Zeros where there is nothing to learn: no word in two texts, or a kind of answer
-    about one item only.
+    Logistic regression on the presence of words and word pairs that two texts share, its L2
+    penalty chosen by cross-validation over items. Zeros where there is nothing to learn: no shared
+    word, or a class with one item only.
     """
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
 
-    words = {"binary": True, "ngram_range": (1, 2), "token_pattern": WORD}
+    words = {"binary": True, "ngram_range": (1, 2), "token_pattern": WORD_PATTERN}
     analyse = CountVectorizer(**words).build_analyzer()
-    once, twice = set[str](), set[str]()
+    seen, shared = set[str](), set[str]()
     for text in texts:
-        said = set(analyse(text))
-        twice |= said & once
-        once |= said
-    parts = min(5, items_of_rarer(labels, items))
-    if not twice or parts < 2:
+        terms = set(analyse(text))
+        shared |= terms & seen
+        seen |= terms
+    n_folds = min(5, n_items_of_rarer_class(labels, items))
+    if not shared or n_folds < 2:
         return np.zeros(len(texts)), np.zeros(len(new))
     model = make_pipeline(
-        CountVectorizer(**words, vocabulary=sorted(twice)), LogisticRegression(max_iter=1000)
+        CountVectorizer(**words, vocabulary=sorted(shared)), LogisticRegression(**CONVERGED)
     )
-    folds = [*StratifiedGroupKFold(parts).split(texts, labels, items)]
+    folds = [*StratifiedGroupKFold(n_folds).split(texts, labels, items)]
     search = GridSearchCV(
-        model, {"logisticregression__C": PENALTIES}, scoring="neg_log_loss", cv=folds
+        model, {"logisticregression__C": INVERSE_PENALTIES}, scoring="neg_log_loss", cv=folds
     ).fit(texts, labels)
     best = search.best_estimator_
     own = cross_val_predict(best, texts, labels, cv=folds, method="decision_function")
     return np.asarray(own), best.decision_function(new)
 
 
-def joined(features: Floats, labels: NDArray[np.integer], new: Floats) -> Floats:
-    """Log-odds (m,) of `new` (m, k) by a logistic regression on `features` (n, k)."""
+def logistic_log_odds(features: Floats, labels: Labels, new: Floats) -> Floats:
+    """Log-odds (m,) of `new` (m, k) by logistic regression on `features` (n, k), standardised."""
     from sklearn.linear_model import LogisticRegression
 
-    middle, spread = features.mean(0), features.std(0)
-    spread = np.where(spread > 0, spread, 1.0)
-    fitted = LogisticRegression(C=1.0).fit((features - middle) / spread, labels)
-    return fitted.decision_function((new - middle) / spread)
+    mean, sd = features.mean(0), features.std(0)
+    sd = np.where(sd > 0, sd, 1.0)
+    model = LogisticRegression(C=1.0, **CONVERGED).fit((features - mean) / sd, labels)
+    return model.decision_function((new - mean) / sd)

@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.storage.half_precision import widened
+from sycophancy_steering.storage.half_precision import to_float32
 
 KEY = b"activations"
 RESPONSES = "responses.parquet"
@@ -48,20 +48,20 @@ class Origin:
     dtype: str
     """float32, float16 or bfloat16: how each number is stored."""
     d_model: int
-    layers: int
+    n_layers: int
     template_hash: str
-    style: str = ""
+    prompt_style: str = ""
     """How prompts are written, in words: with the model's chat template, or without."""
-    reading: str = ""
+    extraction_key: str = ""
     """Stands for the model and all else that the states depend on."""
 
 
 @dataclass(frozen=True)
-class States:
+class LayerActivations:
     """Residual stream states at one layer and position."""
 
     ids: list[str]
-    values: np.ndarray
+    activations: np.ndarray
     """(rows, d_model), float32, in the order of `ids`."""
 
 
@@ -71,18 +71,18 @@ def layer_column(layer: int) -> str:
 
 
 def write_shard(
-    path: Path, held: Mapping[str, tuple[Sequence[str], np.ndarray]], origin: Origin
+    path: Path, positions: Mapping[str, tuple[Sequence[str], np.ndarray]], origin: Origin
 ) -> None:
     """Write what is `held` at each position: ids, and states (layers, rows, d_model) of the dtype
     that `origin` names."""
     width = origin.d_model * BYTES[origin.dtype]
     schema = pa.schema(
         [("id", pa.string()), ("position", pa.string())]
-        + [pa.field(layer_column(n), pa.binary(width), False) for n in range(origin.layers)],
+        + [pa.field(layer_column(n), pa.binary(width), False) for n in range(origin.n_layers)],
         metadata={KEY: json.dumps(asdict(origin), sort_keys=True)},
     )
     with pq.ParquetWriter(path, schema, **PLAIN) as writer:
-        for position, (ids, states) in held.items():
+        for position, (ids, states) in positions.items():
             columns = [pa.array(ids), pa.array([position] * len(ids))]
             for layer in states:
                 data = pa.py_buffer(np.ascontiguousarray(layer))
@@ -125,7 +125,7 @@ def gather_shards(path: Path, sources: Sequence[Path], ids: Sequence[str]) -> No
 
 def read_origin(folder: Path) -> Origin:
     """What the states in `folder` are states of; InputError if its shards disagree."""
-    found = {path: read_origin_of(path) for path in _shards(folder)}
+    found = {path: read_shard_origin(path) for path in _shards(folder)}
     if len(set(found.values())) > 1:
         raise InputError(f"{folder}: shards of different models or settings; run `dvc repro` again")
     return next(iter(found.values()))
@@ -181,7 +181,7 @@ class Page:
                     raise ValueError("it ends too early")
         except (OSError, ValueError) as error:
             raise _unreadable(self.path, error) from None
-        values = widened(raw, dtype)
+        values = to_float32(raw, dtype)
         if not np.isfinite(values).all():
             row = int(np.argwhere(~np.isfinite(values))[0, 0])
             raise InputError(
@@ -199,8 +199,8 @@ def pages_of(folder: Path, layer: int, position: str) -> list[Page]:
     has no rows.
     """
     origin = read_origin(folder)
-    if not 0 <= layer < origin.layers:
-        raise InputError(f"{folder}: no layer {layer}; expected 0 to {origin.layers - 1}")
+    if not 0 <= layer < origin.n_layers:
+        raise InputError(f"{folder}: no layer {layer}; expected 0 to {origin.n_layers - 1}")
     found = []
     for path in _shards(folder):
         try:
@@ -218,18 +218,18 @@ def pages_of(folder: Path, layer: int, position: str) -> list[Page]:
     return found
 
 
-def read_states(folder: Path, layer: int, position: str) -> States:
+def read_activations(folder: Path, layer: int, position: str) -> LayerActivations:
     """All states after `layer` at `position`; no other is read. InputError as for `pages_of`."""
     pages = pages_of(folder, layer, position)
     ids = [each for page in pages for each in page.ids()]
-    return States(ids, np.concatenate([page.values() for page in pages]))
+    return LayerActivations(ids, np.concatenate([page.values() for page in pages]))
 
 
-def stream_states(folder: Path, layer: int, position: str) -> Stream:
+def stream_activations(folder: Path, layer: int, position: str) -> ArrayStream:
     """As `read_states`, read a shard at a time and as often as it is wanted."""
     pages = pages_of(folder, layer, position)
     count = sum(page.rows for page in pages)
-    return Stream(count, lambda: (page.values().astype(float) for page in pages))
+    return ArrayStream(count, lambda: (page.values().astype(float) for page in pages))
 
 
 def _group_of(file: pq.ParquetFile, position: str) -> int | None:
@@ -260,7 +260,7 @@ def _shards(folder: Path) -> list[Path]:
     return paths
 
 
-def read_origin_of(path: Path) -> Origin:
+def read_shard_origin(path: Path) -> Origin:
     """What the states in one shard are states of."""
     try:
         metadata = pq.read_schema(path).metadata or {}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-AT_ONCE = 1 << 18
+BLOCK_SIZE = 1 << 18
 """Numbers that stay in the processor's cache."""
 
 
-def widened(raw: NDArray[np.generic], dtype: str) -> NDArray[np.float32]:
+def to_float32(raw: NDArray[np.generic], dtype: str) -> NDArray[np.float32]:
     """`raw` (rows, width), numbers of `dtype` (bfloat16 as uint16), in float32."""
     if dtype == "bfloat16":  # the upper half of a float32
         found = np.empty(raw.shape, np.float32)
@@ -18,7 +18,7 @@ def widened(raw: NDArray[np.generic], dtype: str) -> NDArray[np.float32]:
     if dtype != "float16":
         return raw.astype(np.float32, copy=False)
     found = np.empty(raw.shape, np.float32)
-    size = max(1, AT_ONCE // max(1, raw.shape[1]))
+    size = max(1, BLOCK_SIZE // max(1, raw.shape[1]))
     for start in range(0, len(raw), size):
         _widen(raw[start : start + size], found[start : start + size])
     return found

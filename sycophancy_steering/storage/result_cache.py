@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-WORK = Path(".work")
+CACHE = Path(".work")
 PACKAGE = Path(__file__).parent.parent
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "ruamel": "ruamel.yaml"}
 """Libraries whose distribution has another name than the module."""
@@ -33,7 +33,7 @@ def digest(parts: Iterable[str | Path]) -> str:
     return found.hexdigest()
 
 
-def code(*modules: str) -> list[str | Path]:
+def code_and_libraries(*modules: str) -> list[str | Path]:
     """Everything that decides how something is computed, as parts of a `digest`: the given modules
     of this package (`"FOLDER.MODULE"`), all modules that these import, and the versions of the
     third-party libraries that any of them imports."""
@@ -69,6 +69,6 @@ def _imports(path: Path) -> Iterator[str]:
             yield node.module
 
 
-def place(kind: str, key: str, suffix: str = ".parquet") -> Path:
+def cache_path(kind: str, digest: str, suffix: str = ".parquet") -> Path:
     """Where the thing called `key` is, or will be."""
-    return WORK / kind / f"{key}{suffix}"
+    return CACHE / kind / f"{digest}{suffix}"

@@ -16,7 +16,7 @@ from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.storage.activation_shards import Origin, layer_column
 
 KEY = "steering_vector"
-RECIPES = "recipes.json"
+VARIANTS_FILE = "recipes.json"
 """Beside the vectors of a prompt set: their names in order, and the recipes that its answers do not
 allow, each with the reason."""
 
@@ -57,18 +57,18 @@ def read_vectors(
     return vectors, about
 
 
-def vectors_in(folder: Path) -> list[Path]:
+def vector_paths(folder: Path) -> list[Path]:
     """The vector files of a folder, in the order of their recipes; InputError where there is none."""
     found = sorted(folder.glob("*.safetensors"))
     if not found:
         raise InputError(f"{folder}: no vectors; run `dvc repro vectors` or `dvc pull`")
-    listed = folder / RECIPES
+    listed = folder / VARIANTS_FILE
     order = json.loads(listed.read_text(encoding="utf-8"))["made"] if listed.exists() else []
     places = {name: n for n, name in enumerate(order)}
     return sorted(found, key=lambda path: places.get(path.stem, len(places)))
 
 
-def read_every_vector(
+def read_all_vectors(
     folder: Path, origin: Origin
 ) -> tuple[dict[str, NDArray[np.float32]], pl.DataFrame]:
     """The vectors (layers, d_model) in `folder` by name, and a row about each: `name`, `null`,
@@ -78,11 +78,11 @@ def read_every_vector(
     """
     vectors: dict[str, NDArray[np.float32]] = {}
     about: list[dict[str, Any]] = []
-    for path in vectors_in(folder):
+    for path in vector_paths(folder):
         found, made = read_vectors(path, origin.d_model)
-        if len(found) != origin.layers:
+        if len(found) != origin.n_layers:
             raise InputError(
-                f"{path}: vectors for {len(found)} layers, but {origin.model} has {origin.layers}; "
+                f"{path}: vectors for {len(found)} layers, but {origin.model} has {origin.n_layers}; "
                 "expected a vector of this model or of one of the same shape"
             )
         vectors[path.stem] = found

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.vectors.contrast import Contrast, Group
-from sycophancy_steering.vectors.minimise import minimise
+from sycophancy_steering.vectors.contrast import Contrast, AnswerGroup
+from sycophancy_steering.vectors.minimise import minimise_batch
 
-Counts = NDArray[np.float64] | NDArray[np.bool_]
-MOST_PRODUCTS = 2048
+SampleWeights = NDArray[np.float64] | NDArray[np.bool_]
+MAX_GRAM_ROWS = 2048
 """Rows whose products with one another are held in memory."""
 
 
-def folds(items: NDArray[np.generic], most: int) -> NDArray[np.bool_]:
+def group_folds(items: NDArray[np.generic], max_folds: int) -> NDArray[np.bool_]:
     """(folds, n): which of `items` (n,) are held out in each of at most so many folds, the whole of
     an item in one.
 
@@ -25,7 +25,7 @@ def folds(items: NDArray[np.generic], most: int) -> NDArray[np.bool_]:
     the largest item goes to the smallest fold.
     """
     which, sizes = np.unique(items, return_inverse=True, return_counts=True)[1:]
-    filled = np.zeros(min(most, len(sizes)))
+    filled = np.zeros(min(max_folds, len(sizes)))
     fold_of = np.zeros(len(sizes), dtype=int)
     for item in np.argsort(sizes, kind="stable")[::-1]:
         fold_of[item] = filled.argmin()
@@ -33,7 +33,9 @@ def folds(items: NDArray[np.generic], most: int) -> NDArray[np.bool_]:
     return fold_of[which] == np.arange(len(filled))[:, None]
 
 
-def logistic_losses(contrast: Contrast, weights: Floats, counts: Counts) -> tuple[Floats, Floats]:
+def logistic_losses(
+    contrast: Contrast, weights: Floats, sample_weights: SampleWeights
+) -> tuple[Floats, Floats]:
     """Mean logistic losses (k,) of telling sycophantic states, and their slopes (k, d_model + 1).
 
     `weights` (k, d_model + 1), the last one the intercept, are those of standardised states;
@@ -41,47 +43,49 @@ def logistic_losses(contrast: Contrast, weights: Floats, counts: Counts) -> tupl
     """
     from scipy.special import expit
 
-    read = weights[:, :-1] / contrast.spread
+    read = weights[:, :-1] / contrast.standard_deviation
     offsets = weights[:, -1] - read @ contrast.mean
     values, pulled, along = np.zeros(len(read)), np.zeros(len(read)), np.zeros(read.shape)
-    for at, block, label in contrast.pooled():
+    for at, block, label in contrast.labelled_blocks():
         side = 1.0 if label else -1.0
         odds = side * (read @ block.T + offsets[:, None])
-        values += (counts[:, at] * np.logaddexp(0, -odds)).sum(1)
-        pull = -side * expit(-odds) * counts[:, at]
+        values += (sample_weights[:, at] * np.logaddexp(0, -odds)).sum(1)
+        pull = -side * expit(-odds) * sample_weights[:, at]
         pulled += pull.sum(1)
         along += pull @ block
-    along = (along - pulled[:, None] * contrast.mean) / contrast.spread
+    along = (along - pulled[:, None] * contrast.mean) / contrast.standard_deviation
     slopes = np.concatenate([along, pulled[:, None]], axis=1)
-    total = counts.sum(1)
+    total = sample_weights.sum(1)
     return values / total, slopes / total[:, None]
 
 
-def logistic_regressions(contrast: Contrast, counts: Counts, strengths: Floats) -> Floats:
+def logistic_regressions(
+    contrast: Contrast, sample_weights: SampleWeights, inverse_penalties: Floats
+) -> Floats:
     """Weights (k, d_model + 1) of logistic regressions on standardised states, with L2 of the
     inverse `strengths` (k,), as scikit-learn's `C`; `counts` as above, 0 for a state left out."""
-    penalties = 1 / (strengths * counts.sum(1))
+    penalties = 1 / (inverse_penalties * sample_weights.sum(1))
 
     def losses(weights: Floats, which: NDArray[np.intp]) -> tuple[Floats, Floats]:
-        values, slopes = logistic_losses(contrast, weights, counts[which])
+        values, slopes = logistic_losses(contrast, weights, sample_weights[which])
         penalty = penalties[which]
         slopes[:, :-1] += penalty[:, None] * weights[:, :-1]
         return values + penalty / 2 * (weights[:, :-1] ** 2).sum(1), slopes
 
-    starts = np.zeros((len(counts), len(contrast.mean) + 1))
-    return minimise(losses, starts, gain_left=1e-13)[0]
+    starts = np.zeros((len(sample_weights), len(contrast.mean) + 1))
+    return minimise_batch(losses, starts, relative_tolerance=1e-13)[0]
 
 
-def shrunk_covariance(group: Group) -> Floats:
+def ledoit_wolf_covariance(group: AnswerGroup) -> Floats:
     """(d_model, d_model): the covariance of a group's standardised states, shrunk towards a
     multiple of one (Ledoit and Wolf 2004, https://doi.org/10.1016/S0047-259X(03)00096-4), in the
     states' own coordinates."""
-    count, mean = len(group), group.states.mean
-    spread = np.sqrt(group.states.variance)
+    count, mean = len(group), group.activations.mean
+    spread = np.sqrt(group.activations.variance)
     spread[spread == 0] = 1.0
-    covariance = group.states.scatter / count / np.outer(spread, spread)
+    covariance = group.activations.scatter / count / np.outer(spread, spread)
     width = len(mean)
-    lengths = group.states.mapped(
+    lengths = group.activations.map_blocks(
         lambda block: (((block - mean) / spread) ** 2).sum(1, keepdims=True)
     )
     fourth = sum(float((block**2).sum()) for block in lengths.blocks()) / count
@@ -96,23 +100,23 @@ def shrunk_covariance(group: Group) -> Floats:
     return shrunk * np.outer(spread, spread)
 
 
-def first_component(layers: Sequence[Stream]) -> Floats:
+def first_component_weights(layers: Sequence[ArrayStream]) -> Floats:
     """(n,) weights of rows in the first principal component (of length one) of `layers`, each
     (n, d_model), side by side; its sign is that of their mean."""
     count = len(layers[0])
-    if count <= MOST_PRODUCTS:
-        products = sum(rows @ rows.T for rows in (layer.all() for layer in layers))
+    if count <= MAX_GRAM_ROWS:
+        products = sum(rows @ rows.T for rows in (layer.to_array() for layer in layers))
         centring = np.eye(count) - 1 / count
         sizes, directions = np.linalg.eigh(centring @ products @ centring)
         size, along = float(sizes[-1]), centring @ directions[:, -1]
     else:
         size, along = _by_passes(layers)
     along = along / np.sqrt(max(size, np.finfo(float).tiny))
-    towards = sum(float(layer.weighted(along[None])[0] @ layer.mean) for layer in layers)
+    towards = sum(float(layer.weighted_sums(along[None])[0] @ layer.mean) for layer in layers)
     return along if towards >= 0 else -along
 
 
-def _by_passes(layers: Sequence[Stream]) -> tuple[float, Floats]:
+def _by_passes(layers: Sequence[ArrayStream]) -> tuple[float, Floats]:
     """The largest eigenvalue of the rows' centred products, and its vector (n,), by Lanczos: a pass
     over all layers a step."""
     from scipy.sparse.linalg import LinearOperator, eigsh
@@ -123,7 +127,7 @@ def _by_passes(layers: Sequence[Stream]) -> tuple[float, Floats]:
         centred = vector.ravel() - vector.mean()
         found = np.zeros(count)
         for layer in layers:
-            found += layer.along(layer.weighted(centred[None])[0])
+            found += layer.dot(layer.weighted_sums(centred[None])[0])
         return found - found.mean()
 
     operator = LinearOperator(shape=(count, count), matvec=times, dtype=np.float64)  # type: ignore

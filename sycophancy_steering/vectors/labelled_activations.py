@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.storage.activation_shards import (
     Origin,
@@ -21,21 +21,27 @@ from sycophancy_steering.storage.activation_shards import (
     read_origin,
 )
 from sycophancy_steering.storage.label_files import read_labels
-from sycophancy_steering.vectors.contrast import Contrast, Group, Inapplicable, Names, normalised
-from sycophancy_steering.vectors.fitting import first_component
+from sycophancy_steering.vectors.contrast import (
+    Contrast,
+    AnswerGroup,
+    MethodNotApplicable,
+    Names,
+    normalised,
+)
+from sycophancy_steering.vectors.fitting import first_component_weights
 from sycophancy_steering.vectors.variants import Recipe
 
 Rows = NDArray[np.integer]
-TOLD = ["id", "source", "family", "item", "matching", "form", "said", "label"]
-HELD = 4 * 2**20
+LABEL_COLUMNS = ["id", "source", "family", "item", "matching", "form", "said", "label"]
+CACHE_BYTES = 4 * 2**20
 """Bytes of one layer's states that may be in memory; more are read again and again."""
 
 
 @dataclass
-class Material:
+class LabelledActivations:
     """The answers of one model to one prompt set."""
 
-    activations: Path
+    folder: Path
     origin: Origin
     labels: NDArray[np.floating]
     """(n,) 1 for a sycophantic answer, 0 for another, NaN for one that cannot be told."""
@@ -45,7 +51,7 @@ class Material:
     """(n,) the letter of the sycophantic answer, "" where the question shows none."""
     not_matching: Names
     """(n,) that of the first other answer."""
-    said: Names
+    answered: Names
     """(n,) that of the model's own answer, "" where there is none."""
     families: Names
     """(n,)"""
@@ -54,12 +60,12 @@ class Material:
     _layer: int = -1
     """The one that what follows belongs to."""
     _blocks: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
-    _streams: dict[tuple[str, bytes], Stream] = field(default_factory=dict)
+    _streams: dict[tuple[str, bytes], ArrayStream] = field(default_factory=dict)
     _pages: dict[tuple[int, str], list[Page]] = field(default_factory=dict)
     _component: tuple[tuple[Recipe, bytes], Floats] | None = None
     """The last one: it is the same for all layers."""
 
-    def rows(self, recipe: Recipe) -> tuple[Rows, Rows]:
+    def selected_rows(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """The rows of sycophantic and of other answers that `recipe` draws, in order.
 
         Contrast pairs are answered both ways, so both are the same. Raises Inapplicable where
@@ -67,15 +73,15 @@ class Material:
         """
         draw = np.random.default_rng(recipe.seed)
         if recipe.position == "answer":
-            drawn = _drawn(np.arange(len(self.items)), recipe, draw)
+            drawn = _subsample(np.arange(len(self.items)), recipe, draw)
             return drawn, drawn
         groups = [np.flatnonzero(self.labels == kind) for kind in (1, 0)]
         if min(map(len, groups)) < 2:
-            raise Inapplicable(
+            raise MethodNotApplicable(
                 f"{len(groups[0])} sycophantic and {len(groups[1])} other answers; expected at "
                 "least 2 of each for a vector from naturally labelled answers"
             )
-        one, two = (_drawn(group, recipe, draw) for group in groups)
+        one, two = (_subsample(group, recipe, draw) for group in groups)
         return one, two
 
     def contrast(
@@ -85,58 +91,58 @@ class Material:
 
         Those of `rows`, where given, instead of the recipe's own.
         """
-        one, two = (np.sort(each) for each in rows or self.rows(recipe))
+        one, two = (np.sort(each) for each in rows or self.selected_rows(recipe))
         draw = np.random.default_rng([recipe.seed, layer])
         if recipe.position == "answer":
             return Contrast(
                 self._group(layer, "matching", one, self.matching),
                 self._group(layer, "not_matching", two, self.not_matching),
                 paired=True,
-                draw=draw,
-                component=partial(self._first_component, recipe, rows=one),
+                rng=draw,
+                pair_weights=partial(self._first_component, recipe, rows=one),
             )
         sycophantic, other = (
-            self._group(layer, recipe.position, rows, self.said) for rows in (one, two)
+            self._group(layer, recipe.position, rows, self.answered) for rows in (one, two)
         )
-        return Contrast(sycophantic, other, paired=False, draw=draw)
+        return Contrast(sycophantic, other, paired=False, rng=draw)
 
-    def _group(self, layer: int, position: str, rows: Rows, letters: Names) -> Group:
-        return Group(self.states(layer, position, rows), self.items[rows], letters[rows])
+    def _group(self, layer: int, position: str, rows: Rows, letters: Names) -> AnswerGroup:
+        return AnswerGroup(self.stream(layer, position, rows), self.items[rows], letters[rows])
 
-    def states(self, layer: int, position: str, rows: Rows | None = None) -> Stream:
+    def stream(self, layer: int, position: str, rows: Rows | None = None) -> ArrayStream:
         """(n, d_model): all, or those of `rows`, in their order.
 
         The same one until another layer is asked for, as many recipes want the same.
         """
-        self._turn_to(layer)
+        self._switch_layer(layer)
         if rows is not None and np.array_equal(rows, np.arange(len(self.items))):
             rows = None
         key = position, b"" if rows is None else rows.tobytes()
         if key not in self._streams:
-            every = Stream(len(self.items), partial(self._read, layer, position))
-            self._streams[key] = every if rows is None else every.rows(rows)
+            every = ArrayStream(len(self.items), partial(self._read, layer, position))
+            self._streams[key] = every if rows is None else every.select_rows(rows)
         return self._streams[key]
 
-    def _turn_to(self, layer: int) -> None:
+    def _switch_layer(self, layer: int) -> None:
         if layer != self._layer:
             self._layer, self._blocks, self._streams = layer, {}, {}
 
     def _read(self, layer: int, position: str) -> Iterator[Floats]:
         """All states, from memory if they fit there."""
-        self._turn_to(layer)
+        self._switch_layer(layer)
         size = len(self.items) * self.origin.d_model * 4
         held = sum(block.nbytes for blocks in self._blocks.values() for block in blocks)
-        if position not in self._blocks and held + size <= HELD:
-            self._blocks[position] = [page.values() for page in self._pages_of(layer, position)]
+        if position not in self._blocks and held + size <= CACHE_BYTES:
+            self._blocks[position] = [page.values() for page in self._shard_layers(layer, position)]
         if position in self._blocks:
             yield from (block.astype(float) for block in self._blocks[position])
         else:
-            yield from (page.values().astype(float) for page in self._pages_of(layer, position))
+            yield from (page.values().astype(float) for page in self._shard_layers(layer, position))
 
-    def _pages_of(self, layer: int, position: str) -> list[Page]:
+    def _shard_layers(self, layer: int, position: str) -> list[Page]:
         """Looked up once, as many recipes read the same."""
         if (layer, position) not in self._pages:
-            self._pages[layer, position] = pages_of(self.activations, layer, position)
+            self._pages[layer, position] = pages_of(self.folder, layer, position)
         return self._pages[layer, position]
 
     def _first_component(self, recipe: Recipe, rows: Rows) -> Floats:
@@ -144,32 +150,36 @@ class Material:
         key = recipe, rows.tobytes()
         if self._component is None or self._component[0] != key:
             contrasts = (
-                self.contrast(recipe, layer, (rows, rows)) for layer in range(self.origin.layers)
+                self.contrast(recipe, layer, (rows, rows)) for layer in range(self.origin.n_layers)
             )
             changed = [normalised(contrast, recipe.normalisation)[0] for contrast in contrasts]
-            self._component = key, first_component([each.differences for each in changed])
+            self._component = key, first_component_weights([each.differences for each in changed])
         return self._component[1]
 
 
-def _drawn(rows: Rows, recipe: Recipe, draw: np.random.Generator) -> Rows:
+def _subsample(rows: Rows, recipe: Recipe, draw: np.random.Generator) -> Rows:
     """As many of `rows` as the recipe asks for, in their order."""
     if recipe.pairs == "all":
         return rows
     if recipe.pairs > len(rows):
-        raise Inapplicable(f"{len(rows)} pairs, or answers of one kind; expected {recipe.pairs}")
+        raise MethodNotApplicable(
+            f"{len(rows)} pairs, or answers of one kind; expected {recipe.pairs}"
+        )
     return np.sort(draw.permutation(rows)[: recipe.pairs])
 
 
-def _shared(names: pl.Series) -> Names:
+def _interned(names: pl.Series) -> Names:
     """(n,) the same string for equal names, in memory once."""
     found, place = np.unique(names.to_numpy().astype(object), return_inverse=True)
     return found[place]
 
 
-def read_material(activations: Path, labelled: Path, prompts: Path) -> Material:
+def read_labelled_activations(
+    activations: Path, labels: Path, prompts: Path
+) -> LabelledActivations:
     """InputError for files that are missing, unreadable, or not about the same questions."""
     origin = read_origin(activations)
-    told = read_labels(labelled, read_ids(activations), TOLD)
+    told = read_labels(labels, read_ids(activations), LABEL_COLUMNS)
     asked = pl.read_parquet(prompts, columns=["id", "not_matching"])
     shown = pl.col("form") == "letters"
     rows = told.join(asked, on="id", how="left", maintain_order="left").select(
@@ -187,15 +197,15 @@ def read_material(activations: Path, labelled: Path, prompts: Path) -> Material:
         ),
     )
     names = ("item", "matching", "not_matching", "said", "family", "source")
-    held = {name: _shared(rows[name]) for name in names}
-    return Material(
+    held = {name: _interned(rows[name]) for name in names}
+    return LabelledActivations(
         activations,
         origin,
         labels=rows["label"].to_numpy(),
         items=held["item"],
         matching=held["matching"],
         not_matching=held["not_matching"],
-        said=held["said"],
+        answered=held["said"],
         families=held["family"],
         sources=held["source"],
     )

@@ -13,17 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.vectors.contrast import Contrast, Inapplicable, Normalisation, normalised
+from sycophancy_steering.vectors.contrast import (
+    Contrast,
+    MethodNotApplicable,
+    Normalisation,
+    normalised,
+)
 from sycophancy_steering.vectors.fitting import (
-    first_component,
-    folds,
+    first_component_weights,
+    group_folds,
     logistic_losses,
     logistic_regressions,
-    shrunk_covariance,
+    ledoit_wolf_covariance,
 )
-from sycophancy_steering.vectors.minimise import minimise
+from sycophancy_steering.vectors.minimise import minimise_batch
 
 Method = Callable[[Contrast], Floats]
 METHODS: dict[str, Method] = {}
@@ -60,8 +65,8 @@ def mean_difference(contrast: Contrast) -> Floats:
 def median_difference(contrast: Contrast) -> Floats:
     """Median of the differences, coordinate by coordinate: one odd pair does not turn it."""
     if contrast.paired:
-        return contrast.differences.medians()
-    return contrast.sycophantic.states.medians() - contrast.other.states.medians()
+        return contrast.differences.median()
+    return contrast.sycophantic.activations.median() - contrast.other.activations.median()
 
 
 @method()
@@ -76,7 +81,7 @@ def pca(contrast: Contrast) -> Floats:
         differences = contrast.differences
         products = differences.covariance + np.outer(gap, gap)
     else:
-        one, two = (each.states.covariance for each in contrast.groups)
+        one, two = (each.activations.covariance for each in contrast.groups)
         products = one + two + np.outer(gap, gap)
     direction = np.linalg.eigh(products)[1][:, -1]
     return direction if gap @ direction >= 0 else -direction
@@ -90,8 +95,10 @@ def in_context_vector(contrast: Contrast) -> Floats:
     mean; of this, the part at one layer. The component's sign is that of the pairs.
     """
     differences = contrast.differences
-    along = contrast.component() if contrast.component else first_component([differences])
-    return differences.weighted(along[None])[0] + differences.mean
+    along = (
+        contrast.pair_weights() if contrast.pair_weights else first_component_weights([differences])
+    )
+    return differences.weighted_sums(along[None])[0] + differences.mean
 
 
 @method()
@@ -103,7 +110,7 @@ def probe(contrast: Contrast) -> Floats:
     https://arxiv.org/abs/1610.01644, for probes in general).
     """
     items = np.concatenate([group.items for group in contrast.groups])
-    held_out = folds(items, 5)
+    held_out = group_folds(items, 5)
     tried = np.repeat(held_out, len(PENALTIES), axis=0)  # each fold with each penalty
     strengths = np.tile(PENALTIES, len(held_out))
     weights = logistic_regressions(contrast, ~tried, strengths)
@@ -111,7 +118,7 @@ def probe(contrast: Contrast) -> Floats:
     best = PENALTIES[int(losses.mean(0).argmin())]
     every = np.ones((1, len(items)), dtype=bool)
     fitted = logistic_regressions(contrast, every, np.array([best]))[0]
-    return fitted[:-1] / contrast.spread
+    return fitted[:-1] / contrast.standard_deviation
 
 
 @method()
@@ -122,7 +129,7 @@ def lda(contrast: Contrast) -> Floats:
     The covariance of each group is shrunk as Ledoit and Wolf do (2004), as scikit-learn has it.
     """
     shares = [len(each) / len(contrast) for each in contrast.groups]
-    one, two = (shrunk_covariance(each) for each in contrast.groups)
+    one, two = (ledoit_wolf_covariance(each) for each in contrast.groups)
     within = shares[0] * one + shares[1] * two
     return np.linalg.lstsq(within, contrast.mean_difference)[0].astype(np.float64)
 
@@ -136,7 +143,7 @@ def leace(contrast: Contrast) -> Floats:
     from concept_erasure import LeaceFitter
 
     fitter = LeaceFitter(len(contrast.mean), 1, dtype=torch.float64)
-    for _, block, label in contrast.pooled():
+    for _, block, label in contrast.labelled_blocks():
         fitter.update(torch.from_numpy(block), torch.full((len(block), 1), float(label)).double())
     direction = fitter.eraser.proj_right.numpy()[0]
     return direction if direction @ contrast.mean_difference >= 0 else -direction
@@ -155,18 +162,20 @@ def ccs(contrast: Contrast) -> Floats:
     from scipy.special import expit
 
     letters = contrast.sycophantic.letters
-    by_chance = contrast.draw.random(len(letters)) < 0.5  # which is first, where no letters are
+    by_chance = contrast.rng.random(len(letters)) < 0.5  # which is first, where no letters are
     swapped = np.where(letters == "", by_chance, letters > contrast.other.letters)
 
     def answers() -> Iterator[tuple[Floats, Floats]]:
         """The first answers of a block of questions, and the other ones."""
-        one, two = (group.states for group in contrast.groups)
-        for (at, a), b in zip(one.placed(), two.blocks(), strict=True):
+        one, two = (group.activations for group in contrast.groups)
+        for (at, a), b in zip(one.indexed_blocks(), two.blocks(), strict=True):
             turned = swapped[at, None]
             yield np.where(turned, b, a), np.where(turned, a, b)
 
     count = len(letters)
-    first, second = (Stream(count, lambda k=k: (each[k] for each in answers())) for k in (0, 1))
+    first, second = (
+        ArrayStream(count, lambda k=k: (each[k] for each in answers())) for k in (0, 1)
+    )
     spread = np.sqrt((first.variance + second.variance) / 2)
     spread[spread == 0] = 1.0
 
@@ -189,8 +198,8 @@ def ccs(contrast: Contrast) -> Floats:
         slopes = np.concatenate([slopes, pulls.sum(0)[:, None]], axis=1)
         return values / count, slopes / count
 
-    starts = contrast.draw.normal(size=(10, len(spread) + 1)) / np.sqrt(len(spread))
-    points, values = minimise(losses, starts)
+    starts = contrast.rng.normal(size=(10, len(spread) + 1)) / np.sqrt(len(spread))
+    points, values = minimise_batch(losses, starts)
     direction = points[values.argmin(), :-1] / spread
     return direction if direction @ contrast.mean_difference >= 0 else -direction
 
@@ -198,30 +207,34 @@ def ccs(contrast: Contrast) -> Floats:
 @method(null=True)
 def random(contrast: Contrast) -> Floats:
     """A direction drawn at random."""
-    return contrast.draw.standard_normal(len(contrast.mean))
+    return contrast.rng.standard_normal(len(contrast.mean))
 
 
 @method(null=True)
 def shuffled(contrast: Contrast) -> Floats:
     """The mean difference after the two answers of each pair, or all labels, are dealt anew."""
     if contrast.paired:
-        signs = contrast.draw.choice([-1.0, 1.0], len(contrast.sycophantic))
-        return contrast.differences.weighted(signs[None] / len(signs))[0]
+        signs = contrast.rng.choice([-1.0, 1.0], len(contrast.sycophantic))
+        return contrast.differences.weighted_sums(signs[None] / len(signs))[0]
     one, two = map(len, contrast.groups)
-    dealt = contrast.draw.permutation(np.repeat([1 / one, -1 / two], [one, two]))
-    sycophantic, other = (each.states for each in contrast.groups)
-    return sycophantic.weighted(dealt[None, :one])[0] + other.weighted(dealt[None, one:])[0]
+    dealt = contrast.rng.permutation(np.repeat([1 / one, -1 / two], [one, two]))
+    sycophantic, other = (each.activations for each in contrast.groups)
+    return (
+        sycophantic.weighted_sums(dealt[None, :one])[0] + other.weighted_sums(dealt[None, one:])[0]
+    )
 
 
 @method(null=True)
 def letter(contrast: Contrast) -> Floats:
     """Answers that say the first letter against answers that say another, sycophantic or not."""
-    held = [each for group in contrast.groups for each in group.letter_means().items() if each[0]]
+    held = [
+        each for group in contrast.groups for each in group.means_by_letter().items() if each[0]
+    ]
     first = min((name for name, _ in held), default="")
     says_first = [of for name, of in held if name == first]
     others = [of for name, of in held if name != first]
     if not (says_first and others):
-        raise Inapplicable("no answers that say two different letters")
+        raise MethodNotApplicable("no answers that say two different letters")
     one, two = (
         np.average([mean for _, mean in side], axis=0, weights=[n for n, _ in side])
         for side in (says_first, others)
@@ -230,14 +243,14 @@ def letter(contrast: Contrast) -> Floats:
 
 
 def steering_vector(
-    name: str, contrast: Contrast, how: Normalisation = "none"
+    method: str, contrast: Contrast, normalisation: Normalisation = "none"
 ) -> NDArray[np.float32]:
     """The direction of the method `name` (d_model,) at the length of the mean difference.
 
     Raises Inapplicable where the method finds nothing to work with in these answers.
     """
-    changed, back = normalised(contrast, how)
-    direction = METHODS[name](changed) * back
+    changed, back = normalised(contrast, normalisation)
+    direction = METHODS[method](changed) * back
     length = np.linalg.norm(direction)
     if length == 0:
         return np.zeros_like(direction, dtype=np.float32)

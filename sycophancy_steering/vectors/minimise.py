@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 from sycophancy_steering.foundation.arrays import Floats
 
-Losses = Callable[[Floats, NDArray[np.intp]], tuple[Floats, Floats]]
+BatchLoss = Callable[[Floats, NDArray[np.intp]], tuple[Floats, Floats]]
 """Points (k, p), and which of the functions each belongs to (k,); gives values and slopes."""
 MEMORY, HALVINGS, ENOUGH = 10, 30, 1e-4
 
 
-def minimise(
-    losses: Losses,
+def minimise_batch(
+    loss: BatchLoss,
     starts: Floats,
-    slope_left: float = 1e-5,
-    gain_left: float = 1e-9,
-    most: int = 1000,
+    gradient_tolerance: float = 1e-5,
+    relative_tolerance: float = 1e-9,
+    max_steps: int = 1000,
 ) -> tuple[Floats, Floats]:
     """Where each function is least, (k, p), and what it is there, (k,), from `starts` (k, p).
 
@@ -28,10 +28,10 @@ def minimise(
     than `slope_left`, or a step gains no more than `gain_left` of its value, or after `most` steps.
     """
     points, every = starts.copy(), np.arange(len(starts))
-    values, slopes = losses(points, every)
-    going = every[np.abs(slopes).max(1) > slope_left]
+    values, slopes = loss(points, every)
+    going = every[np.abs(slopes).max(1) > gradient_tolerance]
     history: list[tuple[Floats, Floats, Floats]] = []
-    for _ in range(most):
+    for _ in range(max_steps):
         if not len(going):
             break
         step = _direction(slopes, history)
@@ -42,7 +42,7 @@ def minimise(
         before, at, size = (points.copy(), slopes.copy(), values.copy()), going, 1.0
         for _ in range(HALVINGS):
             tried = before[0][at] + size * step[at]
-            found, slope = losses(tried, at)
+            found, slope = loss(tried, at)
             pays = found <= before[2][at] + ENOUGH * size * downhill[at]
             won = at[pays]
             points[won], slopes[won], values[won] = tried[pays], slope[pays], found[pays]
@@ -53,8 +53,10 @@ def minimise(
         curved = (moved * turned).sum(1)
         known = curved > 1e-12 * (turned**2).sum(1)
         history = [*history[1 - MEMORY :], (moved, turned, np.where(known, curved, np.inf))]
-        gained = before[2] - values > gain_left * np.maximum(np.abs(before[2]), np.abs(values))
-        going = every[np.isin(every, going) & gained & (np.abs(slopes).max(1) > slope_left)]
+        gained = before[2] - values > relative_tolerance * np.maximum(
+            np.abs(before[2]), np.abs(values)
+        )
+        going = every[np.isin(every, going) & gained & (np.abs(slopes).max(1) > gradient_tolerance)]
     return points, values
 
 
