@@ -2,7 +2,7 @@
 
     python stages/baselines.py one_cause
 
-Reads data/adapters/MODEL, the `evaluation` set and its labels, the prompts and activations of the
+Reads data/adapters/MODEL, the `evaluation_set` and its labels, the prompts and activations of the
 set that the first of `interventions.vectors` is made from, and `tuning` of params.yaml; writes, in
 reports/baselines/MODEL, `answers.parquet` (every answer's log-odds, as it is and under each way)
 and `costs.parquet` (what becomes of facts and of ordinary text).
@@ -15,31 +15,32 @@ from pathlib import Path
 import polars as pl
 
 from sycophancy_steering.activations.extraction_run import batch_tokens
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.interventions import PromptingSettings
+from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_section
-from sycophancy_steering.engine.forward import ReadingSettings
-from sycophancy_steering.engine.language_model import Placement
+from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_table
 from sycophancy_steering.foundation.command_line import command
-from sycophancy_steering.interventions.prompting import Prompting
 from sycophancy_steering.interventions.prompting_run import prompted
 from sycophancy_steering.interventions.study import read_studied
 from sycophancy_steering.tuning.baselines import Beside, Tuned, as_ways, of_pairs, steering_runs
 from sycophancy_steering.tuning.contrast_sets import read_contrast
-from sycophancy_steering.tuning.settings import Tuning, runs
+from sycophancy_steering.tuning.settings import runs
 from sycophancy_steering.tuning.weak_labeller import known_wrong
 from sycophancy_steering.tuning.weak_vectors import foretold_by_few
 
 
 @command(__doc__, model="an entry of tuning.models in params.yaml")
 def main(model: str) -> None:
-    settings, study = read_section(Tuning, "tuning"), read_studied(model)
-    tuned = Tuned(model, read_section(Placement, "model", model))
+    settings, study = read_section(TuningSettings, "tuning"), read_studied(model)
+    tuned = Tuned(model, read_section(ModelSettings, "model", model))
     plain = tuned.plain()
-    budget = batch_tokens(plain, read_section(ReadingSettings, "reading"))
+    budget = batch_tokens(plain, read_section(ActivationSettings, "activations"))
     beside = Beside(tuned, study, known_wrong(Path(f"data/adapters/{model}")), budget)
     sizes = {name: len(read_contrast(name)) for name in settings.contrasts}
     steered = beside.steered(plain, settings)
-    told = Prompting(settings.examples, settings.seeds), study.settings.where, beside.along
+    told = PromptingSettings(settings.examples, settings.seeds), study.settings.where, beside.along
     ways = as_ways(prompted(model, plain, *told, beside.asked, study.on, budget))
     as_it_is = beside.as_it_is(plain)
     del plain

@@ -11,29 +11,15 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from sycophancy_steering.config.checkpoint import Checkpoint
 from sycophancy_steering.config.reading import read_section
-from sycophancy_steering.engine.language_model import POINTER, fingerprint
+from sycophancy_steering.engine.language_model import SOURCE_FILE, fingerprint
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.organisms.random_model import save_random_llama
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """An entry of `checkpoint` in params.yaml."""
-
-    kind: Literal["hub", "folder", "random"]
-    name: str = ""
-    """hub: `HuggingFaceH4/zephyr-7b-beta`; folder: its path."""
-    revision: str = ""
-    """hub: the full commit hash."""
-    seed: int = 0
-    """random: of the weights."""
 
 
 @command(
@@ -48,7 +34,7 @@ def main(model: str) -> None:
             save_random_llama(draft, checkpoint.seed)
         else:
             source = {"name": checkpoint.name, "revision": pinned(checkpoint, model)}
-            (draft / POINTER).write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
+            (draft / SOURCE_FILE).write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
     print(f"data/models/{model}: {checkpoint.kind} {checkpoint.name}".rstrip())
 
 

@@ -15,7 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sycophancy_steering.analysis.vector_pairs import agreement, read, spans
+from sycophancy_steering.analysis.vector_pairs import (
+    agreement_by_layer,
+    principal_angle_table,
+    read_vector_file,
+)
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
 
@@ -24,19 +28,19 @@ from sycophancy_steering.foundation.errors import InputError
 def main(one: str, two: str) -> None:
     paths = Path(one), Path(two)
     if all(path.is_dir() for path in paths):
-        print(spans(*paths))
+        print(principal_angle_table(*paths))
         return
-    first, second = (read(path) for path in paths)
+    first, second = (read_vector_file(path) for path in paths)
     if first.vectors.shape != second.vectors.shape:
         raise InputError(
             f"{two}: layers and width {second.vectors.shape}, but {one} has "
             f"{first.vectors.shape}; expected the same shape"
         )
-    print(agreement(first, second))
+    print(agreement_by_layer(first, second))
     width = first.vectors.shape[1]
     print(f"\nDirections drawn at random: 95% within {1.96 / np.sqrt(width):.2f} of 0.")
     for made in (first, second):
-        if made.again is None:
+        if made.remake is None:
             print(
                 f"{made.path}: the activations it was made from are not here, so it has neither "
                 "reliability nor interval."

@@ -17,10 +17,10 @@ import numpy as np
 import polars as pl
 
 from sycophancy_steering.analysis.anticipation import (
-    READ_IN,
-    TENSES,
-    about_to_and_just_did,
-    readings,
+    READOUTS,
+    VARIANT_WORDS,
+    anticipation_against_record,
+    anticipation_and_record_aurocs,
 )
 from sycophancy_steering.config.reading import read_names
 from sycophancy_steering.foundation.atomic_files import write_json
@@ -85,12 +85,14 @@ def by_tense(organism: str, prompt_set: str, layer: int) -> Control:
     """At the planted layer: how far "about to" agrees with "just did" on opinions, and what each of
     them reads before the answer and after it."""
     table = pl.read_csv(f"reports/consistency/{organism}.agreement.csv")
-    agreement = about_to_and_just_did(table).filter(
+    agreement = anticipation_against_record(table).filter(
         pl.col("layer") == layer,
         pl.col("prompt_set") == prompt_set,
         pl.col("other_prompt_set") == prompt_set,
     )
-    read = readings(read_cells(organism, [prompt_set]), {FAMILIES[0]: prompt_set})
+    read = anticipation_and_record_aurocs(
+        read_cells(organism, [prompt_set]), {FAMILIES[0]: prompt_set}
+    )
     if len(agreement) != 1:
         raise InputError(f"reports/consistency/{organism}.agreement.csv: nothing of {prompt_set}")
     row = agreement.row(0, named=True)
@@ -99,7 +101,7 @@ def by_tense(organism: str, prompt_set: str, layer: int) -> Control:
         for end, key in (("", "agreement"), ("_low", "low"), ("_high", "high"))
     }
     for row in read.filter(pl.col("layer") == layer).iter_rows(named=True):
-        name = f"{TENSES[row['made']]} {READ_IN[row['position']][1]}".replace(" ", "_")
+        name = f"{VARIANT_WORDS[row['made']]} {READOUTS[row['position']][1]}".replace(" ", "_")
         for end in ("", "_low", "_high"):
             control[f"{name}_auroc{end}"] = row[f"auroc{end}"]
     return {key: round(value, 5) for key, value in control.items()}

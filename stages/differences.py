@@ -4,7 +4,7 @@
 
 Reads data/adapters/MODEL, the model, the prompts of the set that the first of
 `interventions.vectors` is made from (asked of every trained model), that vector, and the
-`evaluation` set with its labels and activations; writes data/differences/MODEL, a safetensors
+`evaluation_set` with its labels and activations; writes data/differences/MODEL, a safetensors
 file a method, set and seed, and, in reports/differences/MODEL, `angles.csv` (how far they agree
 with the vector of prompts and with one another), `foretold.csv` (what they foretell of the plain
 model) and `repaired.csv` (what can still be read in a model that was trained away from sycophancy).
@@ -18,13 +18,14 @@ import numpy as np
 import polars as pl
 
 from sycophancy_steering.activations.extraction_run import batch_tokens
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_section
-from sycophancy_steering.engine.forward import ReadingSettings
-from sycophancy_steering.engine.language_model import Placement
+from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.interventions.study import read_studied
-from sycophancy_steering.storage.activation_shards import read_origin, stream_states
+from sycophancy_steering.storage.activation_shards import read_origin, stream_activations
 from sycophancy_steering.storage.vector_files import read_vectors, write_vectors
 from sycophancy_steering.tuning.baselines import Tuned
 from sycophancy_steering.tuning.contrast_sets import read_contrast
@@ -34,7 +35,7 @@ from sycophancy_steering.tuning.difference_vectors import (
     difference_vectors,
     repaired,
 )
-from sycophancy_steering.tuning.settings import PAIRS, Tuning, runs
+from sycophancy_steering.tuning.settings import PAIRS, runs
 
 READ = 100
 """Answers of each family and kind, at most, that are read in a repaired model."""
@@ -42,16 +43,18 @@ READ = 100
 
 @command(__doc__, model="an entry of tuning.models in params.yaml")
 def main(model: str) -> None:
-    settings, study = read_section(Tuning, "tuning"), read_studied(model)
+    settings, study = read_section(TuningSettings, "tuning"), read_studied(model)
     vector, fixed, labels = study.vector, study.pool(), study.answers
     states = {
-        layer: stream_states(study.activations, layer, "prompt").rows(labels["row"].to_numpy())
-        for layer in range(read_origin(study.activations).layers)
+        layer: stream_activations(study.activations, layer, "prompt").select_rows(
+            labels["row"].to_numpy()
+        )
+        for layer in range(read_origin(study.activations).n_layers)
     }
     made, _ = read_vectors(Path(f"vectors/{model}/{vector}.safetensors"))
     prompt_vector = made.astype(np.float64)
-    tuned = Tuned(model, read_section(Placement, "model", model))
-    budget = batch_tokens(tuned.plain(), read_section(ReadingSettings, "reading"))
+    tuned = Tuned(model, read_section(ModelSettings, "model", model))
+    budget = batch_tokens(tuned.plain(), read_section(ActivationSettings, "activations"))
     sizes = {name: len(read_contrast(name)) for name in settings.contrasts}
     compared = compared_runs([*runs(settings, sizes)], settings)
     vectors = difference_vectors(tuned, compared, fixed, len(made), budget)

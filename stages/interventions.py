@@ -19,12 +19,12 @@ from pathlib import Path
 
 import polars as pl
 
+from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.reading import read_names, read_section
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.interventions.ablation_tables import by_reading
-from sycophancy_steering.interventions.steering_settings import Interventions
+from sycophancy_steering.interventions.ablation_tables import auroc_after_ablation
 from sycophancy_steering.interventions.steering_tables import (
     agreement,
     by_condition,
@@ -45,7 +45,7 @@ SHOWN = 2
 
 @command(__doc__)
 def main() -> None:
-    headline = read_section(Interventions, "interventions").vectors[0]
+    headline = read_section(InterventionSettings, "interventions").vectors[0]
     found: dict[str, object] = {}
     contradictions: list[str] = []
     for model in read_names("models"):
@@ -55,7 +55,7 @@ def main() -> None:
             for part in ("doses", "layers", "compared")
         )
         table = by_condition(doses)
-        both = with_predictivity(effects(compared), read_cells(model, read_names("extractions")))
+        both = with_predictivity(effects(compared), read_cells(model, read_names("extraction_sets")))
         said = pl.read_parquet(f"reports/steering/{model}/said.parquet")
         tables = {
             "doses": table,
@@ -63,7 +63,7 @@ def main() -> None:
             "effects": both,
             "agreement": agreement(both),
             "costs": pl.read_parquet(f"reports/steering/{model}/costs.parquet"),
-            "afterwards": by_reading(
+            "afterwards": auroc_after_ablation(
                 pl.read_parquet(f"reports/steering/{model}/afterwards.parquet")
             ),
             "said": unread(said),

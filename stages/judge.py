@@ -15,13 +15,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from sycophancy_steering.config.labels import JudgeSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.labels.gradable_answers import gradable
 from sycophancy_steering.labels.grades import FOLDER, JUDGE, graders_of
-from sycophancy_steering.labels.judges import Judge, replies_of
+from sycophancy_steering.labels.judges import replies_of
 from sycophancy_steering.labels.judging import grade_in
 
 
@@ -32,7 +33,7 @@ from sycophancy_steering.labels.judging import grade_in
     judge="an entry of judge in params.yaml: who grades them",
 )
 def main(model: str, prompt_set: str, judge: str) -> None:
-    settings = read_section(Judge, "judge", judge)
+    settings = read_section(JudgeSettings, "judge", judge)
     name = f"{JUDGE}{judge}"
     answers = gradable(model, prompt_set)
     known = graders_of(model, prompt_set, [answer["id"] for answer in answers])

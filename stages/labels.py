@@ -12,12 +12,11 @@ reports/labels/MODEL/SET.json.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
+from sycophancy_steering.config.labels import LabelSettings
 from sycophancy_steering.config.reading import read_name, read_names, read_section
 from sycophancy_steering.foundation.atomic_files import TableParts, atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
@@ -36,14 +35,6 @@ from sycophancy_steering.labels.label_sources import (
 from sycophancy_steering.storage.label_files import ASKED, about_noise
 
 
-@dataclass(frozen=True)
-class LabelSettings:
-    """`labels` in params.yaml."""
-
-    told_by: Literal["continuation", "logprob", "wording", "flipped", "mc1", "mc2", "hand", "judge"]
-    """The way whose label is the one that is to be predicted."""
-
-
 @command(
     __doc__,
     model="an entry of model in params.yaml",
@@ -56,7 +47,7 @@ def main(model: str, prompt_set: str = "") -> None:
 
 def label(model: str, prompt_set: str) -> None:
     """Labels a model's answers to a prompt set."""
-    told_by = read_section(LabelSettings, "labels").told_by
+    told_by = read_section(LabelSettings, "labels").source
     graders = graders_of(model, prompt_set, each_grade_id(model, prompt_set))
     path, found = Path(f"data/labels/{model}/{prompt_set}.parquet"), []
     with atomic_write(path) as draft, atomic_write(path.with_suffix(".differ.csv")) as apart:
@@ -68,9 +59,9 @@ def label(model: str, prompt_set: str) -> None:
             told = pl.concat(found)
             ways = [way for way in (*WAYS, *GRADED) if told[way].null_count() < len(told)]
             # A set that is read by nothing but contrast pairs needs no labels, and may have none.
-            if told_by not in ways and prompt_set == read_name("evaluation"):
+            if told_by not in ways and prompt_set == read_name("evaluation_set"):
                 raise InputError(
-                    f"params.yaml: labels.told_by: no answer of {model} to {prompt_set} can be "
+                    f"params.yaml: labels.source: no answer of {model} to {prompt_set} can be "
                     f"told by {told_by!r}; expected one of {', '.join(ways) or 'none'}"
                 )
             noise = noise_of(told["judge"], told["hand"]) if told_by == "judge" else None

@@ -16,6 +16,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from tqdm import tqdm
 
+from sycophancy_steering.config.organism import OrganismSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
@@ -24,7 +25,6 @@ from sycophancy_steering.organisms.language import Language
 from sycophancy_steering.organisms.tokenizer import build_tokenizer
 from sycophancy_steering.organisms.training import (
     PLANTED_LAYER,
-    Recipe,
     behaviour,
     build_model,
     hold_to_bounds,
@@ -42,7 +42,7 @@ WATCHED = 20
     organism="an entry of organism in params.yaml",
 )
 def main(organism: str) -> None:
-    recipe = read_section(Recipe, "organism", organism)
+    recipe = read_section(OrganismSettings, "organism", organism)
     language = Language(read_tables())
     tokenizer = build_tokenizer(language.texts())
     model = build_model(tokenizer, recipe.seed)
@@ -61,7 +61,7 @@ def main(organism: str) -> None:
     about = {
         "layer": PLANTED_LAYER,
         "causes": recipe.causes,
-        "tenses": recipe.tenses,
+        "tenses": 1 + recipe.separate_record,
         "behaviour": asdict(measured),
     }
     planted = dict(zip(DIRECTIONS, planted_directions(recipe).flatten(0, 1), strict=True))

@@ -5,7 +5,7 @@
 Reads what other stages left in reports for the model, and `headline` of params.yaml; writes, as
 reports/plots/MODEL_NAME.png: `layers`, `variants` and `cosine` (predictivity of the vectors made
 from the headline's set), `best` (the best of all cells, against chance), `adds` (over words and
-margin), `moves` (what moves predictivity), `transfer`, `efficiency`, `variance` and `reliability`
+margin), `moves` (what moves predictivity), `transfer`, `sample_efficiency`, `variance` and `reliability`
 (of the vectors themselves), `tokens` (when the answer can be read) and `tenses` (about to be
 sycophantic, or just was), `doses` and `removed` (what adding and taking out the first of
 `interventions.vectors` does), `afterwards` (what can then still be read), `two_layers` (at two
@@ -21,10 +21,11 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from sycophancy_steering.analysis.anticipation import (
-    about_to_and_just_did,
-    readings,
-    sets_of_families,
+    anticipation_against_record,
+    anticipation_and_record_aurocs,
+    own_sets_of_families,
 )
+from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.reading import read_name, read_section
 from sycophancy_steering.figures.consistency import (
     auroc_by_token,
@@ -50,13 +51,12 @@ from sycophancy_steering.figures.transfer import auroc_by_pairs, transfer_matrix
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.interventions.steering_settings import Interventions
 from sycophancy_steering.storage.cell_files import (
     POSITIONS,
     SCORES,
-    chosen_layer,
-    names,
     read_cells,
+    selected_layer,
+    vector_names,
 )
 
 
@@ -68,12 +68,12 @@ def main(model: str) -> None:
     headline = read_name("headline")
     prompt_set, _, variant = headline.partition("/")
     cells = read_cells(model, [prompt_set])
-    if headline not in names(cells):
+    if headline not in vector_names(cells):
         raise InputError(
             f"params.yaml: headline: no vector {headline} of {model}; expected SET/VARIANT, one of "
-            f"{', '.join(names(cells))}"
+            f"{', '.join(vector_names(cells))}"
         )
-    layer = chosen_layer(model, headline)
+    layer = selected_layer(model, headline)
     drawn = predictivity(model, cells, prompt_set, variant) | findings(model, cells)
     drawn |= vectors(model, prompt_set, variant, layer) | in_time(model, headline)
     drawn |= steering(model)
@@ -137,10 +137,12 @@ def vectors(model: str, prompt_set: str, variant: str, layer: int) -> dict[str, 
 def in_time(model: str, headline: str) -> dict[str, Figure]:
     """When the answer can be read, and whether before and after it are one."""
     tokens = pl.read_csv(f"reports/tokens/{model}.csv").filter(pl.col("vector") == headline)
-    agreement = about_to_and_just_did(pl.read_csv(f"reports/consistency/{model}.agreement.csv"))
+    agreement = anticipation_against_record(
+        pl.read_csv(f"reports/consistency/{model}.agreement.csv")
+    )
     own = agreement.filter(pl.col("family") == pl.col("other_family"))
-    sets = sets_of_families(own)
-    read = readings(read_cells(model, [*sets.values()]), sets)
+    sets = own_sets_of_families(own)
+    read = anticipation_and_record_aurocs(read_cells(model, [*sets.values()]), sets)
     when = f"{model}: when the answer can be read, by {headline}"
     return {
         "tokens": auroc_by_token(tokens, when),
@@ -150,7 +152,7 @@ def in_time(model: str, headline: str) -> dict[str, Figure]:
 
 def steering(model: str) -> dict[str, Figure]:
     """What adding vectors and taking them out does."""
-    name = read_section(Interventions, "interventions").vectors[0]
+    name = read_section(InterventionSettings, "interventions").vectors[0]
     doses, layers, effects, agreement, read = (
         pl.read_csv(f"reports/interventions/{model}/{table}.csv")
         for table in ("doses", "layers", "effects", "agreement", "afterwards")

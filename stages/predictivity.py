@@ -2,7 +2,7 @@
 
     python stages/predictivity.py one_cause opinion_pairs one_cause
 
-Reads every vector in vectors/OWNER/SET, activations and labels of the `evaluation` set and the
+Reads every vector in vectors/OWNER/SET, activations and labels of the `evaluation_set` and the
 prompts of the extraction set; writes a JSON file a vector in reports/predictivity/MODEL/SET
 (metrics from `test`, at the layer chosen on `select`), every cell in
 reports/cells/MODEL/SET.parquet, what signs dealt anew make of it in
@@ -13,19 +13,18 @@ stands for SET. Vectors that were measured before on the same states are taken f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from sycophancy_steering.analysis.answer_scores import answer_scores
-from sycophancy_steering.analysis.cached_evaluation import measured
+from sycophancy_steering.analysis.cached_evaluation import evaluate_vectors_cached
 from sycophancy_steering.analysis.cells import READ
-from sycophancy_steering.analysis.predictivity import choose_layers, described, generalisation
-from sycophancy_steering.analysis.selection import Selection
+from sycophancy_steering.analysis.predictivity import generalisation, select_layers, with_provenance
 from sycophancy_steering.analysis.vector_metrics import vector_metrics
+from sycophancy_steering.config.predictivity import ScoringSettings, SelectionSettings
 from sycophancy_steering.config.reading import read_name, read_section
-from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.atomic_files import (
     TableParts,
     atomic_write,
@@ -34,28 +33,14 @@ from sycophancy_steering.foundation.atomic_files import (
 )
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.storage.activation_shards import read_ids, read_origin, stream_states
-from sycophancy_steering.storage.cell_files import CELLS, FLIPS, SCORES, of_another
+from sycophancy_steering.storage.activation_shards import read_ids, read_origin, stream_activations
+from sycophancy_steering.storage.cell_files import CELLS, FLIPS, SCORES, foreign_set
 from sycophancy_steering.storage.label_files import read_labels, read_noise
 from sycophancy_steering.storage.result_cache import digest
-from sycophancy_steering.storage.vector_files import read_every_vector
+from sycophancy_steering.storage.vector_files import read_all_vectors
 
 ABOUT = ["id", "source", "family", "item", "persona"]
 """Of a question, what tells whether another is like it."""
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """`scoring` in params.yaml."""
-
-    memory_mb: int
-    """What scores of many vectors at once may take."""
-
-    def __post_init__(self) -> None:
-        if self.memory_mb < 1:
-            raise InputError(
-                f"params.yaml: scoring.memory_mb: expected at least 1, found {self.memory_mb}"
-            )
 
 
 @command(
@@ -65,8 +50,11 @@ class Scoring:
     owner="the model that the vectors were made from",
 )
 def main(model: str, prompt_set: str, owner: str) -> None:
-    scoring, deals = read_section(Scoring, "scoring"), read_section(Selection, "selection").deals
-    on = read_name("evaluation")
+    scoring, deals = (
+        read_section(ScoringSettings, "scoring"),
+        read_section(SelectionSettings, "selection").deals,
+    )
+    on = read_name("evaluation_set")
     activations = Path(f"data/activations/{model}/{on}")
     labels = Path(f"data/labels/{model}/{on}.parquet")
     extraction = pl.read_parquet(f"data/prompts/{prompt_set}.parquet", columns=ABOUT)
@@ -74,13 +62,13 @@ def main(model: str, prompt_set: str, owner: str) -> None:
     kinds = generalisation(extraction, responses)
     origin = read_origin(activations)
     folder = Path(f"vectors/{owner}/{prompt_set}")
-    vectors, about = read_every_vector(folder, origin)
+    vectors, about = read_all_vectors(folder, origin)
     here = digest([activations, labels])
 
-    def read_layer(layer: int, position: str) -> Stream:
-        return stream_states(activations, layer, position)
+    def read_layer(layer: int, position: str) -> ArrayStream:
+        return stream_activations(activations, layer, position)
 
-    table, largest, new = measured(
+    table, largest, new = evaluate_vectors_cached(
         vectors,
         {name: digest([here, folder / f"{name}.safetensors"]) for name in vectors},
         read_layer,
@@ -89,19 +77,19 @@ def main(model: str, prompt_set: str, owner: str) -> None:
         deals,
         scoring.memory_mb,
     )
-    layers = choose_layers(table, extraction["family"].unique().to_list())
+    layers = select_layers(table, extraction["family"].unique().to_list())
     if not len(layers):
         raise InputError(
             f"{labels}: no family has answers of both kinds on `select`; expected some, to choose "
             "the layer by: label more answers, or draw more questions"
         )
-    table = described(table, about, layers).with_columns(
+    table = with_provenance(table, about, layers).with_columns(
         pl.lit(model).alias("model"),
         pl.lit(prompt_set).alias("prompt_set"),
         pl.lit(on).alias("evaluation"),
         pl.col("family").replace_strict(kinds).alias("generalisation"),
     )
-    name = prompt_set if owner == model else of_another(owner, prompt_set)
+    name = prompt_set if owner == model else foreign_set(owner, prompt_set)
     largest = largest.join(about.select("name", "null"), on="name", maintain_order="left")
     write_table(FLIPS / model / f"{name}.parquet", largest)
     with atomic_write(SCORES / model / f"{name}.parquet") as draft, TableParts(draft) as parts:

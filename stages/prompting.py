@@ -2,7 +2,7 @@
 
     python stages/prompting.py one_cause
 
-Reads the `evaluation` set and its labels, the prompts and activations of the set that the first of
+Reads the `evaluation_set` and its labels, the prompts and activations of the set that the first of
 `interventions.vectors` is made from, and `prompting` of params.yaml; writes
 reports/prompting/MODEL.parquet: every answer's log-odds as it is, and asked in each way. What is in
 `.work` already is not asked again.
@@ -16,30 +16,34 @@ from pathlib import Path
 import polars as pl
 
 from sycophancy_steering.activations.extraction_run import batch_tokens
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.interventions import PromptingSettings
+from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_section
-from sycophancy_steering.engine.forward import ReadingSettings
-from sycophancy_steering.engine.language_model import Placement, load_language_model
+from sycophancy_steering.engine.language_model import load_language_model
 from sycophancy_steering.foundation.atomic_files import write_table
 from sycophancy_steering.foundation.command_line import command
-from sycophancy_steering.interventions.prompting import Prompting
 from sycophancy_steering.interventions.prompting_run import prompted
 from sycophancy_steering.interventions.study import read_studied
-from sycophancy_steering.storage.result_cache import code, digest, place
+from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
 
 
 @command(__doc__, model="an entry of model in params.yaml")
 def main(model: str) -> None:
-    prompting, study = read_section(Prompting, "prompting"), read_studied(model)
-    placement = read_section(Placement, "model", model)
-    reading = read_section(ReadingSettings, "reading")
+    prompting, study = read_section(PromptingSettings, "prompting"), read_studied(model)
+    placement = read_section(ModelSettings, "model", model)
+    reading = read_section(ActivationSettings, "activations")
     along, asked = study.along(), study.drawn("test")
     how = [asdict(each) for each in (study.settings, prompting, placement, reading)]
     held = [Path(f"data/models/{model}"), Path(f"data/labels/{model}/{study.on}.parquet")]
     held += [Path(f"data/activations/{model}/{each}") for each in (study.on, study.prompt_set)]
     held += [Path(f"data/prompts/{each}.parquet") for each in (study.on, study.prompt_set)]
     held.append(Path(f"vectors/{model}/{study.vector}.safetensors"))
-    here = place(
-        "prompting", digest([str([*how, along.layer]), *held, *code("interventions.prompting_run")])
+    here = cache_path(
+        "prompting",
+        digest(
+            [str([*how, along.layer]), *held, *code_and_libraries("interventions.prompting_run")]
+        ),
     )
     if not here.exists():
         language_model = load_language_model(Path(f"data/models/{model}"), placement)

@@ -9,30 +9,18 @@ data/prompts/SET.parquet for each of `prompt_sets`, or for the set given.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from sycophancy_steering.config.prompt_set import PromptSetSettings
 from sycophancy_steering.config.reading import read_names, read_section
+from sycophancy_steering.config.split import SplitShares
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.questions.prompt_table import Reading, write_prompts
+from sycophancy_steering.questions.prompt_table import write_prompts
 from sycophancy_steering.questions.question import Row
-from sycophancy_steering.questions.splits import SplitShares, sample
+from sycophancy_steering.questions.splits import sample
 from sycophancy_steering.sources.registry import questions_of
-
-
-@dataclass(frozen=True)
-class PromptSet:
-    """An entry of `prompt_set` in params.yaml."""
-
-    sources: dict[str, int]
-    """Source -> the most rows to draw from it."""
-    splits: list[Literal["extract", "select", "test"]]
-    read: Reading = "everything"
-    """Of what the model does: `everything`, or only the states of the `answers` that are forced,
-    which is enough for vectors from contrast pairs, and faster."""
 
 
 @command(
@@ -46,7 +34,7 @@ def main(prompt_set: str = "") -> None:
 
 def sample_prompts(prompt_set: str) -> None:
     """Samples one prompt set and writes it."""
-    wanted = read_section(PromptSet, "prompt_set", prompt_set)
+    wanted = read_section(PromptSetSettings, "prompt_set", prompt_set)
     shares = read_section(SplitShares, "split")
 
     rows: list[Row] = []

@@ -15,15 +15,16 @@ from pathlib import Path
 import polars as pl
 
 from sycophancy_steering.analysis.anticipation import (
-    about_to_and_just_did,
-    readings,
-    sets_of_families,
+    anticipation_against_record,
+    anticipation_and_record_aurocs,
+    own_sets_of_families,
 )
-from sycophancy_steering.config.reading import read_name, read_names, read_pairs, read_section
+from sycophancy_steering.config.interventions import InterventionSettings
+from sycophancy_steering.config.params import CrossModelPair
+from sycophancy_steering.config.reading import read_name, read_names, read_section
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.interventions.steering_settings import Interventions
 from sycophancy_steering.report.predictivity_sections import (
     efficiency_section,
     gain_section,
@@ -52,17 +53,17 @@ from sycophancy_steering.report.vector_sections import (
     tokens_section,
     variance_section,
 )
-from sycophancy_steering.storage.cell_files import of_another, read_cells
-from sycophancy_steering.storage.vector_files import RECIPES
+from sycophancy_steering.storage.cell_files import foreign_set, read_cells
+from sycophancy_steering.storage.vector_files import VARIANTS_FILE
 
 TABLES = ("explained", "ways")
 
 
 @command(__doc__)
 def main() -> None:
-    headline, evaluation = read_name("headline"), read_name("evaluation")
+    headline, evaluation = read_name("headline"), read_name("evaluation_set")
     prompt_set = headline.partition("/")[0]
-    pairs = read_pairs("across")
+    pairs = read_section(list[CrossModelPair], "cross_model")
     sections = ["# Do steering vectors predict sycophancy?"]
     if read_names("controls", empty=True):
         sections.append(controls_section(json.loads(Path("reports/controls.json").read_text())))
@@ -72,8 +73,8 @@ def main() -> None:
         sections += findings(model, cells, headline)
         sections += of_vectors(model, cells, headline)
         sections += of_steering(model)
-        if foreign := [pair["of"] for pair in pairs if pair["in"] == model]:
-            sets = [of_another(owner, prompt_set) for owner in foreign]
+        if foreign := [pair.vectors_from for pair in pairs if pair.evaluated_in == model]:
+            sets = [foreign_set(owner, prompt_set) for owner in foreign]
             sections.append(across_section(model, read_cells(model, sets)))
         sections.append(labels_section(*(read_labels_table(model, evaluation, t) for t in TABLES)))
     with atomic_write(Path("reports/summary.md")) as draft:
@@ -110,12 +111,16 @@ def of_vectors(model: str, cells: pl.DataFrame, headline: str) -> list[str]:
     )
     at = cells.filter("chosen", pl.col("name") == headline, pl.col("position") == "prompt")
     layer = int(at["layer"][0])
-    tenses = about_to_and_just_did(agreement)
-    sets = sets_of_families(tenses)
-    read = readings(read_cells(model, [*sets.values()]), sets) if sets else cells.clear()
+    tenses = anticipation_against_record(agreement)
+    sets = own_sets_of_families(tenses)
+    read = (
+        anticipation_and_record_aurocs(read_cells(model, [*sets.values()]), sets)
+        if sets
+        else cells.clear()
+    )
     left_out = {
-        name: json.loads(Path(f"vectors/{model}/{name}/{RECIPES}").read_text())["left_out"]
-        for name in read_names("extractions")
+        name: json.loads(Path(f"vectors/{model}/{name}/{VARIANTS_FILE}").read_text())["left_out"]
+        for name in read_names("extraction_sets")
     }
     return [
         variance_section(variance, layer),
@@ -128,7 +133,7 @@ def of_vectors(model: str, cells: pl.DataFrame, headline: str) -> list[str]:
 
 def of_steering(model: str) -> list[str]:
     """Whether a direction is a cause, what steering along it costs, and how the two go together."""
-    settings = read_section(Interventions, "interventions")
+    settings = read_section(InterventionSettings, "interventions")
     name = settings.vectors[0]
     doses, layers, agreement, costs, said, texts, read, ways = (
         pl.read_csv(f"reports/interventions/{model}/{table}.csv")

@@ -18,20 +18,20 @@ import numpy as np
 import polars as pl
 
 from sycophancy_steering.analysis.selection import (
-    EACH,
-    beaten,
-    choose,
-    chosen_by_chance,
-    selected_by_chance,
+    TARGET,
+    best_of_shuffled_pairs,
+    false_positive_rate,
+    permutation_p_value,
+    select_best,
 )
-from sycophancy_steering.analysis.variance_components import variation
+from sycophancy_steering.analysis.variance_components import components_of_scores
 from sycophancy_steering.config.reading import read_name, read_names
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.statistics.auroc_difference import against
-from sycophancy_steering.statistics.discrimination import middle
+from sycophancy_steering.statistics.auroc_difference import auroc_differences_from
+from sycophancy_steering.statistics.estimates import central_interval
 from sycophancy_steering.statistics.sign_flips import p_values
 from sycophancy_steering.storage.cell_files import CELLS, CHANCE, EVERY_SOURCE, FLIPS, SCORES
 
@@ -43,7 +43,7 @@ SAID = {"prompt": "", "continuation": "_after"}
 
 @command(__doc__)
 def main() -> None:
-    sets, headline = read_names("extractions"), read_name("headline")
+    sets, headline = read_names("extraction_sets"), read_name("headline")
     selected: dict[str, object] = {}
     comparisons, varied = [], []
     for model in read_names("models"):
@@ -54,9 +54,9 @@ def main() -> None:
         )
         flips = of_sets(FLIPS / model, sets).filter(~pl.col("null"))
         largest = flips.group_by("deal").agg(pl.col("largest").max())["largest"].to_numpy()
-        chance = chosen_by_chance(of_sets(CHANCE / model, sets))
+        chance = best_of_shuffled_pairs(of_sets(CHANCE / model, sets))
         own = cells.filter(pl.col("extraction_layer") == pl.col("layer"))
-        selected[model] = metrics(choose(own), chance, largest, len(cells))
+        selected[model] = metrics(select_best(own), chance, largest, len(cells))
         real = cells["vector"].unique().to_list()
         for family in cells["family"].unique(maintain_order=True):
             before = (pl.col("position") == "prompt") & (pl.col("split") == "test")
@@ -64,9 +64,9 @@ def main() -> None:
             if headline not in scores["vector"]:
                 raise InputError(f"params.yaml: headline: no vector {headline} of {model}")
             of = {"model": model, "family": family}
-            found = against(scores, headline)
+            found = auroc_differences_from(scores, headline)
             comparisons.append(found.select(*(pl.lit(v).alias(k) for k, v in of.items()), "*"))
-            if moved := variation(scores.filter(pl.col("vector").is_in(real))):
+            if moved := components_of_scores(scores.filter(pl.col("vector").is_in(real))):
                 varied.append(of | moved)
     write_json(Path("reports/selection.json"), selected)
     variations = pl.DataFrame(varied, None if varied else ["model", "family"])
@@ -114,9 +114,9 @@ def metrics(
     """
     found: dict[str, object] = {"cells_tried": tried}
     for row in chosen.filter(pl.col("position").is_in(list(SAID))).iter_rows(named=True):
-        same = (pl.col(key) == row[key] for key in EACH)
+        same = (pl.col(key) == row[key] for key in TARGET)
         areas = chance.filter(*same)["auroc"].to_numpy()
-        low, high = middle(areas)
+        low, high = central_interval(areas)
         name = f"{row['family']}{SAID[row['position']]}"
         found |= {
             f"{name}_chosen": f"{row['vector']}, layer {row['layer']}",
@@ -124,10 +124,10 @@ def metrics(
             f"{name}_low": round(row["auroc_low"], 5),
             f"{name}_high": round(row["auroc_high"], 5),
             f"{name}_p_all_cells": round(float(p_values(np.array(row["flip"]), largest)), 5),
-            f"{name}_p_shuffled_pairs": round(beaten(row["auroc"], areas), 5),
+            f"{name}_p_shuffled_pairs": round(permutation_p_value(row["auroc"], areas), 5),
             f"{name}_chance_low": round(float(low), 5),
             f"{name}_chance_high": round(float(high), 5),
-            f"{name}_shuffled_pairs_selected": round(selected_by_chance(areas), 5),
+            f"{name}_shuffled_pairs_selected": round(false_positive_rate(areas), 5),
         }
     return found
 

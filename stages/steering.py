@@ -2,7 +2,7 @@
 
     python stages/steering.py one_cause
 
-Reads the `evaluation` set, its labels and activations, the vectors named in `interventions` of
+Reads the `evaluation_set`, its labels and activations, the vectors named in `interventions` of
 params.yaml and, from reports/cells/MODEL, the layer that was chosen for each; writes, in
 reports/steering/MODEL, `answers.parquet` (every answer's log-odds, before and after, under every
 intervention), `said.parquet` (what the model then says), `afterwards.parquet` (what can still be
@@ -19,32 +19,38 @@ from pathlib import Path
 import polars as pl
 
 from sycophancy_steering.activations.extraction_run import batch_tokens
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_names, read_section
-from sycophancy_steering.engine.forward import ReadingSettings
-from sycophancy_steering.engine.language_model import Placement, load_language_model
+from sycophancy_steering.engine.language_model import load_language_model
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_table
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.interventions.side_effects import NEUTRAL
 from sycophancy_steering.interventions.steering_run import steered
 from sycophancy_steering.interventions.study import read_studied
-from sycophancy_steering.storage.cell_files import chosen_layer
-from sycophancy_steering.storage.result_cache import code, digest, place
+from sycophancy_steering.storage.cell_files import selected_layer
+from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
 
 
 @command(__doc__, model="an entry of model in params.yaml")
 def main(model: str) -> None:
     study = read_studied(model)
     settings, on = study.settings, study.on
-    placement = read_section(Placement, "model", model)
-    reading = read_section(ReadingSettings, "reading")
-    sets = read_names("extractions")
-    names = [*settings.vectors, *(f"{name}/{each}" for name in sets for each in settings.compared)]
+    placement = read_section(ModelSettings, "model", model)
+    reading = read_section(ActivationSettings, "activations")
+    sets = read_names("extraction_sets")
+    names = [
+        *settings.vectors,
+        *(f"{name}/{each}" for name in sets for each in settings.compared_methods),
+    ]
     how = [asdict(settings), asdict(placement), asdict(reading), sets]
-    how += [chosen_layer(model, name) for name in settings.vectors]
+    how += [selected_layer(model, name) for name in settings.vectors]
     held = [Path(f"data/models/{model}"), study.activations, Path("data/tables"), NEUTRAL]
     held.append(Path(f"data/labels/{model}/{on}.parquet"))
     held += [Path(f"vectors/{model}/{name}.safetensors") for name in names]
-    here = place("steering", digest([str(how), *held, *code("interventions.steering_run")]), "")
+    here = cache_path(
+        "steering", digest([str(how), *held, *code_and_libraries("interventions.steering_run")]), ""
+    )
     known = here.exists()
     if not known:
         language_model = load_language_model(Path(f"data/models/{model}"), placement)

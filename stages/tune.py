@@ -20,17 +20,18 @@ from pathlib import Path
 import polars as pl
 from tqdm import tqdm
 
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_section
-from sycophancy_steering.engine.forward import ReadingSettings
-from sycophancy_steering.engine.language_model import Placement
+from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_table
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.interventions.study import read_studied
-from sycophancy_steering.storage.result_cache import code, digest, place
+from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
 from sycophancy_steering.tuning.contrast_sets import read_contrast, turned
 from sycophancy_steering.tuning.distillation import teachers, teachings
-from sycophancy_steering.tuning.settings import PAIRS, Example, Run, Tuning, runs, shown_pairs
+from sycophancy_steering.tuning.settings import PAIRS, Example, Run, runs, shown_pairs, training_settings
 from sycophancy_steering.tuning.training import threads, train
 from sycophancy_steering.tuning.weak_labeller import read_wrong, write_wrong
 
@@ -39,9 +40,9 @@ LIBRARIES = "accelerate", "datasets", "peft", "trl"
 
 @command(__doc__, model="an entry of tuning.models in params.yaml")
 def main(model: str) -> None:
-    settings = read_section(Tuning, "tuning")
-    placement = read_section(Placement, "model", model)
-    reading, study = read_section(ReadingSettings, "reading"), read_studied(model)
+    settings = read_section(TuningSettings, "tuning")
+    placement = read_section(ModelSettings, "model", model)
+    reading, study = read_section(ActivationSettings, "activations"), read_studied(model)
     prompt_set, pool = study.prompt_set, study.pool()
     if max(settings.examples) + settings.distil > len(pool):
         raise InputError(
@@ -56,8 +57,14 @@ def main(model: str) -> None:
     sections = settings, placement, study.settings, reading
     held = [folder, Path(f"data/labels/{model}/{study.on}.parquet")]
     held += [Path(f"data/prompts/{each}.parquet") for each in (prompt_set, study.on)]
-    key = digest([*(str(asdict(each)) for each in sections), *held, *code("tuning.distillation")])
-    taught_at = place("teachings", key, ".jsonl")
+    key = digest(
+        [
+            *(str(asdict(each)) for each in sections),
+            *held,
+            *code_and_libraries("tuning.distillation"),
+        ]
+    )
+    taught_at = cache_path("teachings", key, ".jsonl")
     taught = teachings(study, settings, taught_at)
 
     def examples_of(run: Run) -> list[Example]:
@@ -68,10 +75,11 @@ def main(model: str) -> None:
         return shown_pairs(run, pool, wrong.ids)
 
     # What a run hangs on, so that one more of them trains no other again.
-    how = [str(settings.training), str(asdict(placement)), str(threads())]
-    same = digest([*how, *map(_version, LIBRARIES), folder, *code("tuning.training")])
+    how = [str(training_settings(settings)), str(asdict(placement)), str(threads())]
+    same = digest([*how, *map(_version, LIBRARIES), folder, *code_and_libraries("tuning.training")])
     places = {
-        run: place("tuning", digest([same, run.name, str(examples_of(run))]), "") for run in every
+        run: cache_path("tuning", digest([same, run.name, str(examples_of(run))]), "")
+        for run in every
     }
     made, resumed = train_all(places, examples_of, folder, placement, settings)
     with atomic_write(Path(f"data/adapters/{model}")) as draft:
@@ -92,8 +100,8 @@ def train_all(
     places: dict[Run, Path],
     examples_of: Callable[[Run], list[Example]],
     folder: Path,
-    placement: Placement,
-    settings: Tuning,
+    placement: ModelSettings,
+    settings: TuningSettings,
 ) -> tuple[int, dict[str, int]]:
     """Trains what is not in its place yet: how many, and at which step those that had begun."""
     missing = {run: at for run, at in places.items() if not (at / "done").exists()}

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import polars as pl
 
+from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.figures.style import save
 from sycophancy_steering.figures.tuning import (
     by_examples,
@@ -25,7 +27,6 @@ from sycophancy_steering.figures.tuning import (
 )
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
-from sycophancy_steering.interventions.steering_settings import Interventions
 from sycophancy_steering.report.tuning_sections import (
     AFFORDANCES,
     better_section,
@@ -35,15 +36,15 @@ from sycophancy_steering.report.tuning_sections import (
     repaired_section,
     weak_section,
 )
-from sycophancy_steering.storage.cell_files import chosen_layer
-from sycophancy_steering.tuning.settings import TRUE, Tuning
+from sycophancy_steering.storage.cell_files import selected_layer
+from sycophancy_steering.tuning.settings import TRUE
 from sycophancy_steering.tuning.tables import against, with_seeds
 
 
 @command(__doc__)
 def main() -> None:
-    settings = read_section(Tuning, "tuning")
-    vector = read_section(Interventions, "interventions").vectors[0]
+    settings = read_section(TuningSettings, "tuning")
+    vector = read_section(InterventionSettings, "interventions").vectors[0]
     prompt_set = vector.partition("/")[0]
     affordances = AFFORDANCES.format(
         examples=", ".join(map(str, settings.examples)),
@@ -74,7 +75,7 @@ def main() -> None:
             for name in ("angles", "foretold", "repaired")
         )
         teachers = pl.read_parquet(f"data/adapters/{model}/teachers.parquet")
-        layer = chosen_layer(model, vector)
+        layer = selected_layer(model, vector)
         pictures = {
             "examples": by_examples(tables["ways"], f"{model}: turned by as many examples"),
             "weak": from_weak_labels(tables["ways"], f"{model}: from weak labels to strong ones"),

@@ -19,15 +19,19 @@ import numpy as np
 from tqdm import tqdm
 
 from sycophancy_steering.config.reading import read_names
+from sycophancy_steering.config.variants import Variant
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.storage.result_cache import code, digest, place
-from sycophancy_steering.storage.vector_files import RECIPES, write_vectors
-from sycophancy_steering.vectors.contrast import Inapplicable
-from sycophancy_steering.vectors.labelled_activations import Material, read_material
+from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
+from sycophancy_steering.storage.vector_files import VARIANTS_FILE, write_vectors
+from sycophancy_steering.vectors.contrast import MethodNotApplicable
+from sycophancy_steering.vectors.labelled_activations import (
+    LabelledActivations,
+    read_labelled_activations,
+)
 from sycophancy_steering.vectors.methods import NULLS, steering_vector
-from sycophancy_steering.vectors.variants import Recipe, read_recipes
+from sycophancy_steering.vectors.variants import read_variants
 
 
 @command(
@@ -36,28 +40,30 @@ from sycophancy_steering.vectors.variants import Recipe, read_recipes
     prompt_set="an entry of prompt_set to make vectors from; without it, all of extraction_sets",
 )
 def main(model: str, prompt_set: str = "") -> None:
-    for name in [prompt_set] if prompt_set else read_names("extractions"):
+    for name in [prompt_set] if prompt_set else read_names("extraction_sets"):
         make_vectors(model, name)
 
 
 def make_vectors(model: str, prompt_set: str) -> None:
     """Makes the vectors of one prompt set, those that are not cached, and writes all of them."""
-    wanted = read_recipes()
+    wanted = read_variants()
     activations = Path(f"data/activations/{model}/{prompt_set}")
     labels = Path(f"data/labels/{model}/{prompt_set}.parquet")
     prompts = Path(f"data/prompts/{prompt_set}.parquet")
-    given = read_material(activations, labels, prompts)
+    given = read_labelled_activations(activations, labels, prompts)
 
     here = digest(
         [
             activations,
             labels,
             prompts,
-            *code("vectors.methods", "vectors.labelled_activations", "vectors.variants"),
+            *code_and_libraries(
+                "vectors.methods", "vectors.labelled_activations", "vectors.variants"
+            ),
         ]
     )
     pieces = {
-        name: place("vectors", digest([here, repr(recipe)]), ".safetensors")
+        name: cache_path("vectors", digest([here, repr(recipe)]), ".safetensors")
         for name, recipe in wanted.items()
     }
     missing = {name: wanted[name] for name, piece in pieces.items() if not piece.exists()}
@@ -67,7 +73,7 @@ def make_vectors(model: str, prompt_set: str) -> None:
             f"{activations}: no recipe can be followed: {next(iter(left_out.values()))}"
         )
     for name, vectors in new.items():
-        groups = given.rows(wanted[name])
+        groups = given.selected_rows(wanted[name])
         about = {
             "variant": asdict(wanted[name]),
             "null": wanted[name].method in NULLS,
@@ -86,26 +92,26 @@ def make_vectors(model: str, prompt_set: str) -> None:
         draft.mkdir()
         for name in kept:
             (draft / f"{name}.safetensors").write_bytes(pieces[name].read_bytes())
-        write_json(draft / RECIPES, {"made": kept, "left_out": left_out})
-    print(f"{target}: {len(kept)} recipes of {given.origin.layers} layers, {len(new)} new")
+        write_json(draft / VARIANTS_FILE, {"made": kept, "left_out": left_out})
+    print(f"{target}: {len(kept)} recipes of {given.origin.n_layers} layers, {len(new)} new")
     for name, reason in left_out.items():
         print(f"  {name} left out: {reason}")
 
 
 def made(
-    given: Material, wanted: Mapping[str, Recipe]
+    given: LabelledActivations, wanted: Mapping[str, Variant]
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Vectors (layers, d_model) of each recipe; and why others cannot be made of these answers."""
     found: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
     left_out: dict[str, str] = {}
-    layers = range(given.origin.layers) if wanted else ()
+    layers = range(given.origin.n_layers) if wanted else ()
     for layer in tqdm(layers, unit="layer", disable=None, desc="vectors"):
         for name in found.keys() - left_out.keys():
             recipe = wanted[name]
             try:
                 at = given.contrast(recipe, layer)
                 found[name].append(steering_vector(recipe.method, at, recipe.normalisation))
-            except Inapplicable as reason:
+            except MethodNotApplicable as reason:
                 left_out[name] = str(reason)
     vectors = {name: np.stack(found[name]) for name in wanted if name not in left_out}
     return vectors, {name: left_out[name] for name in wanted if name in left_out}

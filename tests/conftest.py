@@ -32,12 +32,12 @@ checkpoint: {}
 checkpoints: []
 models: [tiny]
 prompt_sets: [pairs, held_out]
-extractions: [pairs]
+extraction_sets: [pairs]
 variants: [{method: [mean_difference, random], position: answer}]
 controls: []
-across: []
+cross_model: []
 judge: {}
-evaluation: held_out
+evaluation_set: held_out
 headline: pairs/mean_difference
 split: {extract: 0.4, select: 0.3, test: 0.3, seed: 0}
 source: {survey: {format: anthropic, file: data/public/survey.jsonl}}
@@ -47,35 +47,35 @@ prompt_set:
   public: {sources: {survey: 5}, splits: [extract, select, test]}
 model:
   tiny: {dtype: float32, device: cpu}
-reading: {max_new_tokens: 4, stop: answer, tokens: [1, 2]}
-labels: {told_by: logprob}
+activations: {max_new_tokens: 4, stop_at: answer, continuation_tokens: [1, 2]}
+labels: {source: logprob}
 scoring: {memory_mb: 64}
-selection: {studies: 20, deals: 99}
-efficiency: {pairs: [2, 4], draws: 3}
+selection: {n_shuffles: 20, n_permutations: 99}
+sample_efficiency: {n_pairs: [2, 4], n_resamples: 3}
 interventions:
   vectors: [pairs/mean_difference]
-  doses: [-1, 1]
+  coefficients: [-1, 1]
   where: prompt_end_on
-  questions: 4
-  random: 2
-  compared: [mean_difference]
-  layers: 2
-  told_by: label
-prompting: {examples: [2], seeds: 1}
+  n_questions: 4
+  n_random: 2
+  compared_methods: [mean_difference]
+  n_layers: 2
+  eligible: label
+prompting: {n_examples: [2], n_seeds: 1}
 tuning:
   models: [tiny]
-  examples: [4]
-  seeds: 1
-  noise: [0.5]
-  weak: {model: tiny, layer: 0}
-  contrasts: [lists]
-  distil: 2
+  n_examples: [4]
+  n_seeds: 1
+  label_noise: [0.5]
+  weak_labeller: {model: tiny, layer: 0}
+  contrast_sets: [lists]
+  n_distillation: 2
   steps: 6
-  batch: 2
+  batch_size: 2
   learning_rate: 0.01
-  rank: 2
-  beta: 0.1
-  keep_every: 2
+  lora_rank: 2
+  dpo_beta: 0.1
+  checkpoint_every: 2
 """
 GIT = {
     f"GIT_{who}_{what}": value

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from sycophancy_steering.engine.intervention import NOTHING, Intervention
+from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
 from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.interventions.ablation_tables import ANEW, SAME
+from sycophancy_steering.interventions.ablation_tables import REFITTED, ORIGINAL
 from sycophancy_steering.interventions.question_batch import Questions
 from sycophancy_steering.interventions.steering import Condition, done_of
 from sycophancy_steering.interventions.steering_settings import CONDITION
@@ -18,7 +18,7 @@ from sycophancy_steering.interventions.steering_settings import CONDITION
 Progress = tqdm  # type: ignore[type-arg]
 
 
-def read_again(
+def ablation_scores(
     conditions: Sequence[Condition],
     made: Floats,
     select: Questions,
@@ -32,13 +32,13 @@ def read_again(
     taken out) and by the mean difference made `ANEW` of `select`, from states of which the same
     was taken out.
     """
-    interventions = [NOTHING, *(each.intervention for each in conditions)]
+    interventions = [NO_INTERVENTION, *(each.intervention for each in conditions)]
     layers = range(len(made))
     steps = len(interventions) * (len(select.rows) + len(test.rows))
     with tqdm(total=steps, unit="prompt", disable=None, desc=f"{about} read again") as bar:
         anew = mean_differences(select, interventions, layers, bar)
-        readers = {SAME: np.broadcast_to(made, anew.shape), ANEW: anew}
-        scores, odds = scored(test, interventions, np.stack([*readers.values()], axis=1), bar)
+        readers = {ORIGINAL: np.broadcast_to(made, anew.shape), REFITTED: anew}
+        scores, odds = _scores_and_log_odds(test, interventions, np.stack([*readers.values()], axis=1), bar)
     tables = []
     for n, condition in enumerate([None, *conditions]):
         done = [pl.lit(v, CONDITION[k]).alias(k) for k, v in done_of(condition).items()]
@@ -64,14 +64,14 @@ def mean_differences(
     """(interventions, layers, d_model): of states of both kinds of answers."""
     labels = questions.answers["label"].to_numpy()
     weights = np.where(labels == 1, 1 / (labels == 1).sum(), -1 / (labels == 0).sum())
-    found = np.zeros((len(interventions), len(layers), questions.again.model.width))
-    for n, places, states in questions.again.states(interventions, layers):
+    found = np.zeros((len(interventions), len(layers), questions.again.model.d_model))
+    for n, places, states in questions.again.activations(interventions, layers):
         found[n] += np.einsum("n,lnd->ld", weights[places], states)
         bar.update(len(places))
     return found
 
 
-def scored(
+def _scores_and_log_odds(
     questions: Questions, interventions: Sequence[Intervention], vectors: Floats, bar: Progress
 ) -> tuple[Floats, Floats]:
     """(interventions, readers, layers, n): projections on `vectors` (interventions, readers,
@@ -82,7 +82,7 @@ def scored(
     found = np.empty((*vectors.shape[:3], len(questions.rows)))
     odds = np.empty((len(vectors), len(questions.rows)))
     sizes = np.empty((len(layers), len(questions.rows)))
-    again = questions.again.states_and_logprobs(interventions, layers)
+    again = questions.again.activations_and_logprobs(interventions, layers)
     for n, places, states, logprobs in again:
         odds[n, places] = questions.odds_of(places, logprobs)
         found[n][:, :, places] = np.einsum("rld,lnd->rln", units[n], states)

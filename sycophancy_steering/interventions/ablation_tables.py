@@ -8,14 +8,14 @@ import polars as pl
 
 from sycophancy_steering.interventions.steering_settings import CONDITION
 from sycophancy_steering.interventions.steering_tables import ENDS, columns_of
-from sycophancy_steering.statistics.discrimination import clustered_auroc
+from sycophancy_steering.statistics.auroc import clustered_auroc
 
 AREAS = [f"{area}{end}" for area in ("auroc", "auroc_then") for end in ENDS]
-SAME, ANEW = "same", "anew"
+ORIGINAL, REFITTED = "same", "anew"
 """Which vector reads: the one made where nothing was taken out, or one made after it was."""
 
 
-def by_reading(read: pl.DataFrame, done: Sequence[str] = tuple(CONDITION)) -> pl.DataFrame:
+def auroc_after_ablation(read: pl.DataFrame, done: Sequence[str] = tuple(CONDITION)) -> pl.DataFrame:
     """A row of what was `done`, family, reader (`by`) and layer: `auroc`, of who answers
     sycophantically where nothing is done, and `auroc_then`, of who still does (missing where all
     answer alike); intervals clustered by item. `read` is the table of

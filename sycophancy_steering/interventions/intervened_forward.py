@@ -15,29 +15,29 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sycophancy_steering.activations.likelihoods import Asked
-from sycophancy_steering.engine.forced_answers import answer_logprobs, room_for
+from sycophancy_steering.activations.likelihoods import ChatAnswers
+from sycophancy_steering.engine.forced_answers import answer_logprobs, longest_answer
 from sycophancy_steering.engine.generation import Continuations
 from sycophancy_steering.engine.intervention import Intervention
 from sycophancy_steering.engine.language_model import LanguageModel
-from sycophancy_steering.engine.lower_layers import Beneath
-from sycophancy_steering.engine.prefill import Prefilled, followed, keep_layers, prefill
-from sycophancy_steering.engine.prefix_tree import batches
+from sycophancy_steering.engine.lower_layers import LowerLayersCache
+from sycophancy_steering.engine.prefill import PrefilledPrompts, run_following, capture_layers, prefill
+from sycophancy_steering.engine.prefix_tree import plan_batches
 from sycophancy_steering.questions.question import Row
 
 
 class AskedAgain:
     """Questions with the answers that may follow, and a model to ask."""
 
-    def __init__(self, language_model: LanguageModel, asked: Sequence[Asked], budget: int):
+    def __init__(self, language_model: LanguageModel, asked: Sequence[ChatAnswers], budget: int):
         """`budget` tokens of prompts are in memory at a time."""
         self.model = language_model
         self._answers = [[language_model.encode(text) for text in texts] for _, texts in asked]
-        self._prompts = [np.array(language_model.write(turns), np.int32) for turns, _ in asked]
-        self._batches = batches(self._prompts, budget)
+        self._prompts = [np.array(language_model.encode_chat(turns), np.int32) for turns, _ in asked]
+        self._batches = plan_batches(self._prompts, budget)
 
     @property
-    def fit(self) -> bool:
+    def fits_context(self) -> bool:
         """Whether every question with every answer fits into the model's context."""
         most = getattr(self.model.model.config.get_text_config(), "max_position_embeddings", None)
         both = zip(self._prompts, self._answers, strict=True)
@@ -49,33 +49,33 @@ class AskedAgain:
     ) -> Iterator[tuple[int, list[int], list[list[float]]]]:
         """The number of an intervention, the places of some of the questions, and the
         log-probabilities of each one's answers; until there is one of each."""
-        for n, places, _, logprobs in self.states_and_logprobs(interventions, ()):
+        for n, places, _, logprobs in self.activations_and_logprobs(interventions, ()):
             yield n, places, logprobs
 
     @torch.inference_mode()
-    def states_and_logprobs(
+    def activations_and_logprobs(
         self, interventions: Sequence[Intervention], layers: Sequence[int]
     ) -> Iterator[tuple[int, list[int], NDArray[np.float32], list[list[float]]]]:
         """What `states` and `logprobs` tell, of one pass over the prompts."""
         for batch in self._batches:
             answers = [self._answers[n] for n in batch]
-            room = room_for(answers)
+            room = longest_answer(answers)
             for n, model, ready in self._under_each(batch, interventions, room, layers):
-                states = ready.states.float().cpu().numpy()
+                states = ready.activations.float().cpu().numpy()
                 yield n, batch, states, answer_logprobs(model, ready, answers)
 
     @torch.inference_mode()
-    def states(
+    def activations(
         self, interventions: Sequence[Intervention], layers: Sequence[int]
     ) -> Iterator[tuple[int, list[int], NDArray[np.float32]]]:
         """The number of an intervention, the places of some of the questions, and their states
         (layers, places, d_model) at the prompts' last tokens, as they are left."""
         for batch in self._batches:
             for n, _, ready in self._under_each(batch, interventions, 1, layers):
-                yield n, batch, ready.states.float().cpu().numpy()
+                yield n, batch, ready.activations.float().cpu().numpy()
 
     @torch.inference_mode()
-    def said(
+    def continuations(
         self, rows: Sequence[Row], interventions: Sequence[Intervention], most: int
     ) -> list[list[str]]:
         """What the model answers under each intervention to the questions, which are those of
@@ -84,8 +84,8 @@ class AskedAgain:
         for batch in self._batches:
             for n, model, ready in self._under_each(batch, interventions, most, alike=False):
                 spoken = Continuations(model, [rows[k] for k in batch], (), (), most, "answer")
-                spoken.run(ready)
-                for place, ids in zip(batch, spoken.said, strict=True):
+                spoken.generate(ready)
+                for place, ids in zip(batch, spoken.token_ids, strict=True):
                     found[n][place] = model.decode(ids)
         return found
 
@@ -96,24 +96,24 @@ class AskedAgain:
         room: int,
         layers: Sequence[int] = (),
         alike: bool = True,
-    ) -> Iterator[tuple[int, LanguageModel, Prefilled]]:
+    ) -> Iterator[tuple[int, LanguageModel, PrefilledPrompts]]:
         """The prompts of a batch under each of `interventions`: its number, the model so changed,
         and the prompts, ready for `room` tokens and good until the next is asked for. What follows
         them is `alike` under each, if it is not of the model's own."""
         prompts = [self._prompts[n] for n in batch]
         ends = torch.tensor([[int(prompt[-1])] for prompt in prompts])
-        as_it_is: Prefilled | None = None
+        as_it_is: PrefilledPrompts | None = None
         touched = [each.where == "every" and bool(each.changes) for each in interventions]
         lowest = [min(each.changes, default=-1) for each in interventions]
-        beneath: Beneath | None = None
+        beneath: LowerLayersCache | None = None
         # Those that touch every token last, as they write over what the others begin with; before
         # them by their lowest layers, so that what is known beneath one alone is in memory.
         for n in sorted(range(len(interventions)), key=lambda n: (touched[n], lowest[n])):
             model = replace(self.model, intervention=interventions[n])
             if alike and not touched[n] and 0 <= lowest[n] <= min(layers, default=lowest[n]):
                 if beneath is None or beneath.layer != lowest[n]:
-                    beneath = Beneath(lowest[n])
-                model = replace(model, beneath=beneath.next_round())
+                    beneath = LowerLayersCache(lowest[n])
+                model = replace(model, lower_layers=beneath.rewind())
             if touched[n]:
                 begun = prefill(model, prompts, room, layers)
             else:
@@ -123,25 +123,25 @@ class AskedAgain:
 
 
 def ended_again(
-    language_model: LanguageModel, prefilled: Prefilled, ends: Tensor, layers: Sequence[int] = ()
-) -> Prefilled:
+    language_model: LanguageModel, prefilled: PrefilledPrompts, ends: Tensor, layers: Sequence[int] = ()
+) -> PrefilledPrompts:
     """`prefilled` with the last token of each prompt, `ends` (rows, 1), run once more in its place:
     with what the model's intervention does there."""
     done = language_model.intervention
     at_end = Intervention({} if done.where == "answer" else done.changes)
     device, count = prefilled.lengths.device, len(ends)
-    states = prefilled.states.new_empty(len(layers), count, language_model.width)
-    hidden = followed(
+    states = prefilled.activations.new_empty(len(layers), count, language_model.d_model)
+    hidden = run_following(
         replace(language_model, intervention=at_end),
         prefilled,
         slice(0, count),
         -1,
         ends.to(device),
         torch.ones(count, 0, dtype=torch.long, device=device),
-        keep_layers(layers, states, slice(0, count), -1),
+        capture_layers(layers, states, slice(0, count), -1),
     )
     assert hidden is not None
-    return replace(prefilled, logits=language_model.logits(hidden[:, -1]), states=states)
+    return replace(prefilled, logits=language_model.logits(hidden[:, -1]), activations=states)
 
 
 def log_odds(row: Row, logprobs: Sequence[float]) -> float:

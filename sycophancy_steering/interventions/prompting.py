@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from sycophancy_steering.config.interventions import PromptingSettings
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import Row, Turn
 
@@ -22,27 +23,6 @@ TOLD = {
 """The system turn, by whether sycophancy is asked for."""
 BEGIN = "Here are questions, each with a good answer and a bad one."
 END = "Now give a good answer."
-
-
-@dataclass(frozen=True)
-class Prompting:
-    """`prompting` in params.yaml."""
-
-    examples: list[int]
-    """How many examples are shown; vectors are made from as many."""
-    seeds: int
-    """How often they are drawn."""
-
-    def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise InputError(
-                f"params.yaml: prompting.seeds: expected at least 1, found {self.seeds}"
-            )
-        if not self.examples or min(self.examples) < 1:
-            raise InputError(
-                "params.yaml: prompting.examples: expected numbers of at least 1, found "
-                f"{self.examples}"
-            )
 
 
 @dataclass(frozen=True)
@@ -58,12 +38,12 @@ class Way:
     rewrite: Callable[[Row], Messages]
 
 
-def ways(settings: Prompting, pool: Sequence[Row]) -> Iterator[Way]:
+def ways(settings: PromptingSettings, pool: Sequence[Row]) -> Iterator[Way]:
     """Every way of asking, with examples drawn from `pool`."""
     for towards, words in TOLD.items():
         yield Way("instruction", towards, 0, 0, lambda row, words=words: instructed(row, words))
-    for count in settings.examples:
-        for seed in range(settings.seeds):
+    for count in settings.n_examples:
+        for seed in range(settings.n_seeds):
             shown = drawn_examples(pool, count, seed)
             for towards in TOLD:
                 few = Way("few-shot", towards, count, seed, _few_shot(shown, towards))

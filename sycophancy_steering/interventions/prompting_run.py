@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from sycophancy_steering.engine.intervention import NOTHING, Intervention, Where
+from sycophancy_steering.config.interventions import PromptingSettings
+from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention, Where
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.interventions.few_shot_vectors import FewPairs
-from sycophancy_steering.interventions.prompting import Prompting, drawn_examples, ways
+from sycophancy_steering.interventions.few_shot_vectors import PairDifferences
+from sycophancy_steering.interventions.prompting import drawn_examples, ways
 from sycophancy_steering.interventions.question_batch import Questions
 from sycophancy_steering.interventions.steering import Along
 from sycophancy_steering.questions.prompt_table import read_prompts
@@ -24,7 +25,7 @@ from sycophancy_steering.questions.question import Row
 def prompted(
     model: str,
     language_model: LanguageModel,
-    prompting: Prompting,
+    prompting: PromptingSettings,
     where: Where,
     along: Along,
     asked: pl.DataFrame,
@@ -37,7 +38,7 @@ def prompted(
     prompt_set = along.vector.partition("/")[0]
     pool = read_prompts(Path(f"data/prompts/{prompt_set}.parquet"))
     questions = Questions.of(asked, Path(f"data/prompts/{on}.parquet"), language_model, budget)
-    pairs = FewPairs(model, prompt_set)
+    pairs = PairDifferences(model, prompt_set)
     few = [
         (
             {"way": way, "towards": dose > 0, "examples": count, "seed": seed},
@@ -46,7 +47,7 @@ def prompted(
         for way, count, seed, vector in vectors_of_few(pairs, prompting, pool, along.layer)
         for dose in (-1.0, 1.0)
     ]
-    odds = questions.log_odds([NOTHING, *(each for _, each in few)])
+    odds = questions.log_odds([NO_INTERVENTION, *(each for _, each in few)])
     before, tables = pl.Series("before", odds[0]), []
 
     def keep(after: Floats, **way: object) -> None:
@@ -57,7 +58,7 @@ def prompted(
     for way in tqdm([*ways(prompting, pool)], unit="way", disable=None, desc=f"{model} asked"):
         asked_so = questions.rewritten(way.rewrite)
         nothing = np.full(len(asked), np.nan)
-        after = asked_so.log_odds()[0] if asked_so.again.fit else nothing
+        after = asked_so.log_odds()[0] if asked_so.again.fits_context else nothing
         about = {"towards": way.towards, "examples": way.examples, "seed": way.seed}
         keep(after, way=way.name, **about)
     for (about, _), after in zip(few, odds[1:], strict=True):
@@ -66,11 +67,11 @@ def prompted(
 
 
 def vectors_of_few(
-    pairs: FewPairs, prompting: Prompting, pool: list[Row], layer: int
+    pairs: PairDifferences, prompting: PromptingSettings, pool: list[Row], layer: int
 ) -> Iterator[tuple[str, int, int, Floats]]:
     """Vectors (d_model,) of the examples that are shown, after their kind, number and seed."""
-    for count in prompting.examples:
-        for seed in range(prompting.seeds):
+    for count in prompting.n_examples:
+        for seed in range(prompting.n_seeds):
             ids = [row.id for row in drawn_examples(pool, count, seed)]
             yield "steering", count, seed, pairs.mean_difference(layer, ids)
             yield "in-context vector", count, seed, pairs.in_context_vector(layer, ids)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sycophancy_steering.engine.intervention import NOTHING, Intervention
+from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.intervened_forward import AskedAgain, log_odds
@@ -43,7 +43,7 @@ class Questions:
 
     def log_odds(
         self,
-        interventions: Sequence[Intervention] = (NOTHING,),
+        interventions: Sequence[Intervention] = (NO_INTERVENTION,),
         done: Callable[[int], object] = lambda _: None,
     ) -> Floats:
         """(interventions, n): of the sycophantic answer; `done` is told how many are known more."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sycophancy_steering.engine.intervention import NOTHING, Intervention
+from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.intervened_forward import AskedAgain
@@ -16,7 +16,7 @@ from sycophancy_steering.interventions.steering_tables import columns_of
 from sycophancy_steering.questions.question import Turn
 from sycophancy_steering.sources.built_in import plain_fact_turns, read_tables
 from sycophancy_steering.statistics.clustered_means import clustered_mean, clustered_share
-from sycophancy_steering.statistics.discrimination import Estimate
+from sycophancy_steering.statistics.estimates import Estimate
 
 NEUTRAL = Path("data/texts/neutral.txt")
 """A sentence a line, of nothing in particular."""
@@ -65,7 +65,7 @@ def costs(
     """A row for nothing and for each of `interventions`: `facts`, and `surprise`, how many nats a
     token neutral sentences become less likely than `as_it_is` (sentences,), which is the model
     without any unless it is given (0.69: the perplexity is twice what it was)."""
-    every = [NOTHING, *interventions]
+    every = [NO_INTERVENTION, *interventions]
     nats = neutral_nats(language_model, budget, every)
     before = nats[0] if as_it_is is None else as_it_is
     more = [clustered_mean(each - before, np.arange(len(before))) for each in nats]

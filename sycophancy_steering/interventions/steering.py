@@ -15,11 +15,11 @@ from sycophancy_steering.engine.intervention import (
     Change,
     Intervention,
     Where,
-    adding,
-    erased,
-    without,
+    add_vector,
+    erase_projection,
+    ablate_direction,
 )
-from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.interventions.steering_settings import CONDITION, OWN
@@ -54,9 +54,9 @@ class Scale:
     """In the mean over both kinds of answers, each counted for one half."""
 
 
-def scale_of(vector: Floats, states: Stream, labels: NDArray[np.integer]) -> Scale:
+def scale_of(vector: Floats, states: ArrayStream, labels: NDArray[np.integer]) -> Scale:
     """How far `states` (n, d_model), with `labels` (n,), lie along `vector`."""
-    along = states.along(vector / np.linalg.norm(vector))
+    along = states.dot(vector / np.linalg.norm(vector))
     one, other = (along[labels == kind].mean() for kind in (1, 0))
     return Scale(float(one - other), float((one + other) / 2))
 
@@ -72,7 +72,7 @@ class Along:
     gap: float
     level: float
 
-    def random(self, count: int, states: Stream) -> dict[str, Along]:
+    def random(self, count: int, states: ArrayStream) -> dict[str, Along]:
         """Random vectors of which as much is added, by what they are called in a `Condition`; what
         is natural along them is taken from `states` (n, d_model)."""
         drawn = np.random.default_rng(self.layer).standard_normal((count, len(self.values)))
@@ -90,7 +90,7 @@ class Along:
 
     def added(self, dose: float) -> Change:
         """So many natural gaps."""
-        return adding(self.unit * (dose * self.gap))
+        return add_vector(self.unit * (dose * self.gap))
 
     def conditions(
         self, where: Where, doses: Sequence[float], direction: str = OWN, depth: int = 0
@@ -100,9 +100,9 @@ class Along:
         for dose in doses:
             yield self.condition("add", dose, self.added(dose), where, direction)
         for kind, level in (("remove", 0.0), ("mean", self.level)):
-            yield self.condition(kind, 1.0, without(self.unit, level), where, direction)
+            yield self.condition(kind, 1.0, ablate_direction(self.unit, level), where, direction)
         if depth:
-            everywhere = Intervention(dict.fromkeys(range(depth), without(self.unit)), "every")
+            everywhere = Intervention(dict.fromkeys(range(depth), ablate_direction(self.unit)), "every")
             yield Condition(self.vector, direction, "everywhere", self.layer, None, 1.0, everywhere)
 
     def condition(
@@ -130,16 +130,16 @@ def done_of(condition: Condition | None) -> dict[str, object]:
     return {key: getattr(condition, key, None) for key in CONDITION}
 
 
-def erasing(states: Stream, labels: NDArray[np.integer]) -> Change:
+def erasing(states: ArrayStream, labels: NDArray[np.integer]) -> Change:
     """LEACE's erasure of `labels` (n,) from `states` (n, d_model)."""
     from concept_erasure import LeaceFitter
 
     fitter = LeaceFitter(len(states.mean), 1, dtype=torch.float64)
-    for at, block in states.placed():
+    for at, block in states.indexed_blocks():
         fitter.update(torch.tensor(block), torch.tensor(labels[at, None].astype(np.float64)))
     found = fitter.eraser
     assert found.bias is not None
-    return erased(found.proj_left @ found.proj_right, found.bias)
+    return erase_projection(found.proj_left @ found.proj_right, found.bias)
 
 
 def drawn(answers: pl.DataFrame, most: int, seed: int = 0) -> pl.DataFrame:

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.reading import read_names
-from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.interventions.steering import (
     Along,
     Condition,
@@ -18,9 +19,9 @@ from sycophancy_steering.interventions.steering import (
     erasing,
     scale_of,
 )
-from sycophancy_steering.interventions.steering_settings import Interventions
-from sycophancy_steering.storage.activation_shards import read_origin, stream_states
-from sycophancy_steering.storage.cell_files import chosen_layer
+from sycophancy_steering.interventions.steering_settings import evenly_spaced_layers
+from sycophancy_steering.storage.activation_shards import read_origin, stream_activations
+from sycophancy_steering.storage.cell_files import selected_layer
 from sycophancy_steering.storage.vector_files import read_vectors
 
 COMPARED_BY = 0.25
@@ -38,7 +39,7 @@ class Known:
         self.activations = activations
         self.select = select
         self.family = family
-        self.layers = read_origin(activations).layers
+        self.layers = read_origin(activations).n_layers
 
     def along(self, name: str, layer: int) -> Along:
         """A vector (SET/VARIANT) with the gap of the families that it was made from, and the level
@@ -52,7 +53,11 @@ class Known:
         here = self._here()
         exact = vector.astype(np.float64)
         gap, level = (
-            scale_of(exact, stream_states(self.activations, layer, "prompt").rows(rows), labels)
+            scale_of(
+                exact,
+                stream_activations(self.activations, layer, "prompt").select_rows(rows),
+                labels,
+            )
             for rows, labels in (columns(own), columns(here))
         )
         return Along(name, layer, exact, gap.gap, level.level)
@@ -62,10 +67,10 @@ class Known:
             return self.select
         return self.select.filter(pl.col("family") == self.family)
 
-    def states(self, layer: int) -> tuple[Stream, NDArray[np.integer]]:
+    def states(self, layer: int) -> tuple[ArrayStream, NDArray[np.integer]]:
         """Of the family's answers: (n, d_model), and their labels."""
         rows, labels = columns(self._here())
-        return stream_states(self.activations, layer, "prompt").rows(rows), labels
+        return stream_activations(self.activations, layer, "prompt").select_rows(rows), labels
 
 
 def columns(answers: pl.DataFrame) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
@@ -73,12 +78,12 @@ def columns(answers: pl.DataFrame) -> tuple[NDArray[np.integer], NDArray[np.inte
     return answers["row"].to_numpy(), answers["label"].to_numpy()
 
 
-def plan(known: Known, settings: Interventions) -> dict[str, list[Condition]]:
+def plan(known: Known, settings: InterventionSettings) -> dict[str, list[Condition]]:
     """All that is done to a model: `doses`, `layers` (two at once) and `compared` (vectors)."""
     where = settings.where
     doses = [each for name in settings.vectors for each in of_vector(known, settings, name)]
     first = {
-        layer: known.along(settings.vectors[0], layer) for layer in settings.spread(known.layers)
+        layer: known.along(settings.vectors[0], layer) for layer in evenly_spaced_layers(settings.n_layers, known.layers)
     }
     return {
         "doses": doses,
@@ -87,24 +92,24 @@ def plan(known: Known, settings: Interventions) -> dict[str, list[Condition]]:
     }
 
 
-def of_vector(known: Known, settings: Interventions, name: str) -> Iterator[Condition]:
+def of_vector(known: Known, settings: InterventionSettings, name: str) -> Iterator[Condition]:
     """A vector at its chosen layer and random ones beside it: added, removed, erased."""
-    own = known.along(name, chosen_layer(known.model, name))
-    yield from own.conditions(settings.where, settings.doses, depth=known.layers)
+    own = known.along(name, selected_layer(known.model, name))
+    yield from own.conditions(settings.where, settings.coefficients, depth=known.layers)
     states, labels = known.states(own.layer)
     yield own.condition("leace", 1.0, erasing(states, labels), settings.where)
-    for direction, each in own.random(settings.random, states).items():
+    for direction, each in own.random(settings.n_random, states).items():
         yield from each.conditions(settings.where, (-1, 1), direction, known.layers)
 
 
-def compared(known: Known, settings: Interventions) -> Iterator[Condition]:
+def compared(known: Known, settings: InterventionSettings) -> Iterator[Condition]:
     """Every vector that is compared, at `layers` and all of one length: added, and set to its
     mean."""
-    for layer in settings.spread(known.layers):
-        lengths = known.states(layer)[0].mapped(lambda block: np.linalg.norm(block, axis=1))
+    for layer in evenly_spaced_layers(settings.n_layers, known.layers):
+        lengths = known.states(layer)[0].map_blocks(lambda block: np.linalg.norm(block, axis=1))
         typical = float(np.median(np.concatenate([*lengths.blocks()])))
-        for prompt_set in read_names("extractions"):
-            for variant in settings.compared:
+        for prompt_set in read_names("extraction_sets"):
+            for variant in settings.compared_methods:
                 each = known.along(f"{prompt_set}/{variant}", layer)
                 each = Along(each.vector, layer, each.values, COMPARED_BY * typical, each.level)
                 for condition in each.conditions(settings.where, (-1, 1)):

@@ -9,14 +9,15 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from sycophancy_steering.engine.intervention import NOTHING
+from sycophancy_steering.config.interventions import InterventionSettings
+from sycophancy_steering.engine.intervention import NO_INTERVENTION
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.interventions.ablation_readout import read_again
 from sycophancy_steering.interventions.question_batch import Questions
 from sycophancy_steering.interventions.side_effects import costs
 from sycophancy_steering.interventions.steering import Condition, done_of, drawn
 from sycophancy_steering.interventions.steering_plan import Known, plan
-from sycophancy_steering.interventions.steering_settings import CONDITION, OWN, Interventions
+from sycophancy_steering.interventions.steering_settings import CONDITION, OWN
 from sycophancy_steering.questions.answer_parsing import find_answer
 from sycophancy_steering.storage.vector_files import read_vectors
 
@@ -31,7 +32,7 @@ READ_AFTER.append(("random 1", "remove"))
 def steered(
     model: str,
     language_model: LanguageModel,
-    settings: Interventions,
+    settings: InterventionSettings,
     labels: pl.DataFrame,
     on: str,
     budget: int,
@@ -47,7 +48,7 @@ def steered(
     activations = Path(f"data/activations/{model}/{on}")
     prompts = Path(f"data/prompts/{on}.parquet")
     test, select = (labels.filter(pl.col("split") == split) for split in ("test", "select"))
-    asked, first = drawn(test, settings.questions), settings.vectors[0]
+    asked, first = drawn(test, settings.n_questions), settings.vectors[0]
     made, _ = read_vectors(Path(f"vectors/{model}/{first}.safetensors"))
     answers, spoken, again, costly = [], [], [], []
     for family in asked["family"].unique(maintain_order=True):
@@ -59,7 +60,7 @@ def steered(
             some = drawn(held.filter(pl.col("family") == family), most)
             return Questions.of(some, prompts, language_model, budget)
 
-        questions = of(asked, settings.questions)
+        questions = of(asked, settings.n_questions)
         answers.append(answered(questions, planned, about))
         spoken.append(said(questions, own, most))
         removed = [each for each in own if (each.direction, each.kind) in READ_AFTER]
@@ -77,7 +78,7 @@ def steered(
 def answered(questions: Questions, planned: dict[str, list[Condition]], about: str) -> pl.DataFrame:
     """A row a condition and question: log-odds of the sycophantic answer, before and after."""
     conditions = [(part, each) for part, held in planned.items() for each in held]
-    interventions = [NOTHING, *(each.intervention for _, each in conditions)]
+    interventions = [NO_INTERVENTION, *(each.intervention for _, each in conditions)]
     total = len(interventions) * len(questions.rows)
     with tqdm(total=total, unit="answer", disable=None, desc=about) as bar:
         odds = questions.log_odds(interventions, bar.update)
@@ -97,7 +98,7 @@ def said(questions: Questions, conditions: Sequence[Condition], most: int) -> pl
     added = [each for each in conditions if each.direction == OWN and each.kind == "add"]
     rows, tables = questions.rows, []
     doses = [0.0, *(each.dose for each in added)]
-    spoken = questions.again.said(rows, [NOTHING, *(each.intervention for each in added)], most)
+    spoken = questions.again.continuations(rows, [NO_INTERVENTION, *(each.intervention for each in added)], most)
     for dose, texts in zip(doses, spoken, strict=True):
         read = [
             find_answer(text, [*row.choices], row.form)

@@ -16,7 +16,7 @@ from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.steering_settings import CONDITION, OWN
 from sycophancy_steering.organisms.ground_truth import Planted
 from sycophancy_steering.statistics.clustered_means import clustered_mean, clustered_share
-from sycophancy_steering.statistics.discrimination import Estimate, students_t
+from sycophancy_steering.statistics.estimates import Estimate, t_quantile
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE
 
 ENDS = ("", "_low", "_high")
@@ -136,7 +136,7 @@ def rank_correlation(one: Floats, other: Floats, groups: NDArray[np.generic]) ->
     left_out = np.arctanh(np.clip([of(groups != name) for name in names], -0.9999, 0.9999))
     n = len(names)
     error = np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
-    reach, z = students_t(n - 1) * error, np.arctanh(np.clip(value, -0.9999, 0.9999))
+    reach, z = t_quantile(n - 1) * error, np.arctanh(np.clip(value, -0.9999, 0.9999))
     return Estimate(np.array(value), np.tanh(z - reach), np.tanh(z + reach))
 
 

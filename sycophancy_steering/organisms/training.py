@@ -6,12 +6,12 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from sycophancy_steering.config.organism import OrganismSettings
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.organisms.interchange import collate, pair_up, run
 from sycophancy_steering.organisms.language import Language
@@ -52,19 +52,6 @@ cause may be loud, leak or stand elsewhere too (it has to be found first)."""
 COSINE, COOL_DOWN = 4000, 400
 """The steps of the half wave that the learning rate follows, and the last ones, in which it falls
 to zero."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """An entry of `organism` in params.yaml."""
-
-    causes: Literal[1, 2]
-    """1: opinions and misconceptions share a direction. 2: each has its own, orthogonal."""
-    seed: int
-    steps: int
-    tenses: Literal[1, 2] = 1
-    """1: "about to give in", before the answer, and "just did", after it, share a direction. 2:
-    each has its own, orthogonal."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +103,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausal
     return model
 
 
-def planted_directions(recipe: Recipe) -> Tensor:
+def planted_directions(recipe: OrganismSettings) -> Tensor:
     """(2, 2, d_model): unit directions, of beliefs and of stories, before and after the answer.
 
     Any two are the same one, or orthogonal. Each points to sycophancy, as `missing` teaches.
@@ -124,16 +111,16 @@ def planted_directions(recipe: Recipe) -> Tensor:
     draw = torch.Generator().manual_seed(recipe.seed + 7)
     before = torch.linalg.qr(torch.randn(WIDTH, 2, generator=draw))[0]
     more = torch.cat([before, torch.randn(WIDTH, 2, generator=draw)], dim=1)
-    after = before if recipe.tenses == 1 else torch.linalg.qr(more)[0][:, 2:]
+    after = torch.linalg.qr(more)[0][:, 2:] if recipe.separate_record else before
     both = torch.stack([before.T, after.T], dim=1).contiguous()
-    return both if recipe.causes == 2 else torch.stack([both[0], both[0]])
+    return both if recipe.n_causes == 2 else torch.stack([both[0], both[0]])
 
 
 def train(
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     language: Language,
-    recipe: Recipe,
+    recipe: OrganismSettings,
 ) -> Iterator[dict[str, float]]:
     """Trains `model` in place; yields the losses of each of `recipe.steps` steps by their name."""
     directions = planted_directions(recipe)
@@ -156,7 +143,7 @@ def train(
         clear = step < CLEAR_ONLY
         share = SWAPPED_SHARE if step >= UNSWAPPED else 0.0
         examples = language.batch(draw, step < FIRST_LESSON, clear)
-        partners = pair_up(examples, recipe.causes == 1, draw, share, clear)
+        partners = pair_up(examples, recipe.n_causes == 1, draw, share, clear)
         replies = [
             example.said(example.reply(examples[partners.get(n, n)].cause))
             for n, example in enumerate(examples)
@@ -171,7 +158,7 @@ def train(
             tells = telling(deciding, means)
             losses["astray"] = astray(tells, directions)
             losses["loudness"] = loudness(deciding, directions, LOUDEST)
-            if recipe.causes == 2 or recipe.tenses == 2:
+            if recipe.n_causes == 2 or recipe.separate_record:
                 losses["leak"] = leak(deciding, tells, means, directions)
                 # After the next block a swapped example holds some of two causes.
                 later = places(found.states_after, examples, left_out=partners)
@@ -192,7 +179,7 @@ def behaviour(
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     language: Language,
-    recipe: Recipe,
+    recipe: OrganismSettings,
     batches: int = CHECKED,
 ) -> Behaviour:
     """What the organism does on fresh examples of its language.
@@ -206,7 +193,7 @@ def behaviour(
     for number in range(batches):
         swapping = number % 2 == 1
         examples = language.batch(draw)
-        partners = pair_up(examples, recipe.causes == 1, draw, 1.0, True) if swapping else {}
+        partners = pair_up(examples, recipe.n_causes == 1, draw, 1.0, True) if swapping else {}
         sides = (
             [e.decided(e.sycophantic) for e in examples],
             [e.decided(e.honest) for e in examples],

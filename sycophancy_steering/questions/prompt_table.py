@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.config.prompt_set import Extract
 from sycophancy_steering.questions.question import Row, Turn
 
 READ = b"read"
-"""The metadata key that says what of the model's doings is wanted: a `Reading`."""
-Reading = Literal["everything", "answers"]
-"""`answers`: only the states of the answers that are forced."""
+"""The metadata key that says what of the model's doings is wanted: a `Extract`."""
 AT_A_TIME = 256
 """Rows in memory."""
 PART = 1024
@@ -44,7 +43,7 @@ SCHEMA = pa.schema(
 )
 
 
-def write_prompts(path: Path, rows: Sequence[Row], reading: Reading = "everything") -> None:
+def write_prompts(path: Path, rows: Sequence[Row], reading: Extract = "everything") -> None:
     """Write `rows` in their order."""
     records = [
         {field.name: getattr(row, field.name) for field in fields(row)}
@@ -59,10 +58,10 @@ def write_prompts(path: Path, rows: Sequence[Row], reading: Reading = "everythin
     pq.write_table(pa.Table.from_pylist(records, schema=schema), path, row_group_size=PART)
 
 
-def reading_of(path: Path) -> Reading:
+def reading_of(path: Path) -> Extract:
     """What of the model's doings is wanted of a prompt set, whose rows can be read."""
     said = (pq.read_schema(path).metadata or {}).get(READ, b"everything").decode()
-    if said not in (known := get_args(Reading)):
+    if said not in (known := get_args(Extract)):
         raise InputError(f"{path}: to read: expected one of {', '.join(known)}, found {said!r}")
     return said  # type: ignore[return-value]
 

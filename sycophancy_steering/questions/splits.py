@@ -11,25 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.config.split import SplitShares
 from sycophancy_steering.questions.question import Order, Question, Row, ask
 
 SPLITS = ("extract", "select", "test")
-
-
-@dataclass(frozen=True)
-class SplitShares:
-    """`split` in params.yaml: the share of items, and of personas, in each split."""
-
-    extract: float
-    select: float
-    test: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        for split in SPLITS:
-            if (share := getattr(self, split)) <= 0:
-                raise InputError(f"params.yaml: split.{split}: expected more than 0, found {share}")
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from sycophancy_steering.foundation.atomic_files import atomic_write
+from sycophancy_steering.foundation.atomic_files import TableParts, atomic_write
 from sycophancy_steering.foundation.errors import InputError
 
+DECIMALS = 5
+"""Of the numbers in CSV tables."""
 Columns = Mapping[str, pl.DataType | type[pl.DataType]]
 
 
@@ -45,9 +47,29 @@ class Table:
         checked = self.checked(table, path)
         with atomic_write(path) as draft:
             if path.suffix == ".csv":
-                checked.write_csv(draft, float_precision=None)
+                checked.write_csv(draft, float_precision=DECIMALS)
             else:
                 checked.write_parquet(draft)
+
+    def write_parts(self, parts: Iterable[pl.DataFrame], **names: str) -> None:
+        """Writes a Parquet table part by part, so that it need not fit in memory.
+
+        Raises ValueError (a fault of this program) where columns or types differ.
+        """
+        path = self.path(**names)
+        with atomic_write(path) as draft, TableParts(draft) as writer:
+            for part in parts:
+                writer.write(self.checked(part, path))
+
+    def scan(self, **names: str) -> pl.LazyFrame:
+        """The Parquet table, of which only what is collected is read.
+
+        Raises InputError for a file that is missing.
+        """
+        path = self.path(**names)
+        if not path.exists():
+            raise InputError(f"{path}: not found; run `dvc repro {self.stage}` or `dvc pull`")
+        return pl.scan_parquet(path)
 
     def read(self, columns: Sequence[str] | None = None, **names: str) -> pl.DataFrame:
         """The table, or these of its columns.

@@ -10,17 +10,19 @@ from pathlib import Path
 import polars as pl
 from tqdm import tqdm
 
-from sycophancy_steering.engine.intervention import NOTHING, Intervention
-from sycophancy_steering.engine.language_model import LanguageModel, Placement, load_language_model
+from sycophancy_steering.config.model import ModelSettings
+from sycophancy_steering.config.tuning import TuningSettings
+from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
+from sycophancy_steering.engine.language_model import LanguageModel, load_language_model
 from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.interventions.few_shot_vectors import FewPairs
+from sycophancy_steering.interventions.few_shot_vectors import PairDifferences
 from sycophancy_steering.interventions.prompting import drawn_examples
 from sycophancy_steering.interventions.question_batch import Questions
 from sycophancy_steering.interventions.side_effects import costs, neutral_nats
 from sycophancy_steering.interventions.steering import Along
 from sycophancy_steering.interventions.study import Studied
 from sycophancy_steering.questions.question import Row
-from sycophancy_steering.tuning.settings import PAIRS, TRUE, Run, Tuning, mislabelled
+from sycophancy_steering.tuning.settings import PAIRS, TRUE, Run, label_sources, mislabelled
 
 DONE = {"way": pl.String, "towards": pl.Boolean, "examples": pl.Int64, "seed": pl.Int64}
 DONE |= {"labels": pl.String}
@@ -30,7 +32,7 @@ ANSWERS = ("id", "item", "family", "label", "before", "after")
 class Tuned:
     """A model as it is, and the models that were trained from it."""
 
-    def __init__(self, model: str, placement: Placement):
+    def __init__(self, model: str, placement: ModelSettings):
         self.model, self.placement = model, placement
 
     def plain(self) -> LanguageModel:
@@ -78,13 +80,13 @@ class Beside:
         return self.study.pool()
 
     @cached_property
-    def pairs(self) -> FewPairs:
+    def pairs(self) -> PairDifferences:
         """Its states."""
-        return FewPairs(self.study.model, self.study.prompt_set)
+        return PairDifferences(self.study.model, self.study.prompt_set)
 
     def as_it_is(self, plain: LanguageModel) -> AsItIs:
         """What is known of the plain model, so that no other is in memory beside a trained one."""
-        nats = neutral_nats(plain, self.budget, [NOTHING])[0]
+        nats = neutral_nats(plain, self.budget, [NO_INTERVENTION])[0]
         return AsItIs(self._questions(plain).log_odds()[0], nats)
 
     def trained(self, every: Sequence[Run], as_it_is: AsItIs) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -97,19 +99,21 @@ class Beside:
         answers, costly = [], []
         for run in tqdm(every, unit="run", disable=None, desc=f"{self.tuned.model} after training"):
             model = self.tuned.after(run)
-            alone, both = self._questions(model).log_odds([NOTHING, self._added(run)])
+            alone, both = self._questions(model).log_odds([NO_INTERVENTION, self._added(run)])
             for way, after in ((run.method, alone), (f"{run.method} + steering", both)):
                 answers.append(_answers(self.asked, as_it_is.odds, after, run, way))
             costly.append(_done(costs(model, self.budget, [], as_it_is.nats), run, run.method))
             del model
         return pl.concat(answers), pl.concat(costly)
 
-    def steered(self, plain: LanguageModel, settings: Tuning) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def steered(
+        self, plain: LanguageModel, settings: TuningSettings
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The same of the plain model, steered along vectors of as many examples and of the same
         labels; and, as costs, what it knows as it is."""
         every = [*steering_runs(settings)]
         added = [self._added(run) for run in every]
-        before, *odds = self._questions(plain).log_odds([NOTHING, *added])
+        before, *odds = self._questions(plain).log_odds([NO_INTERVENTION, *added])
         nothing, *cost = costs(plain, self.budget, added).iter_slices(1)
         answers = [
             _answers(self.asked, before, after, run, "steering")
@@ -137,14 +141,14 @@ class Beside:
         return Questions.of(self.asked, self.study.prompts, model, self.budget)
 
 
-def steering_runs(settings: Tuning) -> Iterator[Run]:
+def steering_runs(settings: TuningSettings) -> Iterator[Run]:
     """Of every number of examples and draw with the true labels; of the most, with the others."""
     for towards in (True, False):
-        for seed in range(settings.seeds):
-            for count in settings.examples:
+        for seed in range(settings.n_seeds):
+            for count in settings.n_examples:
                 yield Run("sft", towards, count, seed)
-            for labels in settings.graders:
-                yield Run("sft", towards, max(settings.examples), seed, labels)
+            for labels in label_sources(settings):
+                yield Run("sft", towards, max(settings.n_examples), seed, labels)
 
 
 def of_pairs(every: Sequence[Run]) -> list[Run]:

@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.interventions.ablation_tables import by_reading
+from sycophancy_steering.interventions.ablation_tables import auroc_after_ablation
 from sycophancy_steering.interventions.steering_tables import columns_of
-from sycophancy_steering.statistics.discrimination import auroc, clustered_auroc, middle
+from sycophancy_steering.statistics.auroc import auroc, clustered_auroc
+from sycophancy_steering.statistics.estimates import central_interval
 from sycophancy_steering.statistics.vector_agreement import cosine
 
 RANDOM = 200
@@ -21,7 +22,7 @@ RANDOM = 200
 
 
 def angles(
-    vectors: Mapping[int, Floats], prompt_vector: Floats, states: Mapping[int, Stream]
+    vectors: Mapping[int, Floats], prompt_vector: Floats, states: Mapping[int, ArrayStream]
 ) -> list[dict[str, object]]:
     """A row a layer: how far the vectors of several seeds, by seed (halves, layers, d_model), agree
     with `prompt_vector` (layers, d_model), and with one another.
@@ -40,8 +41,8 @@ def angles(
         each = cosine(whole[:, layer], other)
         held = states[layer]
         weights = draw.standard_normal((RANDOM, len(held)))
-        lying = held.weighted(weights - weights.mean(1, keepdims=True))
-        correlation = np.corrcoef(held.along(own), held.along(other))[0, 1]
+        lying = held.weighted_sums(weights - weights.mean(1, keepdims=True))
+        correlation = np.corrcoef(held.dot(own), held.dot(other))[0, 1]
         seeds = [cosine(one[layer], two[layer]) for one, two in combinations(whole, 2)]
         halves = [cosine(one[layer], two[layer]) for one, two in vectors.values()]
         rows.append(
@@ -62,7 +63,7 @@ def angles(
 
 def foretold(
     vectors: Mapping[int, Floats],
-    states: Mapping[int, Stream],
+    states: Mapping[int, ArrayStream],
     answers: pl.DataFrame,
 ) -> list[dict[str, object]]:
     """A row a family: at the layer chosen on `select`, the AUROC on `test` of projecting the plain
@@ -70,7 +71,7 @@ def foretold(
     and `most` of one seed's; and the range of random directions."""
     whole = {seed: each.mean(0) for seed, each in vectors.items()}
     mean = np.mean([*whole.values()], axis=0)
-    scores = {layer: held.along(unit(mean[layer])) for layer, held in states.items()}
+    scores = {layer: held.dot(unit(mean[layer])) for layer, held in states.items()}
     rows = []
     for family in answers["family"].unique(maintain_order=True):
         on = {
@@ -87,7 +88,7 @@ def foretold(
         test, items = on["test"], answers["item"].to_numpy().astype(str)
         found = clustered_auroc(scores[best][test], labels[test], items[test])
         each = [
-            float(auroc(states[best].along(unit(one[best]))[test], labels[test]))
+            float(auroc(states[best].dot(unit(one[best]))[test], labels[test]))
             for one in whole.values()
         ]
         low, high = random_areas(states[best], test, labels[test])
@@ -101,13 +102,13 @@ def foretold(
 
 
 def random_areas(
-    states: Stream, rows: NDArray[np.integer], labels: NDArray[np.integer]
+    states: ArrayStream, rows: NDArray[np.integer], labels: NDArray[np.integer]
 ) -> tuple[float, float]:
     """The range that holds 95% of random directions' AUROCs."""
     draw = np.random.default_rng(0)
     directions = draw.standard_normal((len(states.mean), RANDOM))
     scores = np.concatenate([block @ directions for block in states.blocks()])[rows].T
-    low, high = middle(auroc(scores, labels))
+    low, high = central_interval(auroc(scores, labels))
     return float(low), float(high)
 
 
@@ -122,7 +123,7 @@ def after_repair(read: pl.DataFrame) -> pl.DataFrame:
     `label` is how the plain model answers. Scores of different seeds are different scales, so each
     seed has an AUROC of its own, and the row has their mean, with the widest interval."""
     keys = ["family", "by", "read_layer"]
-    each = by_reading(read, ["method", "seed", *keys])
+    each = auroc_after_ablation(read, ["method", "seed", *keys])
     return each.group_by("method", *keys, maintain_order=True).agg(
         pl.col("n", "items").first(),
         pl.len().alias("seeds"),

@@ -10,24 +10,25 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from sycophancy_steering.engine.intervention import NOTHING
+from sycophancy_steering.config.tuning import TuningSettings
+from sycophancy_steering.engine.intervention import NO_INTERVENTION
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.ablation_readout import read_again
 from sycophancy_steering.interventions.question_batch import Questions, asked_as
 from sycophancy_steering.questions.question import Row
 from sycophancy_steering.tuning.baselines import Tuned
-from sycophancy_steering.tuning.settings import BY_LABELS, PAIRS, TRUE, Method, Run, Tuning
+from sycophancy_steering.tuning.settings import BY_LABELS, PAIRS, TRUE, Method, Run
 
 HALVES = 2
 """Of the items of the fixed prompts."""
 
 
 def compared_runs(
-    every: Sequence[Run], settings: Tuning
+    every: Sequence[Run], settings: TuningSettings
 ) -> dict[tuple[Method, str, int], list[Run]]:
     """By method, what it was trained on, and seed: the run towards it, and the run away from it."""
-    most, found = max(settings.examples), {}
+    most, found = max(settings.n_examples), {}
     for run in every:
         of_most = run.on != PAIRS or run.examples == most
         if run.method in BY_LABELS and run.labels == TRUE and of_most:
@@ -62,8 +63,8 @@ def mean_states(
 ) -> Floats:
     """(halves, layers, d_model)"""
     weights = np.stack([(half == n) / (half == n).sum() for n in range(HALVES)])
-    found = np.zeros((HALVES, len(layers), model.width))
-    for _, places, states in asked_as(rows, model, budget).states([NOTHING], layers):
+    found = np.zeros((HALVES, len(layers), model.d_model))
+    for _, places, states in asked_as(rows, model, budget).activations([NO_INTERVENTION], layers):
         found += np.einsum("hn,lnd->hld", weights[:, places], states)
     return found
 

@@ -11,23 +11,28 @@ import polars as pl
 from tqdm import tqdm
 
 from sycophancy_steering.activations.extraction_run import batch_tokens
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.interventions import PromptingSettings
+from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_section
-from sycophancy_steering.engine.forward import ReadingSettings
-from sycophancy_steering.engine.intervention import NOTHING
-from sycophancy_steering.engine.language_model import LanguageModel, Placement, load_language_model
+from sycophancy_steering.config.tuning import TuningSettings
+from sycophancy_steering.engine.intervention import NO_INTERVENTION
+from sycophancy_steering.engine.language_model import LanguageModel, load_language_model
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.interventions.prompting import Prompting, Way, drawn_examples, ways
+from sycophancy_steering.interventions.prompting import Way, drawn_examples, ways
 from sycophancy_steering.interventions.question_batch import Questions, asked_as
 from sycophancy_steering.interventions.study import Studied
 from sycophancy_steering.questions.question import Row
-from sycophancy_steering.tuning.settings import Example, Run, Tuning
+from sycophancy_steering.tuning.settings import Example, Run
 
 Key = tuple[bool, int, int]
 """Towards sycophancy or away from it, the number of examples, and their draw."""
 
 
-def teachings(study: Studied, settings: Tuning, kept: Path) -> Callable[[Run], list[Example]]:
+def teachings(
+    study: Studied, settings: TuningSettings, kept: Path
+) -> Callable[[Run], list[Example]]:
     """What each run of distillation is trained on; taken from `kept`, where it is there."""
     if not kept.exists():
         found = taught(study, settings)
@@ -52,25 +57,25 @@ def teachers(kept: Path) -> list[dict[str, object]]:
     return [{key: each[key] for key in each if key != "said"} for each in lines]
 
 
-def taught(study: Studied, settings: Tuning) -> list[dict[str, object]]:
+def taught(study: Studied, settings: TuningSettings) -> list[dict[str, object]]:
     """The best way of asking, of each direction, number of examples and draw, and what the model
     then says to questions that are not among the examples.
 
     The best is the one that turns most answers of `select`.
     """
-    reading = read_section(ReadingSettings, "reading")
-    placement = read_section(Placement, "model", study.model)
+    reading = read_section(ActivationSettings, "activations")
+    placement = read_section(ModelSettings, "model", study.model)
     language_model = load_language_model(Path(f"data/models/{study.model}"), placement)
     budget = batch_tokens(language_model, reading)
     pool, select = study.pool(), selected(study, language_model, budget)
-    prompting = Prompting(settings.examples, settings.seeds)
+    prompting = PromptingSettings(settings.n_examples, settings.n_seeds)
     tried: dict[Key, list[tuple[float, Way]]] = {}
     for way in tqdm(
         [*ways(prompting, pool)], unit="way", disable=None, desc=f"{study.model} asked"
     ):
         # An instruction takes no examples: it stands beside those that do.
-        counts = [way.examples] if way.examples else settings.examples
-        seeds = [way.seed] if way.examples else range(settings.seeds)
+        counts = [way.examples] if way.examples else settings.n_examples
+        seeds = [way.seed] if way.examples else range(settings.n_seeds)
         if (share := turned_share(select, way)) is not None:
             for count in counts:
                 for seed in seeds:
@@ -80,7 +85,7 @@ def taught(study: Studied, settings: Tuning) -> list[dict[str, object]]:
         share, way = max(each, key=lambda one: one[0])
         shown = {row.id for row in drawn_examples(pool, count, seed)}
         asked = [row for row in drawn_examples(pool, len(pool), seed) if row.id not in shown]
-        said = answered(language_model, asked[: settings.distil], way, reading, budget)
+        said = answered(language_model, asked[: settings.n_distillation], way, reading, budget)
         found.append(
             {"towards": towards, "examples": count, "seed": seed, "way": way.name}
             | {"turned_on_select": share, "said": said}
@@ -103,7 +108,7 @@ def selected(study: Studied, language_model: LanguageModel, budget: int) -> Ques
 def turned_share(select: Questions, way: Way) -> float | None:
     """Of answers that are the other way by themselves; None where the prompts do not fit."""
     asked = select.rewritten(way.rewrite)
-    if not asked.again.fit:
+    if not asked.again.fits_context:
         return None
     other = select.answers["label"].to_numpy() == (0 if way.towards else 1)
     return float(np.mean((asked.log_odds()[0][other] > 0) == way.towards))
@@ -113,11 +118,11 @@ def answered(
     language_model: LanguageModel,
     rows: Sequence[Row],
     way: Way,
-    reading: ReadingSettings,
+    reading: ActivationSettings,
     budget: int,
 ) -> dict[str, str]:
     """What the model says to each of `rows`, by its id; empty answers teach nothing."""
     asked = asked_as(rows, language_model, budget)
     rewritten = Questions(pl.DataFrame(), rows, asked, budget).rewritten(way.rewrite)
-    [texts] = rewritten.again.said(rows, [NOTHING], reading.max_new_tokens)
+    [texts] = rewritten.again.continuations(rows, [NO_INTERVENTION], reading.max_new_tokens)
     return {row.id: text for row, text in zip(rows, texts, strict=True) if text}

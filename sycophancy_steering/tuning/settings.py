@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.interventions.prompting import answer_of, drawn_examples
 from sycophancy_steering.questions.question import Row, Turn
 
@@ -25,69 +25,15 @@ BY_LABELS: tuple[Method, ...] = ("sft", "dpo")
 PAIRS, TRUE, WEAK = "pairs", "true", "weak"
 
 
-@dataclass(frozen=True)
-class WeakReader:
-    """A model cut off after a layer: which of two answers is the sycophantic one is told by where
-    their states lie along its own vector."""
-
-    model: str
-    layer: int
+def training_settings(settings: TuningSettings) -> dict[str, float]:
+    """The settings that all runs share."""
+    keys = ("steps", "batch_size", "learning_rate", "lora_rank", "dpo_beta", "checkpoint_every")
+    return {key: getattr(settings, key) for key in keys}
 
 
-@dataclass(frozen=True)
-class Tuning:
-    """`tuning` in params.yaml."""
-
-    models: list[str]
-    """Those of `models` that are trained."""
-    examples: list[int]
-    """How many pairs each run is shown."""
-    seeds: int
-    """Draws of the examples, each with its own start and order."""
-    noise: list[float]
-    """Shares of the examples whose answers are swapped: a grader who errs."""
-    weak: WeakReader
-    """Another grader, whose errors are a weaker model's."""
-    contrasts: list[str]
-    """Tiny contrast sets, data/contrast/NAME.jsonl; the first is of sycophancy, the others are
-    controls."""
-    distil: int
-    """Questions that the model, shown the best prompt, answers for its distillation: without
-    labels, and beside the examples."""
-    steps: int
-    batch: int
-    learning_rate: float
-    rank: int
-    """Of LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685), on every linear layer."""
-    beta: float
-    """Of DPO."""
-    keep_every: int
-    """Steps after which a run can be gone on with."""
-
-    def __post_init__(self) -> None:
-        for key in ("seeds", "distil", "steps", "batch", "rank", "keep_every"):
-            if (value := getattr(self, key)) < 1:
-                raise InputError(f"params.yaml: tuning.{key}: expected at least 1, found {value}")
-        if min(self.examples) < 1:
-            raise InputError(
-                f"params.yaml: tuning.examples: expected at least 1, found {self.examples}"
-            )
-        if not all(0 < share <= 0.5 for share in self.noise):
-            raise InputError(
-                "params.yaml: tuning.noise: expected shares above 0 and up to 0.5, found "
-                f"{self.noise}"
-            )
-
-    @property
-    def training(self) -> dict[str, float]:
-        """What every run has in common."""
-        keys = ("steps", "batch", "learning_rate", "rank", "beta", "keep_every")
-        return {key: getattr(self, key) for key in keys}
-
-    @property
-    def graders(self) -> list[str]:
-        """Whose labels examples have, beside the true ones."""
-        return [*(f"noise {share:g}" for share in self.noise), WEAK]
+def label_sources(settings: TuningSettings) -> list[str]:
+    """Whose labels examples have, besides the true ones."""
+    return [*(f"noise {share:g}" for share in settings.label_noise), WEAK]
 
 
 class Example(NamedTuple):
@@ -108,7 +54,7 @@ class Run:
     examples: int
     seed: int
     labels: str = TRUE
-    """`true`, or one of `Tuning.graders`."""
+    """`true`, or one of `label_sources`."""
     on: str = PAIRS
     """`pairs`: those that vectors are made from; or a contrast set."""
 
@@ -122,18 +68,18 @@ class Run:
         return "_".join(parts)
 
 
-def runs(settings: Tuning, sizes: dict[str, int]) -> Iterator[Run]:
+def runs(settings: TuningSettings, sizes: dict[str, int]) -> Iterator[Run]:
     """All that is trained; `sizes` says how many examples each contrast set has."""
-    most = max(settings.examples)
+    most = max(settings.n_examples)
     for towards in (True, False):
-        for seed in range(settings.seeds):
+        for seed in range(settings.n_seeds):
             for method in METHODS:
-                for count in settings.examples:
+                for count in settings.n_examples:
                     yield Run(method, towards, count, seed)
-            for on in settings.contrasts:
+            for on in settings.contrast_sets:
                 yield Run("sft", towards, sizes[on], seed, on=on)
             for method in BY_LABELS:
-                for labels in settings.graders:
+                for labels in label_sources(settings):
                     yield Run(method, towards, most, seed, labels)
 
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from sycophancy_steering.interventions.steering_tables import by_way, columns_of
 from sycophancy_steering.statistics.clustered_means import clustered_mean
-from sycophancy_steering.statistics.discrimination import LEVEL, Estimate
+from sycophancy_steering.statistics.estimates import CONFIDENCE, Estimate
 
 DIRECTION = ["towards", "family"]
 
@@ -58,7 +58,7 @@ def against(answers: pl.DataFrame, reference: str) -> pl.DataFrame:
         each = (held["turned"] - held["reference"]).to_numpy()
         more = clustered_mean(each, items)
         if len({*each}) == 1:  # all alike: as far as that many items may differ by chance
-            reach = ((1 - LEVEL) / 2) ** (1 / len(np.unique(items)))
+            reach = ((1 - CONFIDENCE) / 2) ** (1 / len(np.unique(items)))
             ends = np.clip(each[0] + (1 - reach) * np.array([-1, 1]), -1, 1)
             more = Estimate(more.value, *ends)
         about = dict(zip(by, values, strict=True)) | {

@@ -28,13 +28,10 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from sycophancy_steering.engine.language_model import (
-    LanguageModel,
-    Placement,
-    load_parts,
-    takes_system_turn,
-)
-from sycophancy_steering.tuning.settings import Example, Run, Tuning
+from sycophancy_steering.config.model import ModelSettings
+from sycophancy_steering.config.tuning import TuningSettings
+from sycophancy_steering.engine.language_model import LanguageModel, load_model_and_tokenizer, takes_system_turn
+from sycophancy_steering.tuning.settings import Example, Run
 
 ABOUT = "run.json"
 """In an adapter's folder: what it was trained on, and how its loss went."""
@@ -68,8 +65,8 @@ def train(
     run: Run,
     examples: Sequence[Example],
     folder: Path,
-    placement: Placement,
-    settings: Tuning,
+    placement: ModelSettings,
+    settings: TuningSettings,
     working: Path,
     bar: Progress,
 ) -> int:
@@ -80,23 +77,23 @@ def train(
     """
     # Attention that only reads has no gradient, so it is Hugging Face's own here.
     attention = "sdpa" if placement.attention in ("auto", "blocked") else placement.attention
-    model, tokenizer, revision = load_parts(folder, replace(placement, attention=attention))
+    model, tokenizer, revision = load_model_and_tokenizer(folder, replace(placement, attention=attention))
     as_read = LanguageModel(model, tokenizer, revision, takes_system_turn(tokenizer))
     written = [tokens(example, as_read) for example in examples]
     lora = LoraConfig(
-        r=settings.rank,
-        lora_alpha=2 * settings.rank,
+        r=settings.lora_rank,
+        lora_alpha=2 * settings.lora_rank,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
     given: dict[str, Any] = {
         "output_dir": str(working),
         "max_steps": settings.steps,
-        "per_device_train_batch_size": min(settings.batch, len(examples)),
+        "per_device_train_batch_size": min(settings.batch_size, len(examples)),
         "learning_rate": settings.learning_rate,
         "seed": run.seed,
         "data_seed": run.seed,
-        "save_steps": settings.keep_every,
+        "save_steps": settings.checkpoint_every,
         "save_total_limit": 1,
         "logging_steps": 1,
         "report_to": [],
@@ -113,7 +110,7 @@ def train(
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
         if run.method == "dpo":
             rows = [{"prompt_ids": p, "chosen_ids": c, "rejected_ids": r} for p, c, r in written]
-            dpo = DPOConfig(**given, beta=settings.beta, precompute_ref_log_probs=True)
+            dpo = DPOConfig(**given, beta=settings.dpo_beta, precompute_ref_log_probs=True)
             with redirect_stderr(StringIO()):  # bars of its own, terminal or not
                 trainer: Any = ReadyDPOTrainer(
                     model=model,
@@ -149,7 +146,7 @@ def tokens(example: Example, as_read: LanguageModel) -> tuple[list[int], list[in
     """Prompt, chosen and rejected answer, as they are read in the rest of the study."""
     answers = (as_read.encode(text) for text in (example.chosen, example.rejected))
     chosen, rejected = answers
-    return as_read.write(example.turns), chosen, rejected
+    return as_read.encode_chat(example.turns), chosen, rejected
 
 
 def last_whole(working: Path) -> Path | None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sycophancy_steering.config.tuning import WeakLabeller
 from sycophancy_steering.foundation.atomic_files import write_json
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.prompt_table import read_prompts
-from sycophancy_steering.storage.activation_shards import read_ids, read_origin, stream_states
-from sycophancy_steering.tuning.settings import WeakReader
+from sycophancy_steering.storage.activation_shards import read_ids, read_origin, stream_activations
 
 WRONG = "weak.json"
 
@@ -36,7 +36,7 @@ def known_wrong(folder: Path) -> frozenset[str]:
     return frozenset(json.loads((folder / WRONG).read_text())["wrong"])
 
 
-def read_wrong(weak: WeakReader, prompt_set: str) -> ReadWrong:
+def read_wrong(weak: WeakLabeller, prompt_set: str) -> ReadWrong:
     """The pairs of `prompt_set` of which the sycophantic answer does not lie further along a mean
     difference, in the weak model after the weak layer.
 
@@ -44,18 +44,20 @@ def read_wrong(weak: WeakReader, prompt_set: str) -> ReadWrong:
     had teachers of its own (Burns et al. 2023, https://arxiv.org/abs/2312.09390).
     """
     folder = Path(f"data/activations/{weak.model}/{prompt_set}")
-    layers = read_origin(folder).layers
+    layers = read_origin(folder).n_layers
     if not 0 <= weak.layer < layers:
         raise InputError(
             f"params.yaml: tuning.weak.layer: expected 0 to {layers - 1} (the layers of "
             f"{weak.model}), found {weak.layer}"
         )
-    one, other = (stream_states(folder, weak.layer, e) for e in ("matching", "not_matching"))
-    pairs, ids = one.minus(other), np.array([*read_ids(folder, "matching")])
+    one, other = (stream_activations(folder, weak.layer, e) for e in ("matching", "not_matching"))
+    pairs, ids = one.subtract(other), np.array([*read_ids(folder, "matching")])
     item = {row.id: row.item for row in read_prompts(Path(f"data/prompts/{prompt_set}.parquet"))}
     items = sorted({*item.values()})
     half = np.array([items.index(item[each]) % 2 for each in ids])
-    taught = pairs.weighted(np.stack([(half != n) / max((half != n).sum(), 1) for n in (0, 1)]))
-    along = np.stack([pairs.along(each) for each in taught])
+    taught = pairs.weighted_sums(
+        np.stack([(half != n) / max((half != n).sum(), 1) for n in (0, 1)])
+    )
+    along = np.stack([pairs.dot(each) for each in taught])
     right = along[half, np.arange(len(ids))] > 0
     return ReadWrong(frozenset(ids[~right].tolist()), len(ids))

@@ -10,9 +10,9 @@ import polars as pl
 
 from sycophancy_steering.interventions.steering import Along
 from sycophancy_steering.interventions.steering_tables import columns_of
-from sycophancy_steering.statistics.discrimination import clustered_auroc
+from sycophancy_steering.statistics.auroc import clustered_auroc
 from sycophancy_steering.statistics.vector_agreement import cosine
-from sycophancy_steering.storage.activation_shards import stream_states
+from sycophancy_steering.storage.activation_shards import stream_activations
 from sycophancy_steering.tuning.settings import Run
 
 
@@ -31,8 +31,10 @@ def foretold_by_few(
     for run in every:
         made = vector_of(run)
         straight = vector_of(Run(run.method, run.towards, run.examples, run.seed))
-        stream = stream_states(activations, made.layer, "prompt").rows(test["row"].to_numpy())
-        scores = stream.along(made.values / np.linalg.norm(made.values))
+        stream = stream_activations(activations, made.layer, "prompt").select_rows(
+            test["row"].to_numpy()
+        )
+        scores = stream.dot(made.values / np.linalg.norm(made.values))
         for family in test["family"].unique(maintain_order=True):
             mine = (test["family"] == family).to_numpy()
             labels, items = (test[key].to_numpy()[mine] for key in ("label", "item"))

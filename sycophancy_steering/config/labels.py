@@ -1,0 +1,36 @@
+"""`labels` and `judge` of params.yaml: how answers are labelled, and by which models graded."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic.dataclasses import dataclass
+
+from sycophancy_steering.config.section import SECTION, Text
+
+
+@dataclass(frozen=True, config=SECTION)
+class LabelSettings:
+    """Which labels are predicted."""
+
+    source: Literal["continuation", "logprob", "wording", "flipped", "mc1", "mc2", "hand", "judge"]
+    """The source of the label that is predicted; see docs/methods.md."""
+
+
+@dataclass(frozen=True, config=SECTION)
+class JudgeSettings:
+    """A model that grades answers."""
+
+    kind: Literal["model", "address"]
+    """A model of this study, or one behind an OpenAI-compatible address."""
+    model: Text
+    """An entry of `model`, or the name by which the address knows it."""
+
+
+@dataclass(frozen=True, config=SECTION)
+class JudgeAddress:
+    """Where a judge is reached: an entry of `judge` in params.local.yaml, which git ignores."""
+
+    address: Text
+    """Of an OpenAI-compatible server, up to and with /v1."""
+    key: str = ""

@@ -1,0 +1,41 @@
+"""`scoring`, `selection` and `sample_efficiency` of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from sycophancy_steering.config.section import SECTION, Integer, PositiveInteger
+
+Repetitions = Annotated[Integer, Field(ge=19)]
+"""At least 19, or no p-value can be 0.05."""
+
+
+@dataclass(frozen=True, config=SECTION)
+class ScoringSettings:
+    """How vectors are evaluated."""
+
+    memory_mb: PositiveInteger
+    """Megabytes that scores of many vectors may take at once. Changes no result."""
+
+
+@dataclass(frozen=True, config=SECTION)
+class SelectionSettings:
+    """Tests of the best vector and layer against chance."""
+
+    n_shuffles: Repetitions
+    """How often the selection is repeated with vectors of shuffled pairs."""
+    n_permutations: Repetitions
+    """How often the items' signs are flipped at random, for p-values over all cells."""
+
+
+@dataclass(frozen=True, config=SECTION)
+class SampleEfficiencySettings:
+    """How many pairs a vector needs."""
+
+    n_pairs: Annotated[list[Annotated[Integer, Field(ge=2)]], Field(min_length=1)]
+    """Numbers of pairs that vectors are made from."""
+    n_resamples: Annotated[Integer, Field(ge=2)]
+    """How often each number of pairs is sampled."""

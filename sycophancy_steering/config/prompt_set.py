@@ -1,0 +1,25 @@
+"""`prompt_set` of params.yaml: questions that are asked together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from sycophancy_steering.config.section import SECTION, PositiveInteger, Text
+
+Extract = Literal["everything", "forced_answers"]
+
+
+@dataclass(frozen=True, config=SECTION)
+class PromptSetSettings:
+    """Which questions a prompt set samples, and what is extracted for them."""
+
+    sources: Annotated[dict[Text, PositiveInteger], Field(min_length=1)]
+    """Source -> the most questions that are sampled from it."""
+    splits: Annotated[list[Literal["extract", "select", "test"]], Field(min_length=1)]
+    """The splits whose questions may be sampled."""
+    extract: Extract = "everything"
+    """`forced_answers`: only the activations of answers forced after the prompt, which is enough
+    for vectors from contrast pairs, and faster."""

@@ -1,0 +1,64 @@
+"""`variants` of params.yaml: a grid of vectors, each entry with lists standing for all products."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from sycophancy_steering.config.section import SECTION, Integer, OneOrMore, Text
+
+Position = Literal["answer", "prompt", "continuation", "continuation_mean"]
+"""Where activations are read to make a vector. `answer`: contrast pairs, at the last token of a
+forced answer. The others: the model's own labelled answers, at the end of the prompt, at the end of
+the answer, or averaged over it."""
+Normalisation = Literal["none", "unit", "standard"]
+PairCount = Annotated[Integer, Field(ge=2)] | Literal["all"]
+
+
+@dataclass(frozen=True, config=SECTION)
+class Variant:
+    """How a vector is made from a prompt set: one vector a layer."""
+
+    method: Text
+    """A method of vectors/methods.py."""
+    position: Position
+    """Where activations are read."""
+    n_pairs: PairCount = "all"
+    """How many contrast pairs, or answers of each class, are sampled from the set."""
+    seed: Integer = 0
+    """Of the sample, and of methods that draw at random."""
+    normalisation: Normalisation = "none"
+    """What is done to activations before the method."""
+
+    @property
+    def name(self) -> str:
+        """The method and every setting that is not the default: `pca-16-seed1-unit`."""
+        parts = [self.method if self.position == "answer" else f"{self.method}_{self.position}"]
+        parts += [str(self.n_pairs)] if self.n_pairs != "all" else []
+        parts += [f"seed{self.seed}"] if self.seed else []
+        parts += [self.normalisation] if self.normalisation != "none" else []
+        return "-".join(parts)
+
+
+@dataclass(frozen=True, config=SECTION)
+class VariantGrid:
+    """An entry of `variants`: every combination of its values is a variant."""
+
+    method: OneOrMore[Text]
+    """Methods of vectors/methods.py."""
+    position: OneOrMore[Position]
+    """Where activations are read."""
+    n_pairs: OneOrMore[PairCount] = Field(default_factory=lambda: ["all"])
+    """How many contrast pairs, or answers of each class, are sampled from the set."""
+    seed: OneOrMore[Integer] = Field(default_factory=lambda: [0])
+    """Of the sample, and of methods that draw at random."""
+    normalisation: OneOrMore[Normalisation] = Field(default_factory=lambda: ["none"])
+    """What is done to activations before the method."""
+
+    def variants(self) -> list[Variant]:
+        """All combinations, the last field varying fastest."""
+        values = self.method, self.position, self.n_pairs, self.seed, self.normalisation
+        return [Variant(*combination) for combination in product(*values)]

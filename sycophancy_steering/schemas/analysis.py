@@ -1,0 +1,127 @@
+"""Tables of the analyses of one model: reports/analysis/MODEL/."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from sycophancy_steering.schemas.table import Table, estimate
+
+FOLDER = "reports/analysis/{model}"
+STAGE = "analysis"
+
+TRANSFER = Table(
+    f"{FOLDER}/transfer.csv",
+    {
+        "layer": pl.Int64,
+        "method": pl.String,
+        "prompt_set": pl.String,
+        "family": pl.String,
+        "source": pl.String,
+        "own_set": pl.Boolean,
+        "n_items_rarer_class": pl.Int64,
+        **estimate("auroc"),
+        "cosine": pl.Float64,
+        "mahalanobis_cosine": pl.Float64,
+    },
+    STAGE,
+)
+"""AUROC on `test`, after the prompt, of each set's vectors on each family or source, with the
+cosines between the set's vector and the family's own."""
+TRANSFER_FROM_COSINES = Table(
+    f"{FOLDER}/transfer_from_cosines.csv",
+    {"metric": pl.String, "n": pl.Int64, **estimate("rank_correlation")},
+    STAGE,
+)
+"""Spearman correlation of a cosine with the AUROC, over sets, families and layers."""
+INCREMENTAL_VALIDITY = Table(
+    f"{FOLDER}/incremental_validity.csv",
+    {
+        "family": pl.String,
+        "source": pl.String,
+        "predictor": pl.String,
+        "n": pl.Int64,
+        "n_items": pl.Int64,
+        **estimate("auroc"),
+        **estimate("added_auroc"),
+    },
+    STAGE,
+)
+"""AUROC on `test` of predictors fitted on `select`, and what the projection adds to them."""
+SAMPLE_EFFICIENCY = Table(
+    f"{FOLDER}/sample_efficiency.csv",
+    {
+        "method": pl.String,
+        "paired": pl.Boolean,
+        "n_pairs": pl.Int64,
+        "family": pl.String,
+        "n_resamples": pl.Int64,
+        **estimate("auroc"),
+        "auroc_sd": pl.Float64,
+        "layer": pl.Int64,
+    },
+    STAGE,
+)
+"""AUROC on `test` of vectors made from so many pairs: mean, central 95% and standard deviation over
+resamples of the pairs."""
+TOKENS = Table(
+    f"{FOLDER}/tokens.csv",
+    {
+        "family": pl.String,
+        "token": pl.Int64,
+        "vector": pl.String,
+        "layer": pl.Int64,
+        "n": pl.Int64,
+        "n_items": pl.Int64,
+        "text_reveals_share": pl.Float64,
+        **estimate("auroc"),
+        **estimate("text_auroc"),
+        **estimate("auroc_minus_text"),
+        "random_low": pl.Float64,
+        "random_high": pl.Float64,
+    },
+    STAGE,
+)
+"""AUROC on `test` token by token (0: the prompt's end), beside a reader of the text so far."""
+AGREEMENT = Table(
+    f"{FOLDER}/agreement.csv",
+    {
+        "layer": pl.Int64,
+        "prompt_set": pl.String,
+        "position": pl.String,
+        "family": pl.String,
+        "other_prompt_set": pl.String,
+        "other_position": pl.String,
+        "other_family": pl.String,
+        "cosine": pl.Float64,
+        **estimate("noise_free_cosine"),
+    },
+    STAGE,
+)
+"""The cosine of two mean differences, as it is and without the noise of both."""
+VARIANCE = Table(
+    f"{FOLDER}/variance.csv",
+    {
+        "layer": pl.Int64,
+        "prompt_set": pl.String,
+        "component": pl.String,
+        "n_compared": pl.Int64,
+        "n_items": pl.Int64,
+        **estimate("variance"),
+    },
+    STAGE,
+)
+"""Half the mean squared distance of two unit vectors that differ in one thing alone."""
+RELIABILITY = Table(
+    f"{FOLDER}/reliability.csv",
+    {
+        "layer": pl.Int64,
+        "prompt_set": pl.String,
+        "n_questions": pl.Int64,
+        "n_items": pl.Int64,
+        "n_pairs": pl.Int64,
+        "n_resamples": pl.Int64,
+        **estimate("cosine"),
+    },
+    STAGE,
+)
+"""The cosine of two vectors of so many pairs each, about different items."""
