@@ -9,16 +9,16 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
 import sycophancy_steering.foundation.array_stream
-import sycophancy_steering.vectors.fitting
+import sycophancy_steering.vectors.principal_component
 from sycophancy_steering.foundation.array_stream import ArrayStream
-from sycophancy_steering.vectors.contrast import Contrast, AnswerGroup
-from sycophancy_steering.vectors.fitting import (
-    first_component_weights,
+from sycophancy_steering.vectors.contrast import AnswerGroup, Contrast
+from sycophancy_steering.vectors.lbfgs import minimise_batch
+from sycophancy_steering.vectors.logistic_regression import (
     logistic_losses,
     logistic_regressions,
 )
 from sycophancy_steering.vectors.methods import METHODS
-from sycophancy_steering.vectors.minimise import minimise_batch
+from sycophancy_steering.vectors.principal_component import first_component_weights
 
 
 def states(n: int = 700, width: int = 6, seed: int = 0) -> np.ndarray:
@@ -121,7 +121,7 @@ def test_lda_is_that_of_scikit_learn():
 def test_the_first_component_is_the_same_by_products_and_by_passes(monkeypatch):
     layers = [cut(states(200, 7, seed), 64)[0] for seed in (1, 2, 3)]
     exact = first_component_weights(layers)
-    monkeypatch.setattr(sycophancy_steering.vectors.fitting, "MAX_GRAM_ROWS", 100)
+    monkeypatch.setattr(sycophancy_steering.vectors.principal_component, "MAX_GRAM_ROWS", 100)
     np.testing.assert_allclose(
         first_component_weights(layers), exact, atol=1e-6 * np.abs(exact).max()
     )

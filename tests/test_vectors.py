@@ -13,13 +13,14 @@ from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.storage.vector_files import read_vectors, write_vectors
 from sycophancy_steering.vectors.contrast import (
-    Contrast,
     AnswerGroup,
+    Contrast,
     MethodNotApplicable,
     normalised,
 )
-from sycophancy_steering.vectors.fitting import first_component_weights, group_folds
+from sycophancy_steering.vectors.logistic_regression import group_folds
 from sycophancy_steering.vectors.methods import METHODS, NULLS, PAIRS_ONLY, steering_vector
+from sycophancy_steering.vectors.principal_component import first_component_weights
 
 
 def group(states: np.ndarray, letters: str = "AB") -> AnswerGroup:
@@ -194,7 +195,7 @@ def test_consistent_search_finds_the_truth_behind_a_louder_letter():
 def test_the_letter_needs_two_letters():
     states = contrast().sycophantic.activations.to_array()
     given = Contrast(group(states, "A"), group(states, ""), True, np.random.default_rng(0))
-    with pytest.raises(MethodNotApplicable, match="no answers that say two different letters"):
+    with pytest.raises(MethodNotApplicable, match="no answers with two different letters"):
         steering_vector("letter", given)
 
 

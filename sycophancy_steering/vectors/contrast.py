@@ -1,49 +1,45 @@
-"""Two groups of residual stream states at one layer: what a steering vector is made from."""
+"""Two groups of answers' activations at one layer: what a steering vector is made from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sycophancy_steering.config.variants import Normalisation
 from sycophancy_steering.foundation.array_stream import ArrayStream
-from sycophancy_steering.foundation.arrays import Floats
-
-Names = NDArray[np.str_]
-Normalisation = Literal["none", "unit", "standard"]
+from sycophancy_steering.foundation.arrays import Floats, Names
 
 
 class MethodNotApplicable(Exception):
-    """A way of making vectors that a set of answers does not allow, and why."""
+    """Answers that a method cannot make a vector from; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class AnswerGroup:
-    """States of the answers of one kind."""
+    """Activations of the answers of one class."""
 
     activations: ArrayStream
     """(n, d_model)"""
     items: Names
-    """(n,) what each question is about."""
+    """(n,) the item each question is about."""
     letters: Names
-    """(n,) the letter that each answer says; "" where the question shows none."""
+    """(n,) the letter of each answer; "" where the question shows none."""
 
     def __len__(self) -> int:
         return len(self.activations)
 
     def means_by_letter(self) -> dict[str, tuple[int, Floats]]:
-        """Of the answers that say each letter: how many, and their mean (d_model,)."""
-        names, member = np.unique(self.letters, return_inverse=True)
+        """By letter: the number of answers with it, and their mean activation (d_model,)."""
+        letters, member = np.unique(self.letters, return_inverse=True)
         counts = np.bincount(member)
-        means = self.activations.weighted_sums(
-            (member == np.arange(len(names))[:, None]) / counts[:, None]
-        )
+        weights = (member == np.arange(len(letters))[:, None]) / counts[:, None]
+        means = self.activations.weighted_sums(weights)
         return {
-            str(name): (int(n), mean) for name, n, mean in zip(names, counts, means, strict=True)
+            str(letter): (int(n), mean)
+            for letter, n, mean in zip(letters, counts, means, strict=True)
         }
 
 
@@ -54,12 +50,12 @@ class Contrast:
     sycophantic: AnswerGroup
     other: AnswerGroup
     paired: bool
-    """Whether row k of both groups is the same question, answered in two ways."""
+    """Whether row k of both groups is the same question, answered both ways."""
     rng: np.random.Generator
-    """Seeded; all the chance there is in a method."""
+    """The only source of randomness of a method."""
     pair_weights: Callable[[], Floats] | None = None
-    """(pairs,) `first_component` of the differences at all layers side by side; for methods that
-    need it."""
+    """(n_pairs,) `first_component_weights` of the differences of all layers side by side, computed
+    only for methods that need it."""
 
     @property
     def groups(self) -> tuple[AnswerGroup, AnswerGroup]:
@@ -68,7 +64,7 @@ class Contrast:
 
     @property
     def differences(self) -> ArrayStream:
-        """(pairs, d_model): sycophantic minus other. Of pairs only."""
+        """(n_pairs, d_model) sycophantic minus other; of pairs only."""
         assert self.paired
         return self.sycophantic.activations.subtract(self.other.activations)
 
@@ -79,57 +75,60 @@ class Contrast:
 
     @cached_property
     def mean(self) -> Floats:
-        """(d_model,) of all states."""
-        means = np.stack([each.activations.mean for each in self.groups])
+        """(d_model,) over all answers."""
+        means = np.stack([group.activations.mean for group in self.groups])
         return np.average(means, axis=0, weights=[*map(len, self.groups)])
 
     @cached_property
     def standard_deviation(self) -> Floats:
-        """(d_model,) standard deviation of all states, 1 where there is none."""
+        """(d_model,) over all answers; 1 where it would be 0."""
         mean = self.mean
         squares = [
-            each.activations.variance + (each.activations.mean - mean) ** 2 for each in self.groups
+            group.activations.variance + (group.activations.mean - mean) ** 2
+            for group in self.groups
         ]
-        found = np.sqrt(np.average(squares, axis=0, weights=[*map(len, self.groups)]))
-        found[found == 0] = 1.0
-        return found
+        sd = np.sqrt(np.average(squares, axis=0, weights=[*map(len, self.groups)]))
+        sd[sd == 0] = 1.0
+        return sd
 
     def __len__(self) -> int:
         return len(self.sycophantic) + len(self.other)
 
     def labelled_blocks(self) -> Iterator[tuple[slice, Floats, int]]:
-        """All states in blocks: where they stand among all, sycophantic ones first, the states, and
-        1 for sycophantic ones, else 0."""
+        """All activations, sycophantic ones first, in blocks (rows, d_model) of one label.
+
+        Each block comes between the slice of all rows that it holds and its label, 1 or 0.
+        """
         for group, label in zip(self.groups, (1, 0), strict=True):
             start = 0 if label else len(self.sycophantic)
             for at, block in group.activations.indexed_blocks():
                 yield slice(start + at.start, start + at.stop), block, label
 
     def map_activations(self, function: Callable[[Floats], Floats]) -> Contrast:
-        """The same with other states."""
-        one, two = (
+        """Applies `function` to each block of activations."""
+        sycophantic, other = (
             replace(group, activations=group.activations.map_blocks(function))
             for group in self.groups
         )
-        return replace(self, sycophantic=one, other=two)
+        return replace(self, sycophantic=sycophantic, other=other)
 
 
 def normalised(contrast: Contrast, normalisation: Normalisation) -> tuple[Contrast, Floats]:
-    """The contrast after normalisation, and what turns a direction there into one of the states.
+    """The contrast of normalised activations, and the factors (d_model,) that undo it.
 
-    `unit`: each state at length 1, so that none counts for more by being loud. `standard`: each
-    coordinate at variance 1. The second value (d_model,) multiplies a direction, so that its
-    read-out of a state is that of the normalised one.
+    `unit` scales each activation to length 1, so that long ones do not dominate. `standard` scales
+    each coordinate to variance 1; a direction times the factors has the same projection on
+    activations as the direction itself on normalised ones.
     """
     ones = np.ones(len(contrast.sycophantic.activations.mean))
     if normalisation == "unit":
 
-        def at_length_one(group: Floats) -> Floats:
-            lengths = np.linalg.norm(group, axis=1, keepdims=True)
-            return np.divide(group, lengths, out=np.zeros_like(group), where=lengths > 0)
+        def to_unit_length(block: Floats) -> Floats:
+            lengths = np.linalg.norm(block, axis=1, keepdims=True)
+            return np.divide(block, lengths, out=np.zeros_like(block), where=lengths > 0)
 
-        return contrast.map_activations(at_length_one), ones
+        return contrast.map_activations(to_unit_length), ones
     if normalisation == "standard":
-        spread = contrast.standard_deviation
-        return contrast.map_activations(lambda group: group / spread), 1 / spread
+        sd = contrast.standard_deviation
+        return contrast.map_activations(lambda block: block / sd), 1 / sd
     return contrast, ones

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from sycophancy_steering.config.variants import Variant
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.storage.activation_shards import (
@@ -22,14 +23,13 @@ from sycophancy_steering.storage.activation_shards import (
 )
 from sycophancy_steering.storage.label_files import read_labels
 from sycophancy_steering.vectors.contrast import (
-    Contrast,
     AnswerGroup,
+    Contrast,
     MethodNotApplicable,
     Names,
     normalised,
 )
-from sycophancy_steering.vectors.fitting import first_component_weights
-from sycophancy_steering.vectors.variants import Recipe
+from sycophancy_steering.vectors.principal_component import first_component_weights
 
 Rows = NDArray[np.integer]
 LABEL_COLUMNS = ["id", "source", "family", "item", "matching", "form", "said", "label"]
@@ -62,18 +62,18 @@ class LabelledActivations:
     _blocks: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
     _streams: dict[tuple[str, bytes], ArrayStream] = field(default_factory=dict)
     _pages: dict[tuple[int, str], list[Page]] = field(default_factory=dict)
-    _component: tuple[tuple[Recipe, bytes], Floats] | None = None
+    _component: tuple[tuple[Variant, bytes], Floats] | None = None
     """The last one: it is the same for all layers."""
 
-    def selected_rows(self, recipe: Recipe) -> tuple[Rows, Rows]:
+    def selected_rows(self, variant: Variant) -> tuple[Rows, Rows]:
         """The rows of sycophantic and of other answers that `recipe` draws, in order.
 
         Contrast pairs are answered both ways, so both are the same. Raises Inapplicable where
         there are fewer than two of either.
         """
-        draw = np.random.default_rng(recipe.seed)
-        if recipe.position == "answer":
-            drawn = _subsample(np.arange(len(self.items)), recipe, draw)
+        draw = np.random.default_rng(variant.seed)
+        if variant.position == "answer":
+            drawn = _subsample(np.arange(len(self.items)), variant, draw)
             return drawn, drawn
         groups = [np.flatnonzero(self.labels == kind) for kind in (1, 0)]
         if min(map(len, groups)) < 2:
@@ -81,28 +81,28 @@ class LabelledActivations:
                 f"{len(groups[0])} sycophantic and {len(groups[1])} other answers; expected at "
                 "least 2 of each for a vector from naturally labelled answers"
             )
-        one, two = (_subsample(group, recipe, draw) for group in groups)
+        one, two = (_subsample(group, variant, draw) for group in groups)
         return one, two
 
     def contrast(
-        self, recipe: Recipe, layer: int, rows: tuple[Rows, Rows] | None = None
+        self, variant: Variant, layer: int, rows: tuple[Rows, Rows] | None = None
     ) -> Contrast:
         """The two groups of states at `layer` that `recipe` makes a vector from.
 
         Those of `rows`, where given, instead of the recipe's own.
         """
-        one, two = (np.sort(each) for each in rows or self.selected_rows(recipe))
-        draw = np.random.default_rng([recipe.seed, layer])
-        if recipe.position == "answer":
+        one, two = (np.sort(each) for each in rows or self.selected_rows(variant))
+        draw = np.random.default_rng([variant.seed, layer])
+        if variant.position == "answer":
             return Contrast(
                 self._group(layer, "matching", one, self.matching),
                 self._group(layer, "not_matching", two, self.not_matching),
                 paired=True,
                 rng=draw,
-                pair_weights=partial(self._first_component, recipe, rows=one),
+                pair_weights=partial(self._first_component, variant, rows=one),
             )
         sycophantic, other = (
-            self._group(layer, recipe.position, rows, self.answered) for rows in (one, two)
+            self._group(layer, variant.position, rows, self.answered) for rows in (one, two)
         )
         return Contrast(sycophantic, other, paired=False, rng=draw)
 
@@ -145,27 +145,27 @@ class LabelledActivations:
             self._pages[layer, position] = pages_of(self.folder, layer, position)
         return self._pages[layer, position]
 
-    def _first_component(self, recipe: Recipe, rows: Rows) -> Floats:
+    def _first_component(self, variant: Variant, rows: Rows) -> Floats:
         """(n,) `first_component` of the pairs' differences at all layers."""
-        key = recipe, rows.tobytes()
+        key = variant, rows.tobytes()
         if self._component is None or self._component[0] != key:
             contrasts = (
-                self.contrast(recipe, layer, (rows, rows)) for layer in range(self.origin.n_layers)
+                self.contrast(variant, layer, (rows, rows)) for layer in range(self.origin.n_layers)
             )
-            changed = [normalised(contrast, recipe.normalisation)[0] for contrast in contrasts]
+            changed = [normalised(contrast, variant.normalisation)[0] for contrast in contrasts]
             self._component = key, first_component_weights([each.differences for each in changed])
         return self._component[1]
 
 
-def _subsample(rows: Rows, recipe: Recipe, draw: np.random.Generator) -> Rows:
+def _subsample(rows: Rows, variant: Variant, draw: np.random.Generator) -> Rows:
     """As many of `rows` as the recipe asks for, in their order."""
-    if recipe.pairs == "all":
+    if variant.n_pairs == "all":
         return rows
-    if recipe.pairs > len(rows):
+    if variant.n_pairs > len(rows):
         raise MethodNotApplicable(
-            f"{len(rows)} pairs, or answers of one kind; expected {recipe.pairs}"
+            f"{len(rows)} pairs, or answers of one kind; expected {variant.n_pairs}"
         )
-    return np.sort(draw.permutation(rows)[: recipe.pairs])
+    return np.sort(draw.permutation(rows)[: variant.n_pairs])
 
 
 def _interned(names: pl.Series) -> Names:

@@ -1,0 +1,91 @@
+"""Contrast-consistent search (Burns et al. 2022, https://arxiv.org/abs/2212.03827)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sycophancy_steering.foundation.array_stream import ArrayStream
+from sycophancy_steering.foundation.arrays import Floats
+from sycophancy_steering.vectors.contrast import Contrast
+from sycophancy_steering.vectors.lbfgs import minimise_batch
+
+N_STARTS = 20
+PENALTY = 0.01
+"""L2, as large as the weight decay of the authors' code. Without it every probe that separates the
+answers has a loss of nearly 0, and rounding chooses between them."""
+
+
+@dataclass(frozen=True)
+class OptionPairs:
+    """Activations of each question's two answers, in an order that labels do not determine."""
+
+    contrast: Contrast
+    swapped: NDArray[np.bool_]
+    """(n,) whether the sycophantic answer is the second option."""
+
+    def blocks(self) -> Iterator[tuple[Floats, Floats]]:
+        """First and second options (rows, d_model) of a block of questions."""
+        sycophantic, other = (group.activations for group in self.contrast.groups)
+        for (at, one), two in zip(sycophantic.indexed_blocks(), other.blocks(), strict=True):
+            swap = self.swapped[at, None]
+            yield np.where(swap, two, one), np.where(swap, one, two)
+
+    def option(self, number: int) -> ArrayStream:
+        """(n, d_model) first (0) or second (1) options."""
+        return ArrayStream(len(self.swapped), lambda: (pair[number] for pair in self.blocks()))
+
+
+def consistent_direction(contrast: Contrast) -> Floats:
+    """(d_model,) direction of the best of `N_STARTS` probes; its sign is arbitrary.
+
+    Each option is centred on its own, so that the option's number carries no information, and
+    scaled per coordinate. The gradient is analytic: importing torch for autograd would take
+    longer than all fits of a model, and all starts share each pass over the activations.
+    """
+    letters = contrast.sycophantic.letters
+    random_order = contrast.rng.random(len(letters)) < 0.5  # of questions without letters
+    swapped = np.where(letters == "", random_order, letters > contrast.other.letters)
+    pairs = OptionPairs(contrast, swapped)
+    options = pairs.option(0), pairs.option(1)
+    sd = np.sqrt((options[0].variance + options[1].variance) / 2)
+    sd[sd == 0] = 1.0
+    means = options[0].mean, options[1].mean
+
+    def loss(weights: Floats, _numbers: object) -> tuple[Floats, Floats]:
+        return _loss(pairs, means, sd, weights)
+
+    starts = contrast.rng.normal(size=(N_STARTS, len(sd) + 1)) / np.sqrt(len(sd))
+    weights, losses = minimise_batch(loss, starts)
+    return weights[losses.argmin(), :-1] / sd
+
+
+def _loss(
+    pairs: OptionPairs, means: tuple[Floats, Floats], sd: Floats, weights: Floats
+) -> tuple[Floats, Floats]:
+    """Consistency and confidence loss (k,) plus the penalty, and gradients (k, d_model + 1)."""
+    from scipy.special import expit
+
+    coefficients = weights[:, :-1] / sd
+    intercepts = [(weights[:, -1] - coefficients @ mean)[:, None] for mean in means]
+    values, by_coefficient = np.zeros(len(weights)), np.zeros(coefficients.shape)
+    by_intercept = np.zeros((2, len(weights)))
+    for first, second in pairs.blocks():
+        p = expit(coefficients @ first.T + intercepts[0])
+        q = expit(coefficients @ second.T + intercepts[1])
+        excess, lower = p + q - 1, np.minimum(p, q)
+        by_p = (2 * excess + 2 * lower * (p <= q)) * p * (1 - p)
+        by_q = (2 * excess + 2 * lower * (q < p)) * q * (1 - q)
+        values += (excess**2 + lower**2).sum(1)
+        by_coefficient += by_p @ first + by_q @ second
+        by_intercept += by_p.sum(1), by_q.sum(1)
+    for totals, mean in zip(by_intercept, means, strict=True):
+        by_coefficient -= totals[:, None] * mean
+    gradients = np.concatenate([by_coefficient / sd, by_intercept.sum(0)[:, None]], axis=1)
+    count = len(pairs.swapped)
+    values, gradients = values / count, gradients / count
+    gradients[:, :-1] += PENALTY * weights[:, :-1]
+    return values + PENALTY / 2 * (weights[:, :-1] ** 2).sum(1), gradients

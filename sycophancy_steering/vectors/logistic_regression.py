@@ -1,0 +1,99 @@
+"""Logistic regressions on streamed activations, all folds and penalties in the same passes.
+
+scikit-learn's `LogisticRegressionCV` needs all activations in memory and fits one model after the
+other: several times as long at the size of the default study, and not at all where activations
+do not fit (`benchmarks/fitting.py`). Tests compare the weights with scikit-learn's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sycophancy_steering.foundation.arrays import Floats, Names
+from sycophancy_steering.vectors.contrast import Contrast
+from sycophancy_steering.vectors.lbfgs import minimise_batch
+
+SampleWeights = NDArray[np.float64] | NDArray[np.bool_]
+INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""scikit-learn's `C`, from the strongest L2 penalty to the weakest."""
+N_FOLDS = 5
+TIE = 1e-9
+"""Relative difference below which two cross-validated losses count as equal."""
+
+
+def fit_probe(contrast: Contrast) -> Floats:
+    """Weights (d_model + 1,) of a logistic regression on standardised activations.
+
+    The L2 penalty is chosen by cross-validation over items; ties go to the stronger penalty. The
+    last weight is the intercept.
+    """
+    items = np.concatenate([group.items for group in contrast.groups])
+    held_out = group_folds(items, N_FOLDS)
+    tested = np.repeat(held_out, len(INVERSE_PENALTIES), axis=0)  # each fold with each penalty
+    inverse_penalties = np.tile(INVERSE_PENALTIES, len(held_out))
+    weights = logistic_regressions(contrast, ~tested, inverse_penalties)
+    losses = logistic_losses(contrast, weights, tested)[0].reshape(-1, len(INVERSE_PENALTIES))
+    mean_losses = losses.mean(0)
+    best = int(np.flatnonzero(mean_losses <= mean_losses.min() * (1 + TIE))[0])
+    everything = np.ones((1, len(items)), dtype=bool)
+    return logistic_regressions(contrast, everything, np.array([INVERSE_PENALTIES[best]]))[0]
+
+
+def group_folds(items: Names, max_folds: int) -> NDArray[np.bool_]:
+    """(n_folds, n): the rows that each fold holds out, all rows of an item in the same fold."""
+    from sklearn.model_selection import GroupKFold
+
+    splitter = GroupKFold(min(max_folds, len(np.unique(items))))
+    held_out = np.zeros((splitter.n_splits, len(items)), dtype=bool)
+    for fold, (_, rows) in zip(held_out, splitter.split(items, groups=items), strict=True):
+        fold[rows] = True
+    return held_out
+
+
+def logistic_losses(
+    contrast: Contrast, weights: Floats, sample_weights: SampleWeights
+) -> tuple[Floats, Floats]:
+    """Mean logistic losses (k,) and their gradients (k, d_model + 1).
+
+    `weights` (k, d_model + 1), intercept last, apply to standardised activations;
+    `sample_weights` is (k, n), rows in the order of `Contrast.labelled_blocks`.
+    """
+    from scipy.special import expit
+
+    coefficients = weights[:, :-1] / contrast.standard_deviation
+    intercepts = weights[:, -1] - coefficients @ contrast.mean
+    values, by_intercept = np.zeros(len(weights)), np.zeros(len(weights))
+    by_coefficient = np.zeros(coefficients.shape)
+    for at, block, label in contrast.labelled_blocks():
+        sign = 1.0 if label else -1.0
+        log_odds = sign * (coefficients @ block.T + intercepts[:, None])
+        values += (sample_weights[:, at] * np.logaddexp(0, -log_odds)).sum(1)
+        residuals = -sign * expit(-log_odds) * sample_weights[:, at]
+        by_intercept += residuals.sum(1)
+        by_coefficient += residuals @ block
+    by_coefficient -= by_intercept[:, None] * contrast.mean
+    by_coefficient /= contrast.standard_deviation
+    gradients = np.concatenate([by_coefficient, by_intercept[:, None]], axis=1)
+    total = sample_weights.sum(1)
+    return values / total, gradients / total[:, None]
+
+
+def logistic_regressions(
+    contrast: Contrast, sample_weights: SampleWeights, inverse_penalties: Floats
+) -> Floats:
+    """Weights (k, d_model + 1) of k regressions on standardised activations, intercept last.
+
+    `sample_weights` (k, n) is 0 for rows that are left out; `inverse_penalties` (k,) is
+    scikit-learn's `C`.
+    """
+    penalties = 1 / (inverse_penalties * sample_weights.sum(1))
+
+    def loss(weights: Floats, numbers: NDArray[np.intp]) -> tuple[Floats, Floats]:
+        values, gradients = logistic_losses(contrast, weights, sample_weights[numbers])
+        penalty = penalties[numbers]
+        gradients[:, :-1] += penalty[:, None] * weights[:, :-1]
+        return values + penalty / 2 * (weights[:, :-1] ** 2).sum(1), gradients
+
+    starts = np.zeros((len(sample_weights), len(contrast.mean) + 1))
+    return minimise_batch(loss, starts)[0]
