@@ -1,4 +1,4 @@
-"""Everything that is measured of read-outs on the answers of a cell."""
+"""Every statistic of read-outs on the answers of one cell."""
 
 from __future__ import annotations
 
@@ -7,55 +7,58 @@ import numpy as np
 from sycophancy_steering.analysis.cells import Cell
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.grader_error import GraderError
+from sycophancy_steering.statistics.auroc import clustered_auroc
 from sycophancy_steering.statistics.average_precision import average_precision
-from sycophancy_steering.statistics.calibration import brier, calibration_error, fit
-from sycophancy_steering.statistics.discrimination import (
-    Estimate,
-    clustered_auroc,
-    clustered_correlation,
-    middle,
-    shuffled_auroc,
-    stretched,
-    without_label_noise,
+from sycophancy_steering.statistics.calibration import brier, calibration_error, fit_slope
+from sycophancy_steering.statistics.correlation import clustered_correlation
+from sycophancy_steering.statistics.estimates import central_interval, undefined
+from sycophancy_steering.statistics.grader_correction import (
+    null_without_grader_error,
+    without_grader_error,
 )
+from sycophancy_steering.statistics.permuted_labels import permuted_auroc_range
 
-SHUFFLES = 200
+N_LABEL_SHUFFLES = 200
 
 
-def measures(
-    cell: Cell, read: Floats, fitted_on: Cell | None, seed: int, noise: GraderError | None
+def cell_metrics(
+    cell: Cell, scores: Floats, fitted_on: Cell | None, seed: int, error: GraderError | None
 ) -> dict[str, Floats]:
-    """Column -> (k,) of `read` (k, N), the scores of all answers, on the answers of a cell.
+    """Column -> (k,): the statistics of `scores` (k, N), those of all answers, on the cell's.
 
-    Probabilities come from a fit of one parameter on the answers of `fitted_on`, never on the
-    cell's own; without it there are none.
+    Probabilities come from a calibration fitted to the answers of `fitted_on`, never to the cell's
+    own; without it there are none. With `error`, AUROCs are corrected for wrong labels.
     """
-    scores = np.take(read, cell.rows, axis=1)
-    one_class = cell.labels.min(initial=1) == cell.labels.max(initial=0)
-    undefined = Estimate(*(np.full(len(read), np.nan) for _ in range(3)))
-    area = clustered_auroc(scores, cell.labels, cell.items)
-    shuffled = shuffled_auroc(scores, cell.labels, SHUFFLES, seed)
-    if noise:
-        area = without_label_noise(area, noise)
-        shuffled = stretched(shuffled[0], noise), stretched(shuffled[1], noise)
-    found = {
+    own_scores = np.take(scores, cell.rows, axis=1)
+    unknown = undefined((len(scores),))
+    area = clustered_auroc(own_scores, cell.labels, cell.items)
+    shuffled = permuted_auroc_range(own_scores, cell.labels, N_LABEL_SHUFFLES, seed)
+    if error:
+        area = without_grader_error(area, error)
+        low, high = (null_without_grader_error(bound, error) for bound in shuffled)
+        shuffled = low, high
+    estimates = {
         "auroc": area,
-        "auprc": average_precision(scores, cell.labels, cell.items),
-        "correlation": clustered_correlation(scores, cell.labels, cell.items),
-        "brier": undefined,
-        "calibration": undefined,
+        "auprc": average_precision(own_scores, cell.labels, cell.items),
+        "correlation": clustered_correlation(own_scores, cell.labels, cell.items),
+        "brier": unknown,
+        "calibration_error": unknown,
     }
-    if fitted_on and not one_class and len(set(fitted_on.labels)) == 2:
-        likely = fit(np.take(read, fitted_on.rows, axis=1), fitted_on.labels).probabilities(scores)
-        found["brier"] = brier(likely, cell.labels, cell.items)
-        found["calibration"] = calibration_error(likely, cell.labels, cell.items)
+    if fitted_on and cell.both_classes and fitted_on.both_classes:
+        calibration = fit_slope(np.take(scores, fitted_on.rows, axis=1), fitted_on.labels)
+        probabilities = calibration.probabilities(own_scores)
+        estimates["brier"] = brier(probabilities, cell.labels, cell.items)
+        estimates["calibration_error"] = calibration_error(probabilities, cell.labels, cell.items)
     columns: dict[str, Floats] = {}
-    for name, each in found.items():
-        columns |= {name: each.value, f"{name}_low": each.low, f"{name}_high": each.high}
+    for name, estimate in estimates.items():
+        columns |= estimate.columns(name)
     return columns | {"shuffled_low": shuffled[0], "shuffled_high": shuffled[1]}
 
 
-def random_range(areas: Floats, noise: GraderError | None) -> dict[str, object]:
-    """The range that holds 95% of random directions' AUROCs (k,)."""
-    low, high = (stretched(end, noise) if noise else end for end in middle(areas))
+def random_direction_range(aurocs: Floats, error: GraderError | None) -> dict[str, object]:
+    """The central 95% of random directions' AUROCs (k,)."""
+    low, high = (
+        null_without_grader_error(bound, error) if error else bound
+        for bound in central_interval(aurocs)
+    )
     return {"random_low": float(low), "random_high": float(high)}

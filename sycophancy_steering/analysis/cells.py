@@ -1,4 +1,4 @@
-"""Cells of an evaluation: the answers of one family (or source within it) and split, as arrays."""
+"""Evaluation cells: the labelled answers of one family (or source in it) and split, as arrays."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sycophancy_steering.statistics.discrimination import auroc, items_of_rarer
+from sycophancy_steering.foundation.arrays import Labels
+from sycophancy_steering.statistics.auroc import auroc, n_items_of_rarer_class
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE
 
-READ = ["id", "source", "family", "item", "split", "label", "form", "matching", "prompt_tokens"]
-READ += ["margin"]
-"""Of an answer's labels."""
+LABEL_COLUMNS = [
+    *("id", "source", "family", "item", "split", "label", "form", "matching", "prompt_tokens"),
+    "margin",
+]
+"""The columns of the labels that cells are made from."""
 
 
 @dataclass(frozen=True)
@@ -22,79 +25,78 @@ class Cell:
 
     family: str
     source: str
+    """`EVERY_SOURCE` where the cell pools all sources of its family."""
     split: str
     rows: NDArray[np.integer]
-    """(n,) where they stand among all answers."""
-    labels: NDArray[np.integer]
+    """(n,) positions among all answers of the evaluation set."""
+    labels: Labels
     """(n,)"""
     items: NDArray[np.integer]
-    """(n,) their numbers, in the order of the names of all items of the evaluation."""
+    """(n,) item numbers, in the order of the names of all items of the evaluation set."""
     invalid_share: float
-    """Of this cell's answers, those without a label."""
-    nulls: dict[str, float]
-    """AUROC of the letter of the sycophantic option, of the prompt's length, of the margin."""
+    """Share of the cell's answers that have no label."""
+    null_aurocs: dict[str, float]
+    """AUROC of the letter of the sycophantic option, the prompt's length and the logit margin."""
 
     @property
-    def labelled(self) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-        """`rows` and `labels`."""
-        return self.rows, self.labels
+    def both_classes(self) -> bool:
+        """Whether there are sycophantic and other answers."""
+        return len(set(self.labels.tolist())) == 2
 
 
-def cells(responses: pl.DataFrame) -> list[Cell]:
-    """Every family and split, and each source of a family that has several."""
-    found = []
-    numbered = responses.select(
-        "family",
-        "split",
-        "source",
-        "label",
-        "form",
-        "matching",
-        "prompt_tokens",
-        "margin",
-        item=pl.col("item").rank("dense") - 1,
-    ).with_row_index("row")
+def evaluation_cells(labels: pl.DataFrame) -> list[Cell]:
+    """A cell for every family and split, and for each source of a family that has several.
+
+    `labels` has `LABEL_COLUMNS`, a row an answer.
+    """
+    numbered = labels.with_columns(item=pl.col("item").rank("dense") - 1).with_row_index("row")
+    cells = []
     for family, split in numbered.select("family", "split").unique(maintain_order=True).rows():
-        held = numbered.filter(pl.col("family") == family, pl.col("split") == split)
-        sources = held["source"].unique(maintain_order=True).to_list()
-        for source in [EVERY_SOURCE, *(sources if len(sources) > 1 else [])]:
-            part = held if source == EVERY_SOURCE else held.filter(pl.col("source") == source)
-            answered = part.filter(pl.col("label").is_not_null())
-            found.append(
-                Cell(
-                    family,
-                    source,
-                    split,
-                    rows=answered["row"].to_numpy().astype(int),
-                    labels=answered["label"].to_numpy().astype(int),
-                    items=answered["item"].to_numpy().astype(int),
-                    invalid_share=1 - len(answered) / len(part),
-                    nulls=_nulls(answered),
-                )
-            )
-    return found
+        of_family = numbered.filter(pl.col("family") == family, pl.col("split") == split)
+        sources = of_family["source"].unique(maintain_order=True).to_list()
+        cells.append(_cell(family, EVERY_SOURCE, split, of_family))
+        if len(sources) > 1:
+            cells += [
+                _cell(family, source, split, of_family.filter(pl.col("source") == source))
+                for source in sources
+            ]
+    return cells
 
 
-def _nulls(answered: pl.DataFrame) -> dict[str, float]:
-    """What predicts the labels of `answered` without any vector."""
-    shown = (answered["form"] == "letters").to_numpy()
-    places = answered["matching"].str.to_integer(base=36).to_numpy().astype(float)
-    reads = {
-        "letter_auroc": np.where(shown, -places, 0.0),  # none can give a hidden letter away
-        "length_auroc": answered["prompt_tokens"].to_numpy(),
-        "margin_auroc": answered["margin"].to_numpy(),
+def _cell(family: str, source: str, split: str, answers: pl.DataFrame) -> Cell:
+    labelled = answers.filter(pl.col("label").is_not_null())
+    return Cell(
+        family,
+        source,
+        split,
+        rows=labelled["row"].to_numpy().astype(int),
+        labels=labelled["label"].to_numpy().astype(int),
+        items=labelled["item"].to_numpy().astype(int),
+        invalid_share=1 - len(labelled) / len(answers),
+        null_aurocs=_null_aurocs(labelled),
+    )
+
+
+def _null_aurocs(labelled: pl.DataFrame) -> dict[str, float]:
+    """AUROCs of predictors that use no vector."""
+    shows_letters = (labelled["form"] == "letters").to_numpy()
+    place = labelled["matching"].str.to_integer(base=36).to_numpy().astype(float)
+    predictors = {
+        "letter_auroc": np.where(shows_letters, -place, 0.0),  # a hidden letter predicts nothing
+        "length_auroc": labelled["prompt_tokens"].to_numpy(),
+        "margin_auroc": labelled["margin"].to_numpy(),
     }
-    found = auroc(np.stack([*reads.values()]), answered["label"].to_numpy().astype(int))
-    return dict(zip(reads, found.tolist(), strict=True))
+    aurocs = auroc(np.stack([*predictors.values()]), labelled["label"].to_numpy().astype(int))
+    return dict(zip(predictors, aurocs.tolist(), strict=True))
 
 
-def counts(cell: Cell) -> dict[str, object]:
-    """What is the same for every read-out of a cell."""
+def cell_columns(cell: Cell) -> dict[str, object]:
+    """The columns of a table of cells that are the same for every read-out of a cell."""
     return {
         "n": len(cell.labels),
         "n_sycophantic": int(cell.labels.sum()),
-        "items": len(set(cell.items)),
-        "items_of_rarer": items_of_rarer(cell.labels, cell.items),
+        "n_items": len(set(cell.items.tolist())),
+        "n_items_rarer_class": n_items_of_rarer_class(cell.labels, cell.items),
         "invalid_share": cell.invalid_share,
-        **cell.nulls,
+        **cell.null_aurocs,
     }

@@ -1,9 +1,9 @@
-"""How consistent vectors are with one another, and what makes them differ.
+"""How consistent mean differences are with one another, and what makes them differ.
 
-A variance here is half the mean squared distance between two vectors of length one that differ in
-one thing alone; so it is 1 minus their cosine. What differs by choice (prompt set, position,
-letter, template) is compared without the noise of both; what differs by the draw (items, questions
-about them, seed) is that noise.
+A variance here is half the mean squared distance of two unit vectors that differ in one factor
+alone, so it is 1 minus their cosine. Factors that a study chooses (prompt set, position, letter,
+template) are compared without sampling noise; sampled factors (items, questions about them, seed)
+are that noise.
 """
 
 from __future__ import annotations
@@ -15,152 +15,161 @@ import numpy as np
 import polars as pl
 
 from sycophancy_steering.analysis.cross_item_products import (
+    CosineMatrix,
     Direction,
-    Items,
-    direction,
-    inner,
-    jackknifed,
-    sure,
+    ItemGroups,
+    inner_product,
+    jackknife_interval,
+    mean_difference_by_item,
+    nonzero_squared_norm,
 )
+from sycophancy_steering.config.variants import Position, Variant
 from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.statistics.discrimination import middle
+from sycophancy_steering.schemas.analysis import AGREEMENT, RELIABILITY, VARIANCE
+from sycophancy_steering.statistics.estimates import central_interval
 from sycophancy_steering.statistics.vector_agreement import cosine
-from sycophancy_steering.vectors.contrast import Inapplicable
-from sycophancy_steering.vectors.labelled_activations import Material, Rows
-from sycophancy_steering.vectors.variants import Position, Recipe
+from sycophancy_steering.vectors.contrast import MethodNotApplicable
+from sycophancy_steering.vectors.labelled_activations import LabelledActivations, Rows
 
 POSITIONS: tuple[Position, ...] = ("prompt", "answer", "continuation", "continuation_mean")
-"""Where vectors are made."""
-HALVES = 200
-"""Draws of two sets of pairs."""
+"""Where vectors are extracted."""
+N_RESAMPLES = 200
+"""How often two halves of a set's items are drawn."""
+SAMPLED_FACTORS = ("item", "question", "seed")
 
 
 @dataclass(frozen=True)
-class Made:
-    """The mean difference of one set, at one position, from all of it or a part."""
+class MeanDifference:
+    """The mean difference of one set at one position, of all its questions or of a subset."""
 
     prompt_set: str
     position: Position
-    part: str
+    subset: str
     """"" for the whole set; else `letter A` or `source NAME`."""
     family: str
     """"" where a set has several."""
-    of: Direction
+    direction: Direction
 
 
-def directions(
-    material: Mapping[str, Material], layer: int, study: Items
-) -> tuple[list[Made], dict[str, str]]:
-    """Every set's vector at every position, and its parts by letter and by source at `answer`.
+def mean_differences(
+    extractions: Mapping[str, LabelledActivations], layer: int, groups: ItemGroups
+) -> tuple[list[MeanDifference], dict[str, str]]:
+    """Every set's vector at every position, and its subsets by letter and by source at `answer`.
 
     Also why some cannot be made.
     """
-    found, left_out = [], {}
-    for name, given in material.items():
-        families = set(given.families)
+    vectors, left_out = [], {}
+    for name, answers in extractions.items():
+        families = set(answers.families)
         family = families.pop() if len(families) == 1 else ""
         for position in POSITIONS:
             try:
-                whole = direction(given, position, layer, study)
-            except Inapplicable as reason:
+                direction = mean_difference_by_item(answers, position, layer, groups)
+            except MethodNotApplicable as reason:
                 left_out[f"{name}, {position}"] = str(reason)
             else:
-                found.append(Made(name, position, "", family, whole))
-        for part, of, rows in parts(given):
-            made = direction(given, "answer", layer, study, (rows, rows))
-            found.append(Made(name, "answer", part, of, made))
-    return found, left_out
+                vectors.append(MeanDifference(name, position, "", family, direction))
+        for subset, of_family, rows in contrast_subsets(answers):
+            direction = mean_difference_by_item(answers, "answer", layer, groups, (rows, rows))
+            vectors.append(MeanDifference(name, "answer", subset, of_family, direction))
+    return vectors, left_out
 
 
-def parts(given: Material) -> Iterator[tuple[str, str, Rows]]:
-    """Name, family and rows of what questions have in common: the letter of the sycophantic answer;
-    the source, where a family has several. Only those about two items or more."""
-    groups = [
-        (f"letter {letter}", "", given.matching == letter)
-        for letter in np.unique(given.matching)
+def contrast_subsets(answers: LabelledActivations) -> Iterator[tuple[str, str, Rows]]:
+    """Name, family and rows of the questions with the same letter of the sycophantic answer, or of
+    the same source where a family has several. Only those about two items or more."""
+    subsets = [
+        (f"letter {letter}", "", answers.matching == letter)
+        for letter in np.unique(answers.matching)
         if letter
     ]
-    for family in np.unique(given.families):
-        sources = np.unique(given.sources[given.families == family])
+    for family in np.unique(answers.families):
+        sources = np.unique(answers.sources[answers.families == family])
         if len(sources) > 1:
             for source in sources:
-                fit = (given.families == family) & (given.sources == source)
-                groups.append((f"source {source}", str(family), fit))
-    for name, family, fit in groups:
-        if len(np.unique(given.items[fit])) > 1:
-            yield name, family, np.flatnonzero(fit)
+                mask = (answers.families == family) & (answers.sources == source)
+                subsets.append((f"source {source}", str(family), mask))
+    for name, family, mask in subsets:
+        if len(np.unique(answers.items[mask])) > 1:
+            yield name, family, np.flatnonzero(mask)
 
 
-AGREEMENT = {"prompt_set": pl.String, "position": pl.String, "family": pl.String}
-AGREEMENT |= {f"other_{name}": kind for name, kind in AGREEMENT.items()}
-AGREEMENT |= dict.fromkeys(["cosine", "agreement", "low", "high"], pl.Float64)
-VARIANCE = {"prompt_set": pl.String, "source": pl.String, "compared": pl.Int64}
-VARIANCE |= {"items": pl.Int64}
-VARIANCE |= dict.fromkeys(["variance", "low", "high"], pl.Float64)
+def agreement_table(
+    vectors: Sequence[MeanDifference], cosines: CosineMatrix, n_groups: int
+) -> pl.DataFrame:
+    """A row a pair of whole sets' vectors: their cosine, and the same without sampling noise.
 
-
-def agreements(made: Sequence[Made], found: Floats, least: Floats, items: int) -> pl.DataFrame:
-    """A row a pair of whole sets' vectors: their cosine, and the same without the noise of both.
-
-    `found` (k, k, groups + 1) and `least` (k, k) are the `angles` of what is `made`.
+    `cosines` are those of all `vectors`; `n_groups` is the length of `ItemGroups.groups`.
     """
     rows = []
-    for a, one in enumerate(made):
-        for b, two in enumerate(made):
-            if b <= a or one.part or two.part:
+    for a, one in enumerate(vectors):
+        for b, two in enumerate(vectors):
+            if b <= a or one.subset or two.subset:
                 continue
-            free = jackknifed(found[a, b], items, least[a, b])
+            estimate = jackknife_interval(
+                cosines.values[a, b], n_groups, float(cosines.second_order_errors[a, b])
+            )
             rows.append(
                 (
                     *(one.prompt_set, one.position, one.family),
                     *(two.prompt_set, two.position, two.family),
-                    float(cosine(one.of.vectors[0], two.of.vectors[0])),
-                    *(float(each) for each in (free.value, free.low, free.high)),
+                    float(cosine(one.direction.vectors[0], two.direction.vectors[0])),
+                    *(float(each) for each in (estimate.value, estimate.low, estimate.high)),
                 )
             )
-    return pl.DataFrame(rows, schema=AGREEMENT, orient="row")
+    schema = {name: kind for name, kind in AGREEMENT.columns.items() if name != "layer"}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def variances(made: Sequence[Made], found: Floats, least: Floats, study: Items) -> pl.DataFrame:
-    """A row a source of variance, and a set but where it lies between sets.
+def variance_table(
+    vectors: Sequence[MeanDifference], cosines: CosineMatrix, groups: ItemGroups
+) -> pl.DataFrame:
+    """A row a component of variance, and a set unless the component lies between sets.
 
     `prompt set`, `position` and `both`: between whole sets' vectors that differ in this. `letter`
-    and `template`: between parts of one set's contrast pairs. `item`, `question` and `seed`: see
-    `by_the_draw`. `compared` counts pairs of vectors, or vectors; those that are nothing but noise
-    are left out, and where all are, there is no number.
+    and `template`: between subsets of one set's contrast pairs. `item`, `question` and `seed`: see
+    `sampling_variances`. `n_compared` counts pairs of vectors, or vectors; those that may be only
+    noise are left out, and where all are, the variance is NaN.
     """
-    apart: dict[tuple[str | None, str], list[tuple[Floats, float]]] = {}
-    for a, one in enumerate(made):
-        if not one.part and one.position == "answer":
-            names = ("item", "question", "seed")
-            for name, values in zip(names, by_the_draw(one.of, study), strict=True):
-                apart.setdefault((one.prompt_set, name), []).append((values, 0.0))
-        for b in range(a + 1, len(made)):
-            if name := differing(one, made[b]):
-                of = one.prompt_set if one.prompt_set == made[b].prompt_set else None
-                apart.setdefault((of, name), []).append((1 - found[a, b], least[a, b]))
+    variances: dict[tuple[str | None, str], list[tuple[Floats, float]]] = {}
+    for a, one in enumerate(vectors):
+        if not one.subset and one.position == "answer":
+            sampled = sampling_variances(one.direction, groups)
+            for component, values in zip(SAMPLED_FACTORS, sampled, strict=True):
+                variances.setdefault((one.prompt_set, component), []).append((values, 0.0))
+        for b in range(a + 1, len(vectors)):
+            if component := differing_factor(one, vectors[b]):
+                same_set = one.prompt_set == vectors[b].prompt_set
+                key = one.prompt_set if same_set else None, component
+                variances.setdefault(key, []).append(
+                    (1 - cosines.values[a, b], cosines.second_order_errors[a, b])
+                )
     rows = []
-    for key, each in apart.items():
-        items = len({n for one in made if key[0] in (None, one.prompt_set) for n in one.of.items})
-        known = [(values, error) for values, error in each if np.isfinite(values).all()]
+    for (prompt_set, component), pairs in variances.items():
+        of_set = [one for one in vectors if prompt_set in (None, one.prompt_set)]
+        n_items = len({n for one in of_set for n in one.direction.items})
+        known = [(values, error) for values, error in pairs if np.isfinite(values).all()]
         if not known:
-            rows.append((*key, 0, items, np.nan, np.nan, np.nan))
-        else:
-            values, errors = zip(*known, strict=True)
-            # Errors of pairs that share vectors go together: their mean is the most there can be.
-            mean = jackknifed(np.mean(values, axis=0), len(study.groups), float(np.mean(errors)))
-            ends = (float(each) for each in (mean.value, mean.low, mean.high))
-            rows.append((*key, len(known), items, *ends))
-    return pl.DataFrame(rows, schema=VARIANCE, orient="row")
+            rows.append((prompt_set, component, 0, n_items, np.nan, np.nan, np.nan))
+            continue
+        values, errors = zip(*known, strict=True)
+        # Errors of pairs that share vectors correlate; their mean is the largest that is possible.
+        mean = jackknife_interval(
+            np.mean(values, axis=0), len(groups.groups), float(np.mean(errors))
+        )
+        ends = (float(each) for each in (mean.value, mean.low, mean.high))
+        rows.append((prompt_set, component, len(known), n_items, *ends))
+    schema = {name: kind for name, kind in VARIANCE.columns.items() if name != "layer"}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def differing(one: Made, two: Made) -> str:
-    """The one thing in which two vectors differ, or "" where they are not to be compared."""
+def differing_factor(one: MeanDifference, two: MeanDifference) -> str:
+    """The one factor in which two vectors differ, or "" where they are not to be compared."""
     same_set, same_position = one.prompt_set == two.prompt_set, one.position == two.position
-    if not (one.part or two.part):
+    if not (one.subset or two.subset):
         return "position" if same_set else "prompt set" if same_position else "both"
-    if same_set and one.part and two.part:
-        kinds = one.part.split()[0], two.part.split()[0]
+    if same_set and one.subset and two.subset:
+        kinds = one.subset.split()[0], two.subset.split()[0]
         if kinds == ("letter", "letter"):
             return "letter"
         if kinds == ("source", "source") and one.family == two.family:
@@ -168,49 +177,51 @@ def differing(one: Made, two: Made) -> str:
     return ""
 
 
-def by_the_draw(of: Direction, study: Items) -> Floats:
-    """(3, groups + 1): what would change of a vector of contrast pairs if other items were drawn;
-    other questions about the same items; and, by the seed, another half of the questions.
+def sampling_variances(direction: Direction, groups: ItemGroups) -> Floats:
+    """(3, groups + 1): how far a vector of contrast pairs would turn with other items; with other
+    questions about the same items; and with another half of the questions (`SAMPLED_FACTORS`).
 
-    A vector's squared length exceeds what is found between items by all of its noise; how questions
-    about one item differ tells their part of it. All are unbiased, so they may pass 0 by chance, or
-    where a set is balanced within items; NaN where the vector may be nothing but noise.
+    A vector's squared norm exceeds its unbiased estimate by all of its noise; differences between
+    questions about one item estimate their part of it. All are unbiased, so they may pass 0 by
+    chance, or where a set is balanced within items; NaN where the vector may be only noise.
     """
-    (kind,) = of.kinds
-    unbiased = sure(inner(of, of, study), of)
-    squared = unbiased * (of.lengths / of.lengths[0]) ** 2  # a length is not known for sure either
-    n, number = kind.counts, kind.numbers
-    within = kind.squares - (kind.sums**2).sum(1) / n
-    question = study.without(within * np.where(n > 1, n / np.maximum(n - 1, 1), 0), of.items)
-    question = question / number**2 / squared
-    noise = ((of.vectors**2).sum(1) - unbiased) / squared
-    whole = (kind.totals**2).sum(1) / number
-    seed = (study.without(kind.squares_with_letters, of.items) - whole) / (number - 1)
-    return np.stack([noise - question, question, seed / number / squared])
+    (pairs,) = direction.classes
+    unbiased = nonzero_squared_norm(inner_product(direction, direction, groups), direction)
+    # The norm of the vector is itself an estimate.
+    squared = unbiased * (direction.lengths / direction.lengths[0]) ** 2
+    n, total = pairs.counts, pairs.left_out_counts
+    within = pairs.squared_norms - (pairs.sums**2).sum(1) / n
+    corrected = within * np.where(n > 1, n / np.maximum(n - 1, 1), 0)
+    question = groups.leave_out_sums(corrected, direction.items) / total**2 / squared
+    noise = ((direction.vectors**2).sum(1) - unbiased) / squared
+    between = (pairs.left_out_sums**2).sum(1) / total
+    with_letters = groups.leave_out_sums(pairs.squared_norms_with_letters, direction.items)
+    seed = (with_letters - between) / (total - 1)
+    return np.stack([noise - question, question, seed / total / squared])
 
 
-RELIABILITY = {"questions": pl.Int64, "items": pl.Int64, "pairs": pl.Int64, "draws": pl.Int64}
-RELIABILITY |= dict.fromkeys(["cosine", "low", "high"], pl.Float64)
-
-
-def reliabilities(given: Material, layer: int, pairs: Sequence[int]) -> pl.DataFrame:
-    """Mean cosine of two vectors, each of so many pairs about other items, and the middle 95% of
-    `HALVES` draws. A number of pairs that half of the set does not have has no row."""
-    contrast = given.contrast(Recipe("mean_difference", "answer"), layer)
-    names, of = np.unique(contrast.sycophantic.items, return_inverse=True)
-    draw = np.random.default_rng(0)
+def reliability_table(
+    answers: LabelledActivations, layer: int, n_pairs: Sequence[int]
+) -> pl.DataFrame:
+    """Mean cosine of two vectors of so many pairs each, about different items, and the central 95%
+    of `N_RESAMPLES` draws. Numbers of pairs that exceed half of the set have no row."""
+    contrast = answers.contrast(Variant("mean_difference", "answer"), layer)
+    names, item_of = np.unique(contrast.sycophantic.items, return_inverse=True)
+    rng = np.random.default_rng(0)
     rows = []
-    for n in pairs:
-        halves = np.zeros((2, HALVES, len(of)), dtype=bool)
-        for k in range(HALVES):
-            first = np.isin(of, draw.permutation(len(names))[: len(names) // 2])
+    for n in n_pairs:
+        halves = np.zeros((2, N_RESAMPLES, len(item_of)), dtype=bool)
+        for k in range(N_RESAMPLES):
+            first = np.isin(item_of, rng.permutation(len(names))[: len(names) // 2])
             for side, half in enumerate((first, ~first)):
-                halves[side, k, draw.permutation(np.flatnonzero(half))[:n]] = True
+                halves[side, k, rng.permutation(np.flatnonzero(half))[:n]] = True
         if (halves.sum(-1) < n).any():
             continue
-        one, two = (contrast.differences.weighted(side) for side in halves)
-        found = cosine(one, two)
-        low, high = middle(found)
-        ends = float(found.mean()), float(low), float(high)
-        rows.append((len(of), len(names), n, HALVES, *ends))
-    return pl.DataFrame(rows, schema=RELIABILITY, orient="row")
+        one, two = (contrast.differences.weighted_sums(side) for side in halves)
+        cosines = cosine(one, two)
+        low, high = central_interval(cosines)
+        ends = float(cosines.mean()), float(low), float(high)
+        rows.append((len(item_of), len(names), n, N_RESAMPLES, *ends))
+    names_left = ("layer", "prompt_set")
+    schema = {name: kind for name, kind in RELIABILITY.columns.items() if name not in names_left}
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,7 +1,7 @@
-"""What a projection adds to what is there without it: the words of the prompt, the logit margin.
+"""What a projection adds to two simpler predictors: the words of the prompt, the logit margin.
 
-Every model is fitted on `select` and tried on `test`. So that the words cannot be learned by heart,
-what they add up to on `select` itself is told by models fitted on other items.
+Every predictor is fitted on `select` and evaluated on `test`. On `select` itself the words enter by
+cross-fitted log-odds, so that they cannot be learned by heart.
 """
 
 from __future__ import annotations
@@ -11,84 +11,112 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from sycophancy_steering.analysis.model_study import ModelStudy
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.questions.prompt_texts import prompt_texts
+from sycophancy_steering.schemas.analysis import INCREMENTAL_VALIDITY
+from sycophancy_steering.schemas.predictivity import SCORES
+from sycophancy_steering.statistics.auroc import clustered_auroc
 from sycophancy_steering.statistics.auroc_difference import auroc_difference
-from sycophancy_steering.statistics.discrimination import Estimate, clustered_auroc
-from sycophancy_steering.statistics.text_baseline import joined, text_odds
+from sycophancy_steering.statistics.estimates import undefined
+from sycophancy_steering.statistics.text_baseline import (
+    bag_of_words_log_odds,
+    logistic_log_odds,
+    subsample_answers,
+)
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE
 
-ALL = "all together"
+ALL_FAMILIES = "all together"
 """The family of rows that pool all families: there, telling families apart helps too."""
-WAYS = {
+PREDICTORS = {
     "text": ("text",),
     "margin": ("margin",),
     "projection": ("projection",),
     "text + projection": ("text", "projection"),
     "margin + projection": ("margin", "projection"),
 }
-"""What is tried, and from which features."""
+"""The features of each predictor; what the projection adds is relative to the first."""
 
 
-def gains(answers: pl.DataFrame) -> pl.DataFrame:
-    """A row a group and way of predicting: its AUROC on `test`, and what the projection adds.
+def incremental_validity(answers: pl.DataFrame) -> pl.DataFrame:
+    """The table INCREMENTAL_VALIDITY: a row a group of answers and predictor.
 
-    `answers` holds, for each labelled answer, `family`, `source`, `split`, `item`, `label`, `text`,
-    `margin` and `projection`. Groups are families, the sources within a family that has several
-    (within one type of prompt, nothing is gained by telling types apart), and all answers. A group
-    whose answers are all alike in either split has no row.
+    `answers` has `family`, `source`, `split`, `item`, `label`, `text`, `margin` and `projection`,
+    a row a labelled answer. Groups are families, the sources of a family that has several, and all
+    answers. A group with one class of answers in either split has no row.
     """
     rows = []
-    for family, source, held in groups(answers):
-        select, test = (held.filter(pl.col("split") == split) for split in ("select", "test"))
-        if min(part["label"].n_unique() for part in (select, test)) < 2:
-            continue
-        rows += [{"family": family, "source": source} | row for row in _gains(select, test)]
-    kinds = {"family": pl.String, "source": pl.String, "way": pl.String}
-    kinds |= {"n": pl.Int64, "items": pl.Int64}
-    ends = [f"{name}{end}" for name in ("auroc", "gain") for end in ("", "_low", "_high")]
-    return pl.DataFrame(rows, schema=kinds | dict.fromkeys(ends, pl.Float64))
+    for family, source, group in answer_groups(answers):
+        select, test = (group.filter(pl.col("split") == split) for split in ("select", "test"))
+        if min(part["label"].n_unique() for part in (select, test)) == 2:
+            rows += [{"family": family, "source": source} | row for row in _rows(select, test)]
+    return pl.DataFrame(rows, schema=INCREMENTAL_VALIDITY.columns)
 
 
-def groups(answers: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
+def answer_groups(answers: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
     """Family, source and answers: each family, each of its sources if it has several, and all."""
-    families = 0
-    for (family,), held in answers.group_by("family", maintain_order=True):
-        families += 1
-        yield str(family), EVERY_SOURCE, held
-        if held["source"].n_unique() > 1:
-            for (source,), part in held.group_by("source", maintain_order=True):
-                yield str(family), str(source), part
-    if families > 1:
-        yield ALL, EVERY_SOURCE, answers
+    n_families = answers["family"].n_unique()
+    for (family,), of_family in answers.group_by("family", maintain_order=True):
+        yield str(family), EVERY_SOURCE, of_family
+        if of_family["source"].n_unique() > 1:
+            for (source,), of_source in of_family.group_by("source", maintain_order=True):
+                yield str(family), str(source), of_source
+    if n_families > 1:
+        yield ALL_FAMILIES, EVERY_SOURCE, answers
 
 
-def _gains(select: pl.DataFrame, test: pl.DataFrame) -> list[dict[str, object]]:
-    labels, told = select["label"].to_numpy().astype(int), test["label"].to_numpy().astype(int)
-    items = test["item"].to_numpy().astype(str)
-    own, new = text_odds(
+def _rows(select: pl.DataFrame, test: pl.DataFrame) -> list[dict[str, object]]:
+    labels = select["label"].to_numpy().astype(int)
+    test_labels, test_items = test["label"].to_numpy().astype(int), test["item"].to_numpy()
+    cross_fitted, text = bag_of_words_log_odds(
         select["text"].to_list(),
         labels,
         select["item"].to_numpy().astype(str),
         test["text"].to_list(),
     )
-    learned = {name: select[name].to_numpy() for name in ("margin", "projection")} | {"text": own}
-    tried = {name: test[name].to_numpy() for name in ("margin", "projection")} | {"text": new}
-    scores = {
-        way: joined(
-            np.stack([learned[name] for name in names], axis=1),
+    columns = ("margin", "projection")
+    features = {name: select[name].to_numpy() for name in columns} | {"text": cross_fitted}
+    test_features = {name: test[name].to_numpy() for name in columns} | {"text": text}
+    log_odds = {
+        predictor: logistic_log_odds(
+            np.stack([features[name] for name in names], axis=1),
             labels,
-            np.stack([tried[name] for name in names], axis=1),
+            np.stack([test_features[name] for name in names], axis=1),
         )
-        for way, names in WAYS.items()
+        for predictor, names in PREDICTORS.items()
     }
     rows = []
-    for way, names in WAYS.items():
-        area = clustered_auroc(scores[way][None], told, items)
-        gain = Estimate(*(np.full(1, np.nan) for _ in range(3)))
+    for predictor, names in PREDICTORS.items():
+        scores = log_odds[predictor][None]
+        auroc = clustered_auroc(scores, test_labels, test_items.astype(str))
+        added = undefined((1,))
         if len(names) > 1:
-            gain = auroc_difference(scores[way][None], scores[names[0]], told, items)
-        row: dict[str, object] = {"way": way, "n": len(told), "items": len(np.unique(items))}
-        for name, each in (("auroc", area), ("gain", gain)):
-            ends = {"": each.value, "_low": each.low, "_high": each.high}
-            row |= {f"{name}{end}": float(value[0]) for end, value in ends.items()}
-        rows.append(row)
+            baseline = log_odds[names[0]]
+            added = auroc_difference(scores, baseline, test_labels, test_items.astype(str))
+        estimates = auroc.columns("auroc") | added.columns("added_auroc")
+        rows.append(
+            {"predictor": predictor, "n": len(test), "n_items": test["item"].n_unique()}
+            | {name: float(value[0]) for name, value in estimates.items()}
+        )
     return rows
+
+
+def incremental_validity_table(study: ModelStudy) -> pl.DataFrame:
+    """The table INCREMENTAL_VALIDITY of the headline vector, read after the prompt.
+
+    Of each family and split at most 1,024 answers, drawn at random. Raises InputError where the
+    vector has no scores.
+    """
+    headline = (pl.col("vector") == study.headline_variant) & (pl.col("position") == "prompt")
+    scores = (
+        SCORES.scan(model=study.model, prompt_set=study.headline_set).filter(headline).collect()
+    )
+    if not len(scores):
+        raise InputError(f"params.yaml: headline: no vector {study.headline} of {study.model}")
+    scores = subsample_answers(scores)
+    texts = prompt_texts(study.evaluation.prompts_path, scores["id"])
+    margins = study.evaluation.labels.select("id", "margin")
+    answers = scores.join(texts, on="id", how="left", maintain_order="left").join(
+        margins, on="id", how="left", maintain_order="left"
+    )
+    return incremental_validity(answers)

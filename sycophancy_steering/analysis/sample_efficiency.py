@@ -1,108 +1,120 @@
-"""How many pairs a way of making vectors needs, and whether pairing is what saves them."""
+"""How many contrast pairs a method needs, and whether it is the pairing that saves pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from sycophancy_steering.analysis.cells import Cell
-from sycophancy_steering.analysis.permuted_vectors import aurocs
-from sycophancy_steering.foundation.array_stream import Stream
-from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.statistics.discrimination import middle
-from sycophancy_steering.vectors.contrast import Contrast, Inapplicable
-from sycophancy_steering.vectors.labelled_activations import Material
-from sycophancy_steering.vectors.methods import PAIRS_ONLY, steering_vector
-from sycophancy_steering.vectors.variants import Recipe
+from sycophancy_steering.analysis.model_study import ModelStudy
+from sycophancy_steering.analysis.readouts import cell_aurocs
+from sycophancy_steering.config.predictivity import SampleEfficiencySettings
+from sycophancy_steering.config.variants import Variant
+from sycophancy_steering.foundation.array_stream import ArrayStream
+from sycophancy_steering.schemas.analysis import SAMPLE_EFFICIENCY
+from sycophancy_steering.statistics.estimates import central_interval
+from sycophancy_steering.vectors.contrast import Contrast, MethodNotApplicable
+from sycophancy_steering.vectors.labelled_activations import LabelledActivations
+from sycophancy_steering.vectors.methods import NULLS, PAIRS_ONLY, steering_vector
 
-SCHEMA = {"method": pl.String, "paired": pl.Boolean, "pairs": pl.Int64, "draw": pl.Int64}
-SCHEMA |= {"family": pl.String, "auroc": pl.Float64}
-
-
-@dataclass(frozen=True)
-class Efficiency:
-    """`efficiency` in params.yaml."""
-
-    pairs: list[int]
-    """Numbers of pairs that vectors are made from."""
-    draws: int
-    """How often each number of pairs is drawn anew."""
-
-    def __post_init__(self) -> None:
-        if min(self.pairs) < 2:
-            raise InputError(
-                f"params.yaml: efficiency.pairs: expected at least 2, found {min(self.pairs)}"
-            )
-        if self.draws < 2:
-            raise InputError(
-                f"params.yaml: efficiency.draws: expected at least 2, found {self.draws}"
-            )
+KEYS = {"method": pl.String, "paired": pl.Boolean, "n_pairs": pl.Int64}
+SAMPLES = {**KEYS, "resample": pl.Int64, "family": pl.String, "auroc": pl.Float64}
+"""The columns of `sampled_aurocs`."""
 
 
-def contrast_of(
-    given: Material, method: str, layer: int, pairs: int, paired: bool, seed: int
+def sample_contrast(
+    answers: LabelledActivations, variant: Variant, layer: int, paired: bool
 ) -> Contrast:
-    """As many states of either kind as there are `pairs`: of the same questions, or of others.
+    """`variant.n_pairs` activations of each class, of the same questions or of different ones.
 
-    Raises Inapplicable where there are not so many questions.
+    Raises MethodNotApplicable where there are not so many questions.
     """
-    n = len(given.items)
-    wanted = pairs if paired else 2 * pairs
-    if wanted > n:
-        raise Inapplicable(f"{n} questions; expected {wanted}")
-    rows = np.random.default_rng([seed, pairs]).permutation(n)[:wanted]
-    one, two = (rows, rows) if paired else (rows[:pairs], rows[pairs:])
-    found = given.contrast(Recipe(method, "answer", seed=seed), layer, (one, two))
-    return found if paired else replace(found, paired=False, component=None)
+    n, n_pairs = len(answers.items), int(variant.n_pairs)
+    n_needed = n_pairs if paired else 2 * n_pairs
+    if n_needed > n:
+        raise MethodNotApplicable(f"{n} questions; expected {n_needed}")
+    rows = np.random.default_rng([variant.seed, n_pairs]).permutation(n)[:n_needed]
+    groups = (rows, rows) if paired else (rows[:n_pairs], rows[n_pairs:])
+    whole = replace(variant, n_pairs="all")  # the rows are sampled here
+    contrast = answers.contrast(whole, layer, groups)
+    return contrast if paired else replace(contrast, paired=False, pair_weights=None)
 
 
-def learned(
-    given: Material,
+def sampled_aurocs(
+    answers: LabelledActivations,
     methods: Sequence[str],
     layer: int,
-    settings: Efficiency,
+    settings: SampleEfficiencySettings,
     cells: Mapping[str, Cell],
-    states: Stream,
+    activations: ArrayStream,
 ) -> pl.DataFrame:
-    """A row a method, pairing, number of pairs, draw and family: the AUROC on the family's answers.
+    """A row a method, pairing, number of pairs, resample and family: columns `SAMPLES`.
 
-    Vectors are made at `layer`; `states` (N, d_model) are those of all answers there. A number of
-    pairs that the set does not have has no rows.
+    Vectors are made at `layer`; `activations` (N, d_model) are those of all answers of the
+    evaluation set there; `cells` by family. Numbers of pairs that exceed the set have no rows.
     """
-    made, vectors = [], []
+    keys, vectors = [], []
     for method in methods:
         for paired in (True,) if method in PAIRS_ONLY else (True, False):
-            for pairs in settings.pairs:
-                for draw in range(settings.draws):
+            for n_pairs in settings.n_pairs:
+                for resample in range(settings.n_resamples):
+                    variant = Variant(method, "answer", n_pairs, resample)
                     try:
-                        at = contrast_of(given, method, layer, pairs, paired, draw)
-                        vectors.append(steering_vector(method, at))
-                    except Inapplicable:
+                        contrast = sample_contrast(answers, variant, layer, paired)
+                        vectors.append(steering_vector(method, contrast))
+                    except MethodNotApplicable:
                         continue
-                    made.append((method, paired, pairs, draw))
-    areas = aurocs(
-        np.stack(vectors).astype(np.float64), states, [cell.labelled for cell in cells.values()]
-    )
+                    keys.append((method, paired, n_pairs, resample))
+    stacked = np.stack(vectors).astype(np.float64)
+    aurocs = cell_aurocs(stacked, activations, [*cells.values()])
     rows = [
-        (*of, family, float(area[n]))
-        for n, of in enumerate(made)
-        for family, area in zip(cells, areas, strict=True)
+        (*key, family, float(values[n]))
+        for n, key in enumerate(keys)
+        for family, values in zip(cells, aurocs, strict=True)
     ]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    return pl.DataFrame(rows, schema=SAMPLES, orient="row")
 
 
-def curves(found: pl.DataFrame) -> pl.DataFrame:
-    """Over draws: the mean AUROC, the bounds of the middle 95%, and the standard deviation."""
-    keys = ["method", "paired", "pairs", "family"]
+def learning_curves(samples: pl.DataFrame) -> pl.DataFrame:
+    """Mean AUROC over resamples, its central 95% and its standard deviation."""
     rows = []
-    for key, held in found.group_by(keys, maintain_order=True):
-        areas = held["auroc"].to_numpy()
-        low, high = middle(areas)
-        spread = areas.std(ddof=1) if len(areas) > 1 else np.nan
-        rows.append((*key, len(areas), areas.mean(), float(low), float(high), float(spread)))
-    schema = {name: SCHEMA[name] for name in keys} | {"draws": pl.Int64}
-    schema |= dict.fromkeys(["auroc", "low", "high", "spread"], pl.Float64)
+    for key, group in samples.group_by([*KEYS, "family"], maintain_order=True):
+        aurocs = group["auroc"].to_numpy()
+        low, high = central_interval(aurocs)
+        sd = float(aurocs.std(ddof=1)) if len(aurocs) > 1 else np.nan
+        rows.append((*key, len(aurocs), float(aurocs.mean()), float(low), float(high), sd))
+    schema = {name: kind for name, kind in SAMPLE_EFFICIENCY.columns.items() if name != "layer"}
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def sample_efficiency_table(
+    study: ModelStudy, variants: Sequence[Variant], settings: SampleEfficiencySettings
+) -> pl.DataFrame:
+    """The table SAMPLE_EFFICIENCY: vectors of the headline's set at the headline's layer.
+
+    The methods are those of `variants` that use forced answers; of the null models, only shuffled
+    pairs.
+    """
+    methods = dict.fromkeys(
+        variant.method
+        for variant in variants
+        if variant.position == "answer" and variant.method not in NULLS - {"shuffled"}
+    )
+    cells = {
+        cell.family: cell
+        for cell in study.evaluation.pooled_cells
+        if cell.split == "test" and cell.both_classes
+    }
+    layer = study.headline_layer
+    samples = sampled_aurocs(
+        study.extractions[study.headline_set],
+        list(methods),
+        layer,
+        settings,
+        cells,
+        study.evaluation.activations(layer, "prompt"),
+    )
+    return learning_curves(samples).with_columns(pl.lit(layer, pl.Int64).alias("layer"))

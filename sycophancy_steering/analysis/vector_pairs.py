@@ -1,120 +1,146 @@
-"""Two vector files, or folders of them, side by side: tables of how far they agree."""
+"""Two vector files, or folders of them, side by side: how far they agree, layer by layer."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from sycophancy_steering.analysis.resampling import drawn, halved, made_from
-from sycophancy_steering.config.reading import accepted
+from sycophancy_steering.analysis.resampling import (
+    item_bootstraps,
+    item_halves,
+    vectors_from_items,
+)
+from sycophancy_steering.config.reading import validated
+from sycophancy_steering.config.variants import Variant
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.report.summary import interval, markdown_table, shown
+from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, PROMPTS
+from sycophancy_steering.statistics.estimates import Estimate
 from sycophancy_steering.statistics.vector_agreement import (
-    corrected,
     cosine,
     cosine_interval,
+    disattenuated,
     principal_angles,
     reliability,
 )
-from sycophancy_steering.storage.vector_files import read_vectors, vectors_in
-from sycophancy_steering.vectors.labelled_activations import Material, read_material
-from sycophancy_steering.vectors.variants import Recipe
+from sycophancy_steering.storage.vector_files import read_vectors, vector_paths
+from sycophancy_steering.vectors.labelled_activations import (
+    LabelledActivations,
+    read_labelled_activations,
+)
 
-SPLITS, DRAWS = 10, 100
+N_SPLITS, N_RESAMPLES = 10, 100
 
 
 @dataclass(frozen=True)
-class Made:
-    """Vectors, and what they can be made from again, where that is here."""
+class VectorFile:
+    """Vectors, and the answers that they were made from, where these are here."""
 
     path: Path
     vectors: Floats
     """(layers, d_model)"""
-    again: tuple[Material, Recipe] | None
+    source: tuple[LabelledActivations, Variant] | None
+    """What the vectors can be made from again."""
 
 
-def read(path: Path) -> Made:
-    """A file's vectors, and what they can be made from again."""
-    vectors, about = read_vectors(path)
-    again = None
-    if {"model", "prompt_set", "variant"} <= set(about):
-        name = f"{about['model']}/{about['prompt_set']}"
-        places = Path(f"data/activations/{name}"), Path(f"data/labels/{name}.parquet")
-        prompts = Path(f"data/prompts/{about['prompt_set']}.parquet")
-        if all(place.exists() for place in (*places, prompts)):
-            recipe = accepted(Recipe, about["variant"], str(path))
-            again = read_material(*places, prompts), recipe
-    return Made(path, vectors.astype(np.float64), again)
+@dataclass(frozen=True)
+class LayerAgreement:
+    """How far two vectors of one layer agree."""
+
+    cosine: Estimate
+    """NaN bounds where the vectors cannot be made from resamples."""
+    mahalanobis_cosine: Estimate | None
+    reliabilities: tuple[float, float] | None
+    disattenuated_cosine: float | None
+    """The cosine over the largest one that the noise of both allows."""
 
 
-def agreement(one: Made, two: Made) -> str:
-    """A row a layer: cosines, reliability of both, and the cosine corrected for it."""
-    layers = range(len(one.vectors))
-    plain, header = cosine(one.vectors, two.vectors), ["layer", "cosine"]
-    if not (one.again and two.again):
-        return markdown_table(header, [[str(n), shown(plain[n])] for n in layers])
-    metrics = [one.again[0].states(layer, "prompt").covariance for layer in layers]
-    halves = [
-        np.array([[made_from(*made, part) for part in pair] for pair in halved(made[0], SPLITS)])
-        for made in (one.again, two.again)
-    ]
-    sure = [reliability(each) for each in halves]
-    ones, twos = (
-        np.array(
-            [
-                made_from(*made, items)
-                for items in tqdm(drawn(made[0], DRAWS), total=DRAWS, unit="draw", disable=None)
-            ]
+def read_vector_file(path: Path) -> VectorFile:
+    """A file's vectors, and the answers that they were made from. Raises InputError."""
+    vectors, provenance = read_vectors(path)
+    source = None
+    if {"model", "prompt_set", "variant"} <= set(provenance):
+        model, prompt_set = provenance["model"], provenance["prompt_set"]
+        activations = ACTIVATIONS / model / prompt_set
+        labels = LABELS / model / f"{prompt_set}.parquet"
+        prompts = PROMPTS / f"{prompt_set}.parquet"
+        if all(file.exists() for file in (activations, labels, prompts)):
+            variant = validated(Variant, provenance["variant"], path, "variant")
+            source = read_labelled_activations(activations, labels, prompts), variant
+    return VectorFile(path, vectors.astype(np.float64), source)
+
+
+def layer_agreements(one: VectorFile, two: VectorFile) -> list[LayerAgreement]:
+    """Cosines by layer; with reliability and 95% intervals where both sources are here."""
+    cosines = cosine(one.vectors, two.vectors)
+    if not (one.source and two.source):
+        return [
+            LayerAgreement(Estimate(value, np.array(np.nan), np.array(np.nan)), None, None, None)
+            for value in cosines
+        ]
+    reliabilities = [_reliability(*source) for source in (one.source, two.source)]
+    resamples = [_bootstrap_vectors(*source) for source in (one.source, two.source)]
+    low, high = cosine_interval(one.vectors, two.vectors, *resamples)
+    corrected = disattenuated(cosines, *reliabilities)
+    agreements = []
+    for layer, value in enumerate(cosines):
+        metric = one.source[0].stream(layer, "prompt").covariance
+        pair = one.vectors[layer], two.vectors[layer]
+        one_resampled, two_resampled = (vectors[:, layer] for vectors in resamples)
+        bounds = cosine_interval(*pair, one_resampled, two_resampled, metric)
+        agreements.append(
+            LayerAgreement(
+                Estimate(value, low[layer], high[layer]),
+                Estimate(cosine(*pair, metric), *bounds),
+                (float(reliabilities[0][layer]), float(reliabilities[1][layer])),
+                float(corrected[layer]),
+            )
         )
-        for made in (one.again, two.again)
+    return agreements
+
+
+def _reliability(answers: LabelledActivations, variant: Variant) -> Floats:
+    """(layers,) split-half reliability."""
+    halves = [
+        [vectors_from_items(answers, variant, half) for half in split]
+        for split in item_halves(answers, N_SPLITS)
+    ]
+    return reliability(np.array(halves))
+
+
+def _bootstrap_vectors(answers: LabelledActivations, variant: Variant) -> Floats:
+    """(resamples, layers, d_model)"""
+    samples = tqdm(
+        item_bootstraps(answers, N_RESAMPLES), total=N_RESAMPLES, unit="resample", disable=None
     )
-    low, high = cosine_interval(one.vectors, two.vectors, ones, twos)
-    ceiling = corrected(plain, *sure)
-    header += ["Mahalanobis cosine", "reliability, one", "two", "cosine over what noise allows"]
-    return markdown_table(
-        header,
-        [
-            [
-                str(n),
-                interval(plain[n], low[n], high[n]),
-                in_metric(one.vectors[n], two.vectors[n], ones[:, n], twos[:, n], metrics[n]),
-                shown(sure[0][n]),
-                shown(sure[1][n]),
-                shown(ceiling[n]),
-            ]
-            for n in layers
-        ],
-    )
+    return np.array([vectors_from_items(answers, variant, items) for items in samples])
 
 
-def in_metric(one: Floats, two: Floats, ones: Floats, twos: Floats, metric: Floats) -> str:
-    """The Mahalanobis cosine at one layer with its interval."""
-    low, high = cosine_interval(one, two, ones, twos, metric)
-    return interval(float(cosine(one, two, metric)), float(low), float(high))
-
-
-def spans(one: Path, two: Path) -> str:
-    """A row a layer: principal angles between what the vectors of two folders span."""
-    first, second = span(one), span(two)
+def principal_angles_by_layer(one: Path, two: Path) -> list[Sequence[float]]:
+    """Degrees, smallest first, between the spans of the vectors of two folders. Raises InputError
+    for vectors of different shapes."""
+    first, second = stacked_vectors(one), stacked_vectors(two)
     if first.shape[1:] != second.shape[1:]:
         raise InputError(f"{two}: vectors of another shape than those of {one}")
-    rows = []
-    for layer in range(first.shape[1]):
-        angles = principal_angles(first[:, layer], second[:, layer])
-        rows.append([str(layer), " ".join(f"{angle:.0f}" for angle in angles)])
-    return markdown_table(["layer", "principal angles in degrees, least first"], rows)
+    return [
+        principal_angles(first[:, layer], second[:, layer]).tolist()
+        for layer in range(first.shape[1])
+    ]
 
 
-def span(folder: Path) -> Floats:
-    """(vectors, layers, d_model) of a folder, but for the nulls: those have one seed everywhere."""
-    found = [read_vectors(path) for path in vectors_in(folder)]
-    kept = [vectors for vectors, about in found if not about.get("null")]
-    if not kept:
-        raise InputError(f"{folder}: no vectors but nulls")
-    if len({vectors.shape for vectors in kept}) > 1:
+def stacked_vectors(folder: Path) -> Floats:
+    """(vectors, layers, d_model) of a folder, without null models: these have one seed everywhere.
+
+    Raises InputError where there are none, or of several shapes.
+    """
+    files = [read_vectors(path) for path in vector_paths(folder)]
+    vectors = [values for values, provenance in files if not provenance.get("null")]
+    if not vectors:
+        raise InputError(f"{folder}: no vectors but null models")
+    if len({values.shape for values in vectors}) > 1:
         raise InputError(f"{folder}: vectors of several shapes; expected those of one model")
-    return np.stack(kept).astype(np.float64)
+    return np.stack(vectors).astype(np.float64)

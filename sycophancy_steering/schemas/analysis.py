@@ -9,6 +9,22 @@ from sycophancy_steering.schemas.table import Table, estimate
 FOLDER = "reports/analysis/{model}"
 STAGE = "analysis"
 
+PREDICTIVITY = Table(
+    f"{FOLDER}/predictivity.csv",
+    {
+        "vector": pl.String,
+        "family": pl.String,
+        "null": pl.Boolean,
+        "layer": pl.Int32,
+        "n": pl.Int32,
+        "n_items": pl.Int32,
+        **estimate("auroc"),
+        **estimate("continuation_auroc"),
+    },
+    STAGE,
+)
+"""AUROC on `test` of every vector on every family, at the layer selected on `select`: after the
+prompt, and after the model's own answer."""
 TRANSFER = Table(
     f"{FOLDER}/transfer.csv",
     {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from sycophancy_steering.foundation.atomic_files import TableParts, atomic_write
+from sycophancy_steering.foundation.atomic_files import TableWriter, atomic_write
 from sycophancy_steering.foundation.errors import InputError
 
 DECIMALS = 5
@@ -57,7 +57,7 @@ class Table:
         Raises ValueError (a fault of this program) where columns or types differ.
         """
         path = self.path(**names)
-        with atomic_write(path) as draft, TableParts(draft) as writer:
+        with atomic_write(path) as draft, TableWriter(draft) as writer:
             for part in parts:
                 writer.write(self.checked(part, path))
 

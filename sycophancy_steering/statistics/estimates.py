@@ -26,6 +26,10 @@ class Estimate:
     low: Floats
     high: Floats
 
+    def columns(self, name: str) -> dict[str, Floats]:
+        """The estimates and their bounds as columns of a table: NAME, NAME_low, NAME_high."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
 
 def undefined(shape: tuple[int, ...]) -> Estimate:
     """NaN estimates and bounds."""

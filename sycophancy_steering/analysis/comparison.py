@@ -1,0 +1,159 @@
+"""The vectors of a model compared: the best against chance, all against the headline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from sycophancy_steering.analysis.selection import (
+    TARGET,
+    best_of_shuffled_pairs,
+    false_positive_rate,
+    permutation_p_value,
+    select_best,
+)
+from sycophancy_steering.analysis.variance_components import components_of_scores
+from sycophancy_steering.foundation.arrays import Floats
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.schemas.comparison import DIFFERENCES, SELECTED, VARIANCE_COMPONENTS
+from sycophancy_steering.schemas.predictivity import CELLS, SCORES, SHUFFLED_PAIRS, SIGN_FLIPS
+from sycophancy_steering.schemas.table import Table
+from sycophancy_steering.statistics.auroc_difference import auroc_differences_from
+from sycophancy_steering.statistics.estimates import central_interval
+from sycophancy_steering.statistics.sign_flips import p_values
+from sycophancy_steering.storage.cell_files import EVERY_SOURCE, POSITIONS
+
+SCORE_COLUMNS = ["vector", "id", "family", "item", "label", "projection"]
+
+
+@dataclass(frozen=True)
+class ComparisonTables:
+    """How the vectors of some models compare."""
+
+    selected: pl.DataFrame
+    """The table SELECTED."""
+    differences: pl.DataFrame
+    """The table DIFFERENCES."""
+    variance_components: pl.DataFrame
+    """The table VARIANCE_COMPONENTS."""
+
+
+def comparison_tables(
+    models: Sequence[str], extraction_sets: Sequence[str], headline: str
+) -> ComparisonTables:
+    """Compares the vectors of each model.
+
+    Raises InputError where a table of predictivity is missing, or has no headline vector.
+    """
+    selected, differences, components = [], [], []
+    for model in models:
+        cells = _projection_cells(model, extraction_sets)
+        selected += _selected_rows(model, extraction_sets, cells)
+        variants = cells["vector"].unique().to_list()
+        for family in cells["family"].unique(maintain_order=True):
+            names = {"model": model, "family": family}
+            scores = _scores(model, extraction_sets, family)
+            if headline not in scores["vector"]:
+                raise InputError(f"params.yaml: headline: no vector {headline} of {model}")
+            table = auroc_differences_from(scores, headline).rename(
+                {f"difference{end}": f"auroc_difference{end}" for end in ("", "_low", "_high")}
+            )
+            differences.append(
+                table.select(*(pl.lit(value).alias(key) for key, value in names.items()), pl.all())
+            )
+            if row := components_of_scores(scores.filter(pl.col("vector").is_in(variants))):
+                components.append(names | row)
+    return ComparisonTables(
+        pl.DataFrame(selected, schema=SELECTED.columns),
+        pl.concat(differences).cast(dict(DIFFERENCES.columns)),  # type: ignore[arg-type]
+        pl.DataFrame(components, schema=VARIANCE_COMPONENTS.columns),
+    )
+
+
+def _of_sets(
+    table: Table,
+    model: str,
+    extraction_sets: Sequence[str],
+    name: str,
+    rows: pl.Expr,
+    columns: Sequence[str],
+) -> pl.DataFrame:
+    """These rows and columns of a model's tables of all sets, with `prompt_set`, `variant` (the
+    column `name`) and `vector` (SET/VARIANT)."""
+    tables = []
+    for prompt_set in extraction_sets:
+        variant = pl.col(name).cast(pl.String)
+        tables.append(
+            table.scan(model=model, prompt_set=prompt_set)
+            .filter(rows)
+            .select(*columns)
+            .with_columns(
+                prompt_set=pl.lit(prompt_set, pl.Categorical),
+                variant=variant.cast(pl.Categorical),
+                vector=pl.concat_str(pl.lit(f"{prompt_set}/"), variant).cast(pl.Categorical),
+            )
+            .collect()
+        )
+    return pl.concat(tables)
+
+
+def _projection_cells(model: str, extraction_sets: Sequence[str]) -> pl.DataFrame:
+    """Projections on all vectors that are no null models, all sources of a family pooled."""
+    rows = ~pl.col("null") & (pl.col("source") == EVERY_SOURCE)
+    rows &= pl.col("readout") == "projection"
+    columns = ["vector", "extraction_layer", "layer", "position", "family", "split", "n"]
+    columns += ["n_items", "auroc", "auroc_low", "auroc_high", "sign_flip_statistic"]
+    return _of_sets(CELLS, model, extraction_sets, "vector", rows, columns)
+
+
+def _scores(model: str, extraction_sets: Sequence[str], family: str) -> pl.DataFrame:
+    """The scores of a family's answers of `test`, read after the prompt."""
+    rows = (pl.col("position") == "prompt") & (pl.col("split") == "test")
+    rows &= pl.col("family") == family
+    return _of_sets(SCORES, model, extraction_sets, "vector", rows, SCORE_COLUMNS)
+
+
+def _selected_rows(
+    model: str, extraction_sets: Sequence[str], cells: pl.DataFrame
+) -> list[dict[str, object]]:
+    """Rows of SELECTED. `p_all_cells`: over all cells, under random sign flips of the items.
+    `p_shuffled_pairs`: how often the selection does as well with vectors of shuffled pairs."""
+    maxima = _maximum_statistics(model, extraction_sets)
+    columns = list(SHUFFLED_PAIRS.columns)
+    shuffled = best_of_shuffled_pairs(
+        _of_sets(SHUFFLED_PAIRS, model, extraction_sets, "replicate", pl.lit(True), columns)
+    )
+    own_layer = cells.filter(pl.col("extraction_layer") == pl.col("layer"))
+    best = select_best(own_layer).filter(pl.col("position").is_in(list(POSITIONS)))
+    rows = []
+    for row in best.iter_rows(named=True):
+        null = shuffled.filter(*(pl.col(key) == row[key] for key in TARGET))["auroc"].to_numpy()
+        low, high = central_interval(null)
+        kept = ("family", "position", "vector", "layer", "n", "n_items")
+        kept += ("auroc", "auroc_low", "auroc_high")
+        rows.append(
+            {"model": model}
+            | {key: row[key] for key in kept}
+            | {
+                "n_cells": len(cells),
+                "p_all_cells": float(p_values(np.array(row["sign_flip_statistic"]), maxima)),
+                "p_shuffled_pairs": permutation_p_value(row["auroc"], null),
+                "shuffled_low": float(low),
+                "shuffled_high": float(high),
+                "shuffled_significant_share": false_positive_rate(null),
+            }
+        )
+    return rows
+
+
+def _maximum_statistics(model: str, extraction_sets: Sequence[str]) -> Floats:
+    """(n_permutations,) the largest statistic of all vectors that are no null models."""
+    tables = [
+        SIGN_FLIPS.read(["vector", "permutation", "maximum", "null"], model=model, prompt_set=name)
+        for name in extraction_sets
+    ]
+    real = pl.concat(tables).filter(~pl.col("null"))
+    return real.group_by("permutation").agg(pl.col("maximum").max())["maximum"].to_numpy()

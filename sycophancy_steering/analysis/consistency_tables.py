@@ -1,0 +1,61 @@
+"""Agreement, variance and reliability of a model's mean differences at every layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+from tqdm import tqdm
+
+from sycophancy_steering.analysis.consistency import (
+    agreement_table,
+    mean_differences,
+    reliability_table,
+    variance_table,
+)
+from sycophancy_steering.analysis.cross_item_products import group_items, noise_free_cosines
+from sycophancy_steering.analysis.model_study import ModelStudy
+
+
+@dataclass(frozen=True)
+class ConsistencyTables:
+    """How far a model's mean differences agree, and why not."""
+
+    agreement: pl.DataFrame
+    """The table AGREEMENT."""
+    variance: pl.DataFrame
+    """The table VARIANCE."""
+    reliability: pl.DataFrame
+    """The table RELIABILITY."""
+    left_out: dict[str, str]
+    """Why the vector of a set and position cannot be made."""
+
+
+def consistency_tables(study: ModelStudy, n_pairs: list[int]) -> ConsistencyTables:
+    """The tables of all extraction sets; `n_pairs` are the sizes whose reliability is estimated."""
+    families = {
+        str(item): str(family)
+        for answers in study.extractions.values()
+        for item, family in zip(answers.items, answers.families, strict=True)
+    }
+    groups = group_items(families)
+    tables: dict[str, list[pl.DataFrame]] = {"agreement": [], "variance": [], "reliability": []}
+    left_out: dict[str, str] = {}
+    layers = range(next(iter(study.extractions.values())).origin.n_layers)
+    for layer in tqdm(layers, unit="layer", disable=None, desc="consistency"):
+        vectors, left_out = mean_differences(study.extractions, layer, groups)
+        cosines = noise_free_cosines([vector.direction for vector in vectors], groups)
+        at_layer = {
+            "agreement": agreement_table(vectors, cosines, len(groups.groups)),
+            "variance": variance_table(vectors, cosines, groups),
+            "reliability": pl.concat(
+                reliability_table(answers, layer, n_pairs).select(
+                    pl.lit(name).alias("prompt_set"), pl.all()
+                )
+                for name, answers in study.extractions.items()
+            ),
+        }
+        for name, table in at_layer.items():
+            tables[name].append(table.select(pl.lit(layer, pl.Int64).alias("layer"), pl.all()))
+    joined = {name: pl.concat(parts) for name, parts in tables.items()}
+    return ConsistencyTables(**joined, left_out=left_out)

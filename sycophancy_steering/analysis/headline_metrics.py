@@ -1,0 +1,56 @@
+"""The few numbers of a model that `dvc metrics` compares, and the table of all its vectors."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from sycophancy_steering.schemas.analysis import PREDICTIVITY
+from sycophancy_steering.schemas.paths import REPORTS
+from sycophancy_steering.storage.cell_files import EVERY_SOURCE, read_cells
+
+METRICS = REPORTS / "metrics"
+METRIC_DECIMALS, TABLE_DECIMALS = 3, 4
+
+
+def headline_metrics(
+    cells: pl.DataFrame, selected: pl.DataFrame, headline: str
+) -> dict[str, object]:
+    """`layer`, and for each family `FAMILY_auroc` and `FAMILY_best`: AUROCs on `test`, read after
+    the prompt, of the headline vector, and of the vector and layer selected among all.
+
+    `cells` are those of `read_cells`, `selected` the table SELECTED, both of one model. A family
+    with one class of answers has no keys.
+    """
+    of_headline = pooled_after_prompt(cells).filter("selected", pl.col("vector") == headline)
+    metrics: dict[str, object] = {"layer": of_headline["layer"][0]}
+    for family, auroc in of_headline.select("family", "auroc").iter_rows():
+        if auroc == auroc:
+            metrics[f"{family}_auroc"] = round(auroc, METRIC_DECIMALS)
+    best = selected.filter(pl.col("position") == "prompt").sort("family")
+    aurocs = dict(best.select("family", "auroc").iter_rows())
+    for family in of_headline["family"]:
+        if family in aurocs:
+            metrics[f"{family}_best"] = round(aurocs[family], METRIC_DECIMALS)
+    return metrics
+
+
+def pooled_after_prompt(cells: pl.DataFrame) -> pl.DataFrame:
+    """The cells read after the prompt that pool all sources of their family."""
+    return cells.filter(pl.col("source") == EVERY_SOURCE, pl.col("position") == "prompt")
+
+
+def predictivity_table(model: str, extraction_sets: list[str]) -> pl.DataFrame:
+    """The table PREDICTIVITY: every vector on every family, read after the prompt and after the
+    model's own answer, each at its selected layer."""
+    cells = read_cells(model, extraction_sets).filter("selected", pl.col("source") == EVERY_SOURCE)
+    keys = ["vector", "family"]
+    ends = ["auroc", "auroc_low", "auroc_high"]
+    prompt = cells.filter(pl.col("position") == "prompt")
+    continuation = cells.filter(pl.col("position") == "continuation").select(
+        *keys, *(pl.col(end).alias(f"continuation_{end}") for end in ends)
+    )
+    table = prompt.select(*keys, "null", "layer", "n", "n_items", *ends).join(
+        continuation, on=keys, how="left", maintain_order="left"
+    )
+    floats = [name for name, kind in PREDICTIVITY.columns.items() if kind == pl.Float64]
+    return table.select(*PREDICTIVITY.columns).with_columns(pl.col(floats).round(TABLE_DECIMALS))

@@ -1,0 +1,92 @@
+"""What the analyses of one model share: its evaluation set, vectors, labels and selected layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from sycophancy_steering.analysis.evaluation_set import EvaluationSet
+from sycophancy_steering.foundation.arrays import Floats
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, PROMPTS, VECTORS
+from sycophancy_steering.storage.cell_files import selected_layers
+from sycophancy_steering.storage.vector_files import read_vectors, vector_paths
+from sycophancy_steering.vectors.labelled_activations import (
+    LabelledActivations,
+    read_labelled_activations,
+)
+
+
+@dataclass(frozen=True)
+class ModelStudy:
+    """One model's part of the study; everything is read when first used, and once."""
+
+    model: str
+    evaluation_set: str
+    extraction_sets: tuple[str, ...]
+    headline: str
+    """The vector that the summary is about: SET/VARIANT."""
+
+    @property
+    def headline_set(self) -> str:
+        """The extraction set of the headline vector."""
+        return self.headline.partition("/")[0]
+
+    @property
+    def headline_variant(self) -> str:
+        """The variant of the headline vector."""
+        return self.headline.partition("/")[2]
+
+    @cached_property
+    def evaluation(self) -> EvaluationSet:
+        """The model's answers to the evaluation set."""
+        return EvaluationSet(self.model, self.evaluation_set)
+
+    @cached_property
+    def extractions(self) -> dict[str, LabelledActivations]:
+        """The model's answers to each extraction set."""
+        return {
+            name: read_labelled_activations(
+                ACTIVATIONS / self.model / name,
+                LABELS / self.model / f"{name}.parquet",
+                PROMPTS / f"{name}.parquet",
+            )
+            for name in self.extraction_sets
+        }
+
+    @cached_property
+    def vectors(self) -> dict[tuple[str, str], Floats]:
+        """(layers, d_model) by extraction set and variant, without the null models."""
+        vectors = {}
+        for name in self.extraction_sets:
+            for path in vector_paths(VECTORS / self.model / name):
+                values, provenance = read_vectors(path)
+                if not provenance.get("null"):
+                    vectors[name, path.stem] = values.astype(np.float64)
+        return vectors
+
+    @cached_property
+    def families_of_sets(self) -> dict[str, set[tuple[str, str]]]:
+        """The families and sources of each extraction set."""
+        columns = ["family", "source"]
+        return {
+            name: set(pl.read_parquet(PROMPTS / f"{name}.parquet", columns=columns).rows())
+            for name in self.extraction_sets
+        }
+
+    @cached_property
+    def selected_layers(self) -> dict[str, int]:
+        """The layer selected for each variant of the headline's set, read after the prompt."""
+        return selected_layers(self.model, self.headline_set)
+
+    @property
+    def headline_layer(self) -> int:
+        """The layer selected for the headline vector. Raises InputError where it has none."""
+        if self.headline_variant not in self.selected_layers:
+            raise InputError(
+                f"params.yaml: headline: no layer was selected for {self.headline} of {self.model}"
+            )
+        return self.selected_layers[self.headline_variant]

@@ -1,0 +1,101 @@
+"""Cells, scores and sign flips of all vectors of an extraction set: the tables of predictivity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from sycophancy_steering.analysis.answer_scores import answer_scores
+from sycophancy_steering.analysis.cached_evaluation import evaluate_vectors_cached
+from sycophancy_steering.analysis.evaluation_set import EvaluationSet
+from sycophancy_steering.analysis.layer_selection import (
+    generalisation,
+    mark_selected,
+    select_layers,
+)
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.schemas.paths import PROMPTS, VECTORS
+from sycophancy_steering.schemas.predictivity import (
+    CELLS,
+    CROSS_MODEL_CELLS,
+    CROSS_MODEL_SCORES,
+    CROSS_MODEL_SIGN_FLIPS,
+    SCORES,
+    SIGN_FLIPS,
+    VECTOR,
+)
+from sycophancy_steering.storage.result_cache import digest
+from sycophancy_steering.storage.vector_files import read_all_vectors
+
+QUESTION_COLUMNS = ["id", "source", "family", "item", "persona"]
+"""What decides how far the numbers of an evaluation generalise."""
+
+
+@dataclass(frozen=True)
+class PredictivityOptions:
+    """What `scoring` and `selection` of params.yaml say about the evaluation of vectors."""
+
+    memory_mb: int
+    n_permutations: int
+
+
+def write_predictivity(
+    evaluation: EvaluationSet, vectors_from: str, prompt_set: str, options: PredictivityOptions
+) -> tuple[int, int]:
+    """Evaluates the vectors that the model `vectors_from` made from `prompt_set`.
+
+    Writes CELLS, SCORES and SIGN_FLIPS, or the cross-model tables where the model is another.
+    Returns the numbers of vectors, and of those that were not in the cache. Raises InputError where the
+    extraction and the evaluation set share questions, a vector does not fit the model, or `select`
+    has no family with answers of both classes.
+    """
+    extraction = pl.read_parquet(PROMPTS / f"{prompt_set}.parquet", columns=QUESTION_COLUMNS)
+    kinds = generalisation(extraction, evaluation.labels)
+    folder = VECTORS / vectors_from / prompt_set
+    vectors, provenance = read_all_vectors(folder, evaluation.origin)
+    keys = {name: digest([folder / f"{name}.safetensors"]) for name in vectors}
+    evaluated = evaluate_vectors_cached(
+        vectors, keys, evaluation, options.n_permutations, options.memory_mb
+    )
+    layers = select_layers(evaluated.cells, extraction["family"].unique().to_list())
+    if not len(layers):
+        raise InputError(
+            f"{evaluation.labels_path}: no family has answers of both classes on `select`; "
+            "expected some, to select the layer by: label more answers, or draw more questions"
+        )
+    provenance = _provenance_columns(provenance)
+    cells = mark_selected(
+        evaluated.cells.join(provenance, on="vector", how="left", maintain_order="left"), layers
+    ).with_columns(
+        pl.lit(evaluation.model).alias("model"),
+        pl.lit(prompt_set).alias("prompt_set"),
+        pl.lit(evaluation.name).alias("evaluation_set"),
+        pl.col("family").replace_strict(kinds).alias("generalisation"),
+    )
+    sign_flips = evaluated.sign_flips.join(
+        provenance.select("vector", "null"), on="vector", maintain_order="left"
+    )
+    scores = answer_scores(layers, vectors, evaluation)
+    names = {"model": evaluation.model, "prompt_set": prompt_set}
+    if vectors_from == evaluation.model:
+        CELLS.write(cells, **names)
+        SIGN_FLIPS.write(sign_flips, **names)
+        SCORES.write_parts(scores, **names)
+    else:
+        names["vectors_from"] = vectors_from
+        CROSS_MODEL_CELLS.write(cells, **names)
+        CROSS_MODEL_SIGN_FLIPS.write(sign_flips, **names)
+        CROSS_MODEL_SCORES.write_parts(scores, **names)
+    return len(vectors), evaluated.n_new
+
+
+def _provenance_columns(provenance: pl.DataFrame) -> pl.DataFrame:
+    """`vector` and the columns `VECTOR`; null where a foreign file does not say how it was made."""
+    provenance = provenance.rename(
+        {"name": "vector", "position": "extraction_position"}, strict=False
+    )
+    missing = [name for name in VECTOR if name not in provenance.columns]
+    return provenance.with_columns(
+        pl.lit(None, dtype=VECTOR[name]).alias(name) for name in missing
+    ).select("vector", *VECTOR)

@@ -1,0 +1,89 @@
+"""A null model: mean differences of contrast pairs whose answers are swapped at random."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from sycophancy_steering.analysis.evaluation_set import EvaluationSet
+from sycophancy_steering.analysis.model_study import ModelStudy
+from sycophancy_steering.analysis.readouts import cell_aurocs
+from sycophancy_steering.foundation.array_stream import ArrayStream
+from sycophancy_steering.foundation.arrays import Floats
+from sycophancy_steering.foundation.atomic_files import write_table
+from sycophancy_steering.schemas.paths import ACTIVATIONS
+from sycophancy_steering.storage.activation_shards import stream_activations
+from sycophancy_steering.storage.cell_files import POSITIONS
+from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
+
+SEED = 1_000
+VECTORS_AT_ONCE = 128
+CODE = code_and_libraries("analysis.readouts", "analysis.shuffled_pairs")
+"""Everything that decides the results, for the keys of the cache."""
+
+
+def shuffled_differences(differences: ArrayStream, count: int) -> Floats:
+    """(count, d_model): mean differences of pairs (n, d_model), the sign of each pair at random.
+
+    The signs are the same in every layer: the two answers of a pair are swapped as a whole.
+    """
+    rng = np.random.default_rng(SEED)
+    vectors = []
+    for start in range(0, count, VECTORS_AT_ONCE):
+        size = min(VECTORS_AT_ONCE, count - start)
+        signs = rng.integers(0, 2, (size, len(differences)), np.int8) * 2 - 1
+        vectors.append(differences.weighted_sums(signs) / len(differences))
+    return np.concatenate(vectors)
+
+
+def shuffled_pairs_tables(
+    study: ModelStudy, n_shuffles: int, n_vectors: int
+) -> dict[str, pl.DataFrame]:
+    """The table `SHUFFLED_PAIRS` by extraction set: `n_shuffles` times `n_vectors` vectors each.
+
+    A set that was evaluated before, on the same answers, comes from the cache.
+    """
+    tables = {}
+    for name in study.extraction_sets:
+        parts = [study.evaluation.digest, ACTIVATIONS / study.model / name]
+        path = cache_path("shuffled_pairs", digest([*parts, *CODE, f"{n_shuffles} {n_vectors}"]))
+        if not path.exists():
+            aurocs = _shuffled_pairs_aurocs(name, study.evaluation, n_shuffles, n_vectors)
+            write_table(path, aurocs)
+        tables[name] = pl.read_parquet(path)
+    return tables
+
+
+def _shuffled_pairs_aurocs(
+    prompt_set: str, evaluation: EvaluationSet, n_shuffles: int, n_vectors: int
+) -> pl.DataFrame:
+    """A row a layer, position, cell, shuffle and replicate."""
+    folder = ACTIVATIONS / evaluation.model / prompt_set
+    cells = evaluation.pooled_cells
+    index = pl.DataFrame(
+        {
+            "shuffle": np.repeat(np.arange(n_shuffles), n_vectors),
+            "replicate": np.tile(np.arange(n_vectors), n_shuffles),
+        }
+    )
+    tables = []
+    layers = range(evaluation.origin.n_layers)
+    for layer in tqdm(layers, unit="layer", disable=None, desc=prompt_set):
+        sycophantic, other = (
+            stream_activations(folder, layer, position) for position in ("matching", "not_matching")
+        )
+        vectors = shuffled_differences(sycophantic.subtract(other), n_shuffles * n_vectors)
+        for position in POSITIONS:
+            aurocs = cell_aurocs(vectors, evaluation.activations(layer, position), cells)
+            tables += [
+                index.with_columns(
+                    pl.Series("auroc", values),
+                    pl.lit(layer).alias("layer"),
+                    pl.lit(position).alias("position"),
+                    pl.lit(cell.family).alias("family"),
+                    pl.lit(cell.split).alias("split"),
+                )
+                for cell, values in zip(cells, aurocs, strict=True)
+            ]
+    return pl.concat(tables)
