@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
@@ -12,9 +14,9 @@ from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.storage.activation_shards import (
     Origin,
     gather_shards,
-    pages_of,
-    read_origin,
     read_activations,
+    read_origin,
+    shard_layers,
     write_shard,
 )
 
@@ -29,13 +31,13 @@ def write(folder, dtype: str = "float32", rows: int = 5, layers: int = 3, width:
     origin = Origin("m", "r", dtype, width, layers, "t")
     for shard in range(2):
         ids = [f"{shard}-{n}" for n in range(rows)]
-        held = {p: (ids, block) for p, block in zip(POSITIONS, raw.numpy(), strict=True)}
-        write_shard(folder / f"shard-{shard:05d}.parquet", held, origin)
+        positions = {p: (ids, block) for p, block in zip(POSITIONS, raw.numpy(), strict=True)}
+        write_shard(folder / f"shard-{shard:05d}.parquet", positions, origin)
     return tensor.float().numpy(), origin
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-def test_states_come_back_as_they_were_in_every_dtype(tmp_path, dtype):
+def test_activations_are_read_as_written_in_every_dtype(tmp_path, dtype):
     states, origin = write(tmp_path, dtype)
     assert read_origin(tmp_path) == origin
     for p, position in enumerate(POSITIONS):
@@ -45,7 +47,7 @@ def test_states_come_back_as_they_were_in_every_dtype(tmp_path, dtype):
             np.testing.assert_array_equal(found.activations, np.tile(states[p, layer], (2, 1)))
 
 
-def test_reading_a_layer_reads_no_other_layers_bytes(tmp_path):
+def test_reading_a_layer_does_not_read_other_layers(tmp_path):
     write(tmp_path, rows=1000, layers=8, width=64)
     path = tmp_path / "shard-00000.parquet"
     spoiled = bytearray(path.read_bytes())
@@ -59,12 +61,12 @@ def test_reading_a_layer_reads_no_other_layers_bytes(tmp_path):
     before = read_activations(tmp_path, 5, "matching").activations
     path.write_bytes(spoiled)
     np.testing.assert_array_equal(read_activations(tmp_path, 5, "matching").activations, before)
-    with pytest.raises(InputError, match="layer 4, matching: expected finite numbers"):
+    with pytest.raises(InputError, match="not a readable activation shard"):
         read_activations(tmp_path, 4, "matching")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_any_parquet_reader_finds_the_same_states(tmp_path, dtype):
+def test_any_parquet_reader_reads_the_same_activations(tmp_path, dtype):
     states, _ = write(tmp_path, dtype, rows=700, width=64)
     table = pl.read_parquet(tmp_path / "shard-00001.parquet")
     held = table.filter(pl.col("position") == "matching")["layer_02"].to_list()
@@ -73,23 +75,41 @@ def test_any_parquet_reader_finds_the_same_states(tmp_path, dtype):
     np.testing.assert_array_equal(floats.reshape(700, 64), states[1, 2])
 
 
-def test_states_come_a_shard_at_a_time(tmp_path):
+def test_activations_are_read_shard_by_shard(tmp_path):
     write(tmp_path)
-    pages = pages_of(tmp_path, 1, "prompt")
-    assert [page.rows for page in pages] == [5, 5]
+    parts = shard_layers(tmp_path, 1, "prompt")
+    assert [part.n_rows for part in parts] == [5, 5]
     whole = read_activations(tmp_path, 1, "prompt")
-    np.testing.assert_array_equal(np.concatenate([each.values() for each in pages]), whole.activations)
+    np.testing.assert_array_equal(
+        np.concatenate([part.activations() for part in parts]), whole.activations
+    )
 
 
-def test_a_shard_that_was_written_anew_in_another_layout_is_refused(tmp_path):
-    write(tmp_path)
+def test_a_shard_that_was_rewritten_in_another_layout_reads_the_same(tmp_path):
+    write(tmp_path, rows=700, width=64)
     path = tmp_path / "shard-00000.parquet"
-    pq.write_table(pq.read_table(path), path, compression="zstd")
-    with pytest.raises(InputError, match="expected one uncompressed page a layer and position"):
+    before = read_activations(tmp_path, 0, "prompt").activations
+    table = pq.read_table(path)
+    with pq.ParquetWriter(path, table.schema, compression="zstd", data_page_size=4096) as writer:
+        for group in (table[:700], table[700:]):
+            writer.write_table(group, row_group_size=700)
+    np.testing.assert_array_equal(read_activations(tmp_path, 0, "prompt").activations, before)
+
+
+def test_a_column_of_another_width_is_refused(tmp_path):
+    _, origin = write(tmp_path)
+    path = tmp_path / "shard-00000.parquet"
+    rows = np.zeros((3, 5, 8), np.float32)
+    wide = replace(origin, d_model=8)
+    write_shard(path, {"prompt": (list("abcde"), rows)}, wide)
+    table = pq.read_table(path)
+    schema = pq.read_schema(tmp_path / "shard-00001.parquet")
+    pq.write_table(table.replace_schema_metadata(schema.metadata), path)
+    with pytest.raises(InputError, match=r"shard-00000\.parquet: .*expected 4 numbers"):
         read_activations(tmp_path, 0, "prompt")
 
 
-def test_gathered_rows_are_those_of_the_shards_in_the_order_asked_for(tmp_path):
+def test_gathered_rows_come_in_the_requested_order(tmp_path):
     write(tmp_path)
     paths = sorted(tmp_path.iterdir())
     wanted = ["1-3", "0-2", "0-0", "1-1"]
@@ -97,13 +117,15 @@ def test_gathered_rows_are_those_of_the_shards_in_the_order_asked_for(tmp_path):
     gather_shards(tmp_path / "new/shard-00000.parquet", paths, wanted)
     for position in POSITIONS:
         for layer in range(3):
-            found, every = (read_activations(at, layer, position) for at in (tmp_path / "new", tmp_path))
+            found, every = (
+                read_activations(at, layer, position) for at in (tmp_path / "new", tmp_path)
+            )
             assert found.ids == wanted
             places = [every.ids.index(each) for each in wanted]
             np.testing.assert_array_equal(found.activations, every.activations[places])
 
 
-def test_a_row_that_two_shards_hold_is_gathered_once(tmp_path):
+def test_a_row_in_two_shards_is_gathered_once(tmp_path):
     write(tmp_path)
     again = tmp_path / "again"
     again.mkdir()
@@ -131,7 +153,7 @@ def test_an_overflow_is_refused_with_its_question_and_layer(tmp_path):
         read_activations(tmp_path, 0, "prompt")
 
 
-def test_the_same_states_are_the_same_bytes(tmp_path):
+def test_the_same_activations_are_the_same_bytes(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         write(tmp_path / name)

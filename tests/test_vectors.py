@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.model_selection import GroupKFold
 
@@ -230,8 +231,10 @@ def test_vectors_survive_the_disk_and_are_the_same_bytes_twice(tmp_path):
 
 
 def test_a_vector_of_another_width_is_refused(tmp_path):
-    write_vectors(tmp_path / "v.safetensors", np.zeros((2, 4), np.float32), {})
-    with pytest.raises(InputError, match=r"v\.safetensors: vectors of width 4, .* states have 8"):
+    write_vectors(tmp_path / "v.safetensors", np.ones((2, 4), np.float32), {})
+    with pytest.raises(
+        InputError, match=r"v\.safetensors: vectors of width 4, .* activations have 8"
+    ):
         read_vectors(tmp_path / "v.safetensors", d_model=8)
 
 
@@ -239,3 +242,19 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
     (tmp_path / "v.safetensors").write_bytes(b"not a tensor in sight")
     with pytest.raises(InputError, match=r"v\.safetensors: not readable as steering vectors"):
         read_vectors(tmp_path / "v.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(0.0, "is zero"), (np.nan, "has NaN"), (np.inf, "has NaN or infinite")]
+)
+def test_a_vector_without_a_direction_is_refused_with_its_layer(tmp_path, number, reason):
+    vectors = np.ones((3, 4), np.float32)
+    path = tmp_path / "v.safetensors"
+    write_vectors(path, vectors, {})
+    vectors[2] = number
+    with pytest.raises(InputError, match=rf"w\.safetensors: layer 2: the vector {reason}"):
+        write_vectors(tmp_path / "w.safetensors", vectors, {})
+    assert not (tmp_path / "w.safetensors").exists()
+    path.write_bytes(save({f"layer_{n:02d}": vector for n, vector in enumerate(vectors)}))
+    with pytest.raises(InputError, match=rf"v\.safetensors: layer 2: the vector {reason}"):
+        read_vectors(path)

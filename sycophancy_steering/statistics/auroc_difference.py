@@ -51,9 +51,6 @@ def auroc_differences_from(scores: pl.DataFrame, baseline: str) -> pl.DataFrame:
         wide["label"].to_numpy(),
         wide["item"].to_numpy(),
     )
-    ends = {
-        "difference": estimate.value,
-        "difference_low": estimate.low,
-        "difference_high": estimate.high,
-    }
-    return pl.DataFrame({"vector": names, **ends}).select(pl.lit(baseline).alias("baseline"), "*")
+    return pl.DataFrame({"vector": names, **estimate.columns("difference")}).select(
+        pl.lit(baseline).alias("baseline"), "*"
+    )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from sycophancy_steering.foundation.arrays import Floats, Labels, Names
 from sycophancy_steering.statistics.auroc import n_items_of_rarer_class

@@ -1,12 +1,9 @@
-"""Activations on disk: Parquet shards with one column a layer, and the responses beside them.
+"""Activations on disk: Parquet shards with one column a layer.
 
-A shard holds rows `(id, position, layer_00, layer_01, ...)`, a row group a position, each state as
-fixed-size binary. A position holds the questions that have it: a short answer has no sixth token.
-A layer at a position is one page, uncompressed and without nulls, so its states lie in the file as
-they lie in memory: any Parquet reader reads them, and this one reads just their bytes, at the speed
-of a copy (`benchmarks/reading.py`). The schema's metadata key `activations` holds JSON: model,
-revision, dtype, d_model, number of layers, prompt-template hash and style, and what else they
-depend on.
+A shard has rows `(id, position, layer_00, layer_01, ...)`, a row group a position, each activation
+as fixed-size binary. A position has the questions that reach it: a short answer has no sixth token.
+Columns are uncompressed, so reading a layer at a position maps just its bytes
+(`benchmarks/reading.py`). The schema's metadata key `activations` holds an `Origin` as JSON.
 """
 
 from __future__ import annotations
@@ -20,28 +17,32 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.schemas.activations import layer_column
 from sycophancy_steering.storage.half_precision import to_float32
 
-KEY = b"activations"
-RESPONSES = "responses.parquet"
-PLAIN: dict[str, Any] = {
+METADATA_KEY = b"activations"
+UNCOMPRESSED: dict[str, Any] = {
     "compression": "none",
     "use_dictionary": False,
     "write_statistics": False,
     "data_page_size": 1 << 30,
 }
-"""A column chunk is one page, and its header is short."""
-LONGEST_HEADER = 64
-"""Of a page without statistics, in bytes; two pages would have two."""
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+"""Activations are noise to a compressor, and statistics of bytes mean nothing."""
+NUMBER_TYPES = {
+    "float32": np.dtype(np.float32),
+    "float16": np.dtype(np.float16),
+    "bfloat16": np.dtype(np.uint16),
+}
+"""By `Origin.dtype`: how numpy holds the stored numbers."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What the states in a shard are states of."""
+    """Which model a shard's activations come from, and how they were extracted."""
 
     model: str
     revision: str
@@ -50,41 +51,40 @@ class Origin:
     d_model: int
     n_layers: int
     template_hash: str
+    """Of the tokenizer's chat template."""
     prompt_style: str = ""
     """How prompts are written, in words: with the model's chat template, or without."""
     extraction_key: str = ""
-    """Stands for the model and all else that the states depend on."""
+    """Digest of the model and of all else that the activations depend on."""
 
 
 @dataclass(frozen=True)
 class LayerActivations:
-    """Residual stream states at one layer and position."""
+    """Residual stream activations at one layer and position."""
 
     ids: list[str]
-    activations: np.ndarray
-    """(rows, d_model), float32, in the order of `ids`."""
-
-
-def layer_column(layer: int) -> str:
-    """The name of a layer's column, and of its tensor in a vector file."""
-    return f"layer_{layer:02d}"
+    """(n,) questions."""
+    activations: NDArray[np.float32]
+    """(n, d_model)"""
 
 
 def write_shard(
     path: Path, positions: Mapping[str, tuple[Sequence[str], np.ndarray]], origin: Origin
 ) -> None:
-    """Write what is `held` at each position: ids, and states (layers, rows, d_model) of the dtype
-    that `origin` names."""
-    width = origin.d_model * BYTES[origin.dtype]
+    """Writes, for each position, question ids (n,) and activations (n_layers, n, d_model).
+
+    Activations are of the type that `NUMBER_TYPES` has for the origin's dtype.
+    """
+    width = origin.d_model * NUMBER_TYPES[origin.dtype].itemsize
     schema = pa.schema(
         [("id", pa.string()), ("position", pa.string())]
         + [pa.field(layer_column(n), pa.binary(width), False) for n in range(origin.n_layers)],
-        metadata={KEY: json.dumps(asdict(origin), sort_keys=True)},
+        metadata={METADATA_KEY: json.dumps(asdict(origin), sort_keys=True)},
     )
-    with pq.ParquetWriter(path, schema, **PLAIN) as writer:
-        for position, (ids, states) in positions.items():
+    with pq.ParquetWriter(path, schema, **UNCOMPRESSED) as writer:
+        for position, (ids, activations) in positions.items():
             columns = [pa.array(ids), pa.array([position] * len(ids))]
-            for layer in states:
+            for layer in activations:
                 data = pa.py_buffer(np.ascontiguousarray(layer))
                 columns.append(
                     pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(ids), [None, data])
@@ -95,93 +95,87 @@ def write_shard(
 
 
 def gather_shards(path: Path, sources: Sequence[Path], ids: Sequence[str]) -> None:
-    """Writes a shard with the rows `ids` of others, in that order, a position at a time.
+    """Writes a shard with the rows `ids` of `sources`, in that order at each position.
 
-    A row that several of them hold is taken from the first.
+    Of a row that several sources have, the first is taken.
     """
     schema = pq.read_schema(sources[0])
-    order = {each: n for n, each in enumerate(ids)}
+    order = {question: n for n, question in enumerate(ids)}
     files = [pq.ParquetFile(source) for source in sources]
     groups: dict[str, list[tuple[pq.ParquetFile, int]]] = {}
     for file in files:
-        for number in range(file.num_row_groups):
-            position = file.read_row_group(number, columns=["position"])["position"][0].as_py()
-            groups.setdefault(position, []).append((file, number))
-    with pq.ParquetWriter(path, schema, **PLAIN) as writer:
-        for found in groups.values():
-            tables, left = [], set(order)
-            for file, number in found:
-                table = file.read_row_group(number)
-                held = table["id"].to_pylist()
-                kept = [n for n, each in enumerate(held) if each in left]
-                left -= set(held)
-                tables.append(table.take(pa.array(kept, pa.int64())))
+        for group in range(file.num_row_groups):
+            groups.setdefault(_position_of(file, group), []).append((file, group))
+    with pq.ParquetWriter(path, schema, **UNCOMPRESSED) as writer:
+        for row_groups in groups.values():
+            tables, missing = [], set(order)
+            for file, group in row_groups:
+                table = file.read_row_group(group)
+                stored = table["id"].to_pylist()
+                rows = [n for n, question in enumerate(stored) if question in missing]
+                missing -= set(stored)
+                tables.append(table.take(pa.array(rows, pa.int64())))
             table = pa.concat_tables(tables)
-            places = np.argsort([order[each] for each in table["id"].to_pylist()])
-            if len(places):
-                table = table.take(places).combine_chunks()
+            ranks = np.argsort([order[question] for question in table["id"].to_pylist()])
+            if len(ranks):
+                table = table.take(ranks).combine_chunks()
                 writer.write_table(table, row_group_size=len(table))
 
 
 def read_origin(folder: Path) -> Origin:
-    """What the states in `folder` are states of; InputError if its shards disagree."""
-    found = {path: read_shard_origin(path) for path in _shards(folder)}
-    if len(set(found.values())) > 1:
+    """The origin of the shards in `folder`; raises InputError if they disagree."""
+    origins = {path: read_shard_origin(path) for path in _shards(folder)}
+    if len(set(origins.values())) > 1:
         raise InputError(f"{folder}: shards of different models or settings; run `dvc repro` again")
-    return next(iter(found.values()))
+    return next(iter(origins.values()))
 
 
-def read_ids(folder: Path, position: str = "prompt") -> list[str]:
-    """The questions that have a position, in the order of the shards."""
-    read_origin(folder)
-    return [each for path in _shards(folder) for each in _ids(path, position)]
-
-
-def _ids(path: Path, position: str) -> list[str]:
+def read_shard_origin(path: Path) -> Origin:
+    """The origin of one shard."""
     try:
-        with pq.ParquetFile(path) as file:
-            number = _group_of(file, position)
-            return [] if number is None else _ids_of(file, number)
-    except (pa.ArrowException, OSError) as error:
+        metadata = pq.read_schema(path).metadata or {}
+        return Origin(**json.loads(metadata[METADATA_KEY]))
+    except KeyError:
+        raise InputError(f"{path}: a Parquet file without the metadata key 'activations'") from None
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         raise _unreadable(path, error) from None
 
 
-def _ids_of(file: pq.ParquetFile, group: int) -> list[str]:
-    return file.read_row_group(group, columns=["id"])["id"].to_pylist()
+def read_ids(folder: Path, position: str = "prompt") -> list[str]:
+    """The questions that have activations at `position`, in the order of the shards."""
+    read_origin(folder)
+    ids: list[str] = []
+    for path in _shards(folder):
+        try:
+            with pq.ParquetFile(path) as file:
+                group = _group_at(file, position)
+                if group is not None:
+                    ids += _ids_of(file, group)
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(path, error) from None
+    return ids
 
 
 @dataclass(frozen=True)
-class Page:
-    """Where the states of some rows after a layer at a position lie in a shard."""
+class ShardLayer:
+    """One layer's activations at a position in one shard, read on demand."""
 
     path: Path
     group: int
     """The row group."""
-    rows: int
-    start: int
-    """The first byte."""
+    n_rows: int
     origin: Origin
     layer: int
     position: str
 
     def ids(self) -> list[str]:
-        """The questions."""
+        """(n_rows,) questions."""
         with pq.ParquetFile(self.path) as file:
             return _ids_of(file, self.group)
 
-    def values(self) -> np.ndarray:
-        """(rows, d_model), float32. InputError where they cannot be read or are not finite numbers."""
-        dtype = self.origin.dtype
-        kind = np.dtype(np.uint16 if dtype == "bfloat16" else dtype)
-        raw = np.empty((self.rows, self.origin.d_model), kind)
-        try:
-            with open(self.path, "rb", buffering=0) as file:
-                file.seek(self.start)
-                if file.readinto(raw.data) != raw.nbytes:
-                    raise ValueError("it ends too early")
-        except (OSError, ValueError) as error:
-            raise _unreadable(self.path, error) from None
-        values = to_float32(raw, dtype)
+    def activations(self) -> NDArray[np.float32]:
+        """(n_rows, d_model). Raises InputError if unreadable or not finite."""
+        values = to_float32(self._stored_numbers(), self.origin.dtype)
         if not np.isfinite(values).all():
             row = int(np.argwhere(~np.isfinite(values))[0, 0])
             raise InputError(
@@ -191,66 +185,76 @@ class Page:
             )
         return values
 
+    def _stored_numbers(self) -> np.ndarray:
+        """(n_rows, d_model) of `NUMBER_TYPES`, without a copy where the file is one page."""
+        number = NUMBER_TYPES[self.origin.dtype]
+        name, width = layer_column(self.layer), self.origin.d_model
+        try:
+            with pq.ParquetFile(self.path, memory_map=True) as file:
+                column = file.read_row_group(self.group, columns=[name], use_threads=False)[name]
+            if column.type != pa.binary(width * number.itemsize) or column.null_count:
+                raise ValueError(f"{name} is {column.type}, expected {width} numbers without nulls")
+            chunks = []
+            for chunk in column.chunks:
+                numbers = np.frombuffer(chunk.buffers()[1], number)
+                start = chunk.offset * width
+                chunks.append(numbers[start : start + len(chunk) * width])
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+            raise _unreadable(self.path, error) from None
+        numbers = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+        return numbers.reshape(self.n_rows, width)
 
-def pages_of(folder: Path, layer: int, position: str) -> list[Page]:
-    """The states after `layer` at `position`, in the order of the shards; none is read yet.
 
-    Raises InputError for a shard that cannot be read, a layer that is not there, or a position that
-    has no rows.
+def shard_layers(folder: Path, layer: int, position: str) -> list[ShardLayer]:
+    """The activations of `layer` at `position`, in the order of the shards; none is read yet.
+
+    Raises InputError for an unreadable shard, a missing layer, or a position without rows.
     """
     origin = read_origin(folder)
     if not 0 <= layer < origin.n_layers:
         raise InputError(f"{folder}: no layer {layer}; expected 0 to {origin.n_layers - 1}")
-    found = []
+    parts = []
     for path in _shards(folder):
         try:
             with pq.ParquetFile(path) as file:
-                group = _group_of(file, position)
+                group = _group_at(file, position)
                 if group is None:
                     continue
-                held = file.metadata.row_group(group)
-            start = _start(_chunk(held, layer_column(layer)), held.num_rows, origin)
-        except (pa.ArrowException, OSError, ValueError) as error:
+                n_rows = file.metadata.row_group(group).num_rows
+        except (pa.ArrowException, OSError) as error:
             raise _unreadable(path, error) from None
-        found.append(Page(path, group, held.num_rows, start, origin, layer, position))
-    if not found:
+        parts.append(ShardLayer(path, group, n_rows, origin, layer, position))
+    if not parts:
         raise InputError(f"{folder}: no rows at position {position!r}")
-    return found
+    return parts
 
 
 def read_activations(folder: Path, layer: int, position: str) -> LayerActivations:
-    """All states after `layer` at `position`; no other is read. InputError as for `pages_of`."""
-    pages = pages_of(folder, layer, position)
-    ids = [each for page in pages for each in page.ids()]
-    return LayerActivations(ids, np.concatenate([page.values() for page in pages]))
+    """All activations of `layer` at `position`. Raises InputError as `shard_layers` does."""
+    parts = shard_layers(folder, layer, position)
+    ids = [question for part in parts for question in part.ids()]
+    return LayerActivations(ids, np.concatenate([part.activations() for part in parts]))
 
 
 def stream_activations(folder: Path, layer: int, position: str) -> ArrayStream:
-    """As `read_states`, read a shard at a time and as often as it is wanted."""
-    pages = pages_of(folder, layer, position)
-    count = sum(page.rows for page in pages)
-    return ArrayStream(count, lambda: (page.values().astype(float) for page in pages))
+    """As `read_activations`, a shard at a time, read anew on every pass."""
+    parts = shard_layers(folder, layer, position)
+    count = sum(part.n_rows for part in parts)
+    return ArrayStream(count, lambda: (part.activations().astype(float) for part in parts))
 
 
-def _group_of(file: pq.ParquetFile, position: str) -> int | None:
-    """The row group of a position: a shard has one of each that any of its rows has."""
-    for number in range(file.num_row_groups):
-        if file.read_row_group(number, columns=["position"])["position"][0].as_py() == position:
-            return number
-    return None
+def _group_at(file: pq.ParquetFile, position: str) -> int | None:
+    """The row group of a position, or None."""
+    groups = range(file.num_row_groups)
+    return next((group for group in groups if _position_of(file, group) == position), None)
 
 
-def _chunk(group: pq.RowGroupMetaData, column: str) -> pq.ColumnChunkMetaData:
-    chunks = (group.column(n) for n in range(group.num_columns))
-    return next(chunk for chunk in chunks if chunk.path_in_schema == column)
+def _position_of(file: pq.ParquetFile, group: int) -> str:
+    return file.read_row_group(group, columns=["position"])["position"][0].as_py()
 
 
-def _start(chunk: pq.ColumnChunkMetaData, rows: int, origin: Origin) -> int:
-    """The first byte of a column of states. ValueError where it is not one plain page."""
-    header = chunk.total_compressed_size - rows * origin.d_model * BYTES[origin.dtype]
-    if chunk.compression != "UNCOMPRESSED" or not 0 < header <= LONGEST_HEADER:
-        raise ValueError("expected one uncompressed page a layer and position")
-    return chunk.data_page_offset + header
+def _ids_of(file: pq.ParquetFile, group: int) -> list[str]:
+    return file.read_row_group(group, columns=["id"])["id"].to_pylist()
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -258,17 +262,6 @@ def _shards(folder: Path) -> list[Path]:
     if not paths:
         raise InputError(f"{folder}: no activation shards; run `dvc repro` or `dvc pull`")
     return paths
-
-
-def read_shard_origin(path: Path) -> Origin:
-    """What the states in one shard are states of."""
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-        return Origin(**json.loads(metadata[KEY]))
-    except KeyError:
-        raise InputError(f"{path}: a Parquet file without the metadata key 'activations'") from None
-    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
-        raise _unreadable(path, error) from None
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

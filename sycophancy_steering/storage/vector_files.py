@@ -1,8 +1,10 @@
-"""`vectors/MODEL/SET/VARIANT.safetensors`: one float32 tensor a layer, and how it was made."""
+"""Reads and writes steering vectors; `schemas/vectors.py` is the contract."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +14,45 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from sycophancy_steering.foundation.atomic_files import write_json
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.storage.activation_shards import Origin, layer_column
+from sycophancy_steering.schemas.activations import layer_column
+from sycophancy_steering.schemas.vectors import METADATA_KEY, VARIANTS_FILE
+from sycophancy_steering.storage.activation_shards import Origin
 
-KEY = "steering_vector"
-VARIANTS_FILE = "recipes.json"
-"""Beside the vectors of a prompt set: their names in order, and the recipes that its answers do not
-allow, each with the reason."""
+Vectors = NDArray[np.float32]
 
 
-def write_vectors(path: Path, vectors: NDArray[np.float32], about: dict[str, Any]) -> None:
-    """Write `vectors` (layers, d_model); `about` becomes JSON under one metadata key.
+@dataclass(frozen=True)
+class VariantIndex:
+    """The variants of a folder of vectors."""
 
-    One key, because safetensors writes several in an order that changes from run to run.
+    variants: list[str]
+    """Those that were made, in their order."""
+    not_applicable: dict[str, str]
+    """Those that the set's answers do not allow, each with the reason."""
+
+
+def write_vectors(path: Path, vectors: Vectors, metadata: Mapping[str, Any]) -> None:
+    """Writes `vectors` (n_layers, d_model); `metadata` becomes JSON under one key.
+
+    Raises InputError naming the layer if a vector is not finite or has length 0.
     """
-    tensors = {layer_column(n): np.ascontiguousarray(v) for n, v in enumerate(vectors)}
-    path.write_bytes(save(tensors, metadata={KEY: json.dumps(about, sort_keys=True)}))
+    _check_usable(path, vectors)
+    tensors = {layer_column(n): np.ascontiguousarray(vector) for n, vector in enumerate(vectors)}
+    about = json.dumps(dict(metadata), sort_keys=True)
+    path.write_bytes(save(tensors, metadata={METADATA_KEY: about}))
 
 
-def read_vectors(
-    path: Path, d_model: int | None = None
-) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    """The vectors (layers, d_model) and how they were made.
+def read_vectors(path: Path, d_model: int | None = None) -> tuple[Vectors, dict[str, Any]]:
+    """The vectors (n_layers, d_model), and how they were made (`schemas.vectors.VectorMetadata`).
 
-    Raises InputError for a file that cannot be read or, given `d_model`, is of another width.
+    Raises InputError for a file that cannot be read, has a vector that is not finite or has length
+    0, or, given `d_model`, has another width.
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {}).get(KEY, "{}"))
+            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
             names = sorted(file.keys())
             vectors = np.stack([file.get_tensor(name) for name in names]).astype(np.float32)
     except FileNotFoundError:
@@ -49,43 +62,77 @@ def read_vectors(
         raise InputError(f"{path}: not readable as steering vectors ({reason})") from None
     if names != [layer_column(n) for n in range(len(names))]:
         raise InputError(f"{path}: expected tensors layer_00, layer_01, ..., found {names[0]}, ...")
+    if vectors.ndim != 2:
+        raise InputError(f"{path}: expected tensors (d_model,), found {vectors.shape[1:]}")
     if d_model is not None and vectors.shape[1] != d_model:
         raise InputError(
-            f"{path}: vectors of width {vectors.shape[1]}, but the model's states have {d_model}; "
-            "expected vectors made from a model of the same width"
+            f"{path}: vectors of width {vectors.shape[1]}, but the model's activations have "
+            f"{d_model}; expected vectors made from a model of the same width"
         )
-    return vectors, about
+    _check_usable(path, vectors)
+    return vectors, metadata
+
+
+def unusable_layer(vectors: Vectors) -> str | None:
+    """The first layer of `vectors` (n_layers, d_model) that has no direction, and why; or None."""
+    for layer, vector in enumerate(vectors):
+        if not np.isfinite(vector).all():
+            return f"layer {layer}: the vector has NaN or infinite numbers"
+        if not vector.any():
+            return f"layer {layer}: the vector is zero"
+    return None
+
+
+def _check_usable(path: Path, vectors: Vectors) -> None:
+    if reason := unusable_layer(vectors):
+        raise InputError(f"{path}: {reason}; expected finite numbers and a length above 0")
+
+
+def write_variant_index(folder: Path, index: VariantIndex) -> None:
+    """Writes `variants.json` of a folder of vectors."""
+    content = {"variants": index.variants, "not_applicable": index.not_applicable}
+    write_json(folder / VARIANTS_FILE, content)
+
+
+def read_variant_index(folder: Path) -> VariantIndex:
+    """`variants.json` of a folder of vectors; empty where there is none."""
+    path = folder / VARIANTS_FILE
+    if not path.exists():
+        return VariantIndex([], {})
+    try:
+        return VariantIndex(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise InputError(f"{path}: not readable; run `dvc repro vectors` or `dvc pull`") from None
 
 
 def vector_paths(folder: Path) -> list[Path]:
-    """The vector files of a folder, in the order of their recipes; InputError where there is none."""
-    found = sorted(folder.glob("*.safetensors"))
-    if not found:
-        raise InputError(f"{folder}: no vectors; run `dvc repro vectors` or `dvc pull`")
-    listed = folder / VARIANTS_FILE
-    order = json.loads(listed.read_text(encoding="utf-8"))["made"] if listed.exists() else []
-    places = {name: n for n, name in enumerate(order)}
-    return sorted(found, key=lambda path: places.get(path.stem, len(places)))
+    """The vector files of a folder, in the order of `variants.json`, then of their names.
 
-
-def read_all_vectors(
-    folder: Path, origin: Origin
-) -> tuple[dict[str, NDArray[np.float32]], pl.DataFrame]:
-    """The vectors (layers, d_model) in `folder` by name, and a row about each: `name`, `null`,
-    and how it was made.
-
-    Raises InputError for one that cannot be read in states of `origin`.
+    Raises InputError for a folder without vectors.
     """
-    vectors: dict[str, NDArray[np.float32]] = {}
-    about: list[dict[str, Any]] = []
+    paths = sorted(folder.glob("*.safetensors"))
+    if not paths:
+        raise InputError(f"{folder}: no vectors; run `dvc repro vectors` or `dvc pull`")
+    order = {name: n for n, name in enumerate(read_variant_index(folder).variants)}
+    return sorted(paths, key=lambda path: order.get(path.stem, len(order)))
+
+
+def read_all_vectors(folder: Path, origin: Origin) -> tuple[dict[str, Vectors], pl.DataFrame]:
+    """The vectors (n_layers, d_model) in a folder by name, and a table of how they were made.
+
+    The table has a row for each: `vector`, `null`, and the fields of its variant. Raises
+    InputError for one that does not fit the activations of `origin`.
+    """
+    vectors: dict[str, Vectors] = {}
+    rows: list[dict[str, Any]] = []
     for path in vector_paths(folder):
-        found, made = read_vectors(path, origin.d_model)
-        if len(found) != origin.n_layers:
+        layers, metadata = read_vectors(path, origin.d_model)
+        if len(layers) != origin.n_layers:
             raise InputError(
-                f"{path}: vectors for {len(found)} layers, but {origin.model} has {origin.n_layers}; "
-                "expected a vector of this model or of one of the same shape"
+                f"{path}: vectors for {len(layers)} layers, but {origin.model} has "
+                f"{origin.n_layers}; expected a vector of this model or of one of the same shape"
             )
-        vectors[path.stem] = found
-        how = {key: str(value) for key, value in made.get("variant", {}).items()}
-        about.append({"name": path.stem, "null": bool(made.get("null", False)), **how})
-    return vectors, pl.DataFrame(about)
+        vectors[path.stem] = layers
+        variant = {key: str(value) for key, value in metadata.get("variant", {}).items()}
+        rows.append({"vector": path.stem, "null": bool(metadata.get("null", False)), **variant})
+    return vectors, pl.DataFrame(rows)

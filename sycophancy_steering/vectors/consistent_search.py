@@ -17,6 +17,9 @@ N_STARTS = 20
 PENALTY = 0.01
 """L2, as large as the weight decay of the authors' code. Without it every probe that separates the
 answers has a loss of nearly 0, and rounding chooses between them."""
+SMOOTHING = 0.02
+"""Rounds the corner of min(p, q) at p = q: (p + q - sqrt((p - q)**2 + SMOOTHING**2)) / 2. At the
+corner quasi-Newton steps get stuck wherever rounding takes them."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,11 @@ def _loss(
     for first, second in pairs.blocks():
         p = expit(coefficients @ first.T + intercepts[0])
         q = expit(coefficients @ second.T + intercepts[1])
-        excess, lower = p + q - 1, np.minimum(p, q)
-        by_p = (2 * excess + 2 * lower * (p <= q)) * p * (1 - p)
-        by_q = (2 * excess + 2 * lower * (q < p)) * q * (1 - q)
+        excess = p + q - 1
+        distance = np.sqrt((p - q) ** 2 + SMOOTHING**2)
+        lower = (p + q - distance) / 2
+        by_p = (2 * excess + lower * (1 - (p - q) / distance)) * p * (1 - p)
+        by_q = (2 * excess + lower * (1 + (p - q) / distance)) * q * (1 - q)
         values += (excess**2 + lower**2).sum(1)
         by_coefficient += by_p @ first + by_q @ second
         by_intercept += by_p.sum(1), by_q.sum(1)
