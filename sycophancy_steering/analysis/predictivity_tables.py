@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -15,6 +16,7 @@ from sycophancy_steering.analysis.layer_selection import (
     select_layers,
 )
 from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.foundation.process_pool import run_jobs
 from sycophancy_steering.schemas.paths import PROMPTS, VECTORS
 from sycophancy_steering.schemas.predictivity import (
     CELLS,
@@ -38,6 +40,18 @@ class PredictivityOptions:
 
     memory_mb: int
     n_permutations: int
+
+
+def write_all_predictivity(
+    evaluation: EvaluationSet,
+    vectors_from: str,
+    prompt_sets: Sequence[str],
+    options: PredictivityOptions,
+    n_jobs: int = 2,
+) -> list[tuple[int, int]]:
+    """`write_predictivity` for each of `prompt_sets`, `n_jobs` at a time."""
+    jobs = [(evaluation, vectors_from, name, options) for name in prompt_sets]
+    return run_jobs(write_predictivity, jobs, n_jobs)
 
 
 def write_predictivity(

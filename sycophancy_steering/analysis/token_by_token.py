@@ -25,6 +25,7 @@ from sycophancy_steering.questions.answer_parsing import find_answer
 from sycophancy_steering.questions.prompt_table import iter_prompts
 from sycophancy_steering.questions.prompt_texts import prompt_texts
 from sycophancy_steering.questions.question import Row
+from sycophancy_steering.schemas.activations import RESPONSES
 from sycophancy_steering.schemas.analysis import TOKENS
 from sycophancy_steering.statistics.auroc import auroc, clustered_auroc
 from sycophancy_steering.statistics.auroc_difference import auroc_difference
@@ -34,11 +35,7 @@ from sycophancy_steering.statistics.text_baseline import (
     logistic_log_odds,
     subsample_answers,
 )
-from sycophancy_steering.storage.activation_shards import (
-    RESPONSES,
-    read_ids,
-    stream_activations,
-)
+from sycophancy_steering.storage.activation_shards import read_ids, stream_activations
 
 SEED = 0
 """Of the random directions."""

@@ -1,0 +1,112 @@
+"""All analyses of one model that start from its evaluated vectors: each computes and writes its
+tables, in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from sycophancy_steering.analysis.model_study import ModelStudy
+from sycophancy_steering.config.predictivity import SampleEfficiencySettings
+from sycophancy_steering.config.variants import Variant
+from sycophancy_steering.foundation.process_pool import run_jobs
+from sycophancy_steering.schemas import analysis as tables
+from sycophancy_steering.schemas.predictivity import SHUFFLED_PAIRS
+from sycophancy_steering.vectors.methods import NULLS
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """What params.yaml says about the analyses."""
+
+    variants: Sequence[Variant]
+    n_shuffles: int
+    """Of the pairs of every extraction set."""
+    sample_efficiency: SampleEfficiencySettings
+    continuation_tokens: Sequence[int]
+    """The tokens of the continuation whose activations are stored."""
+
+
+def write_analyses(study: ModelStudy, options: AnalysisOptions, n_jobs: int = 2) -> dict[str, str]:
+    """Writes the tables of all analyses.
+
+    Returns the vectors that consistency left out, with the reason. Raises InputError where an input
+    is missing.
+    """
+    jobs = [(name, study, options) for name in ANALYSES if name != "shuffled_pairs"]
+    jobs[1:1] = [
+        ("shuffled_pairs", replace(study, extraction_sets=(name,)), options)
+        for name in study.extraction_sets
+    ]
+    left_out: dict[str, str] = {}
+    for part in run_jobs(_write_analysis, jobs, n_jobs):
+        left_out |= part
+    return left_out
+
+
+def _write_analysis(name: str, study: ModelStudy, options: AnalysisOptions) -> dict[str, str]:
+    return ANALYSES[name](study, options) or {}
+
+
+def _sample_efficiency(study: ModelStudy, options: AnalysisOptions) -> None:
+    from sycophancy_steering.analysis.sample_efficiency import sample_efficiency_table
+
+    table = sample_efficiency_table(study, options.variants, options.sample_efficiency)
+    tables.SAMPLE_EFFICIENCY.write(table, model=study.model)
+
+
+def _shuffled_pairs(study: ModelStudy, options: AnalysisOptions) -> None:
+    from sycophancy_steering.analysis.shuffled_pairs import shuffled_pairs_tables
+
+    n_vectors = sum(variant.method not in NULLS for variant in options.variants)
+    for name, table in shuffled_pairs_tables(study, options.n_shuffles, n_vectors).items():
+        SHUFFLED_PAIRS.write(table, model=study.model, prompt_set=name)
+
+
+def _tokens(study: ModelStudy, options: AnalysisOptions) -> None:
+    from sycophancy_steering.analysis.token_by_token import tokens_table
+
+    tables.TOKENS.write(tokens_table(study, options.continuation_tokens), model=study.model)
+
+
+def _incremental_validity(study: ModelStudy, _: AnalysisOptions) -> None:
+    from sycophancy_steering.analysis.incremental_validity import incremental_validity_table
+
+    tables.INCREMENTAL_VALIDITY.write(incremental_validity_table(study), model=study.model)
+
+
+def _consistency(study: ModelStudy, options: AnalysisOptions) -> dict[str, str]:
+    from sycophancy_steering.analysis.consistency_tables import consistency_tables
+
+    consistency = consistency_tables(study, options.sample_efficiency.n_pairs)
+    tables.AGREEMENT.write(consistency.agreement, model=study.model)
+    tables.VARIANCE.write(consistency.variance, model=study.model)
+    tables.RELIABILITY.write(consistency.reliability, model=study.model)
+    return consistency.left_out
+
+
+def _transfer(study: ModelStudy, _: AnalysisOptions) -> None:
+    from sycophancy_steering.analysis.transfer import transfer_tables
+
+    transfer, from_cosines = transfer_tables(study)
+    tables.TRANSFER.write(transfer, model=study.model)
+    tables.TRANSFER_FROM_COSINES.write(from_cosines, model=study.model)
+
+
+def _predictivity(study: ModelStudy, _: AnalysisOptions) -> None:
+    from sycophancy_steering.analysis.headline_metrics import predictivity_table
+
+    table = predictivity_table(study.model, list(study.extraction_sets))
+    tables.PREDICTIVITY.write(table, model=study.model)
+
+
+ANALYSES: dict[str, Callable[[ModelStudy, AnalysisOptions], dict[str, str] | None]] = {
+    "sample_efficiency": _sample_efficiency,
+    "shuffled_pairs": _shuffled_pairs,
+    "tokens": _tokens,
+    "incremental_validity": _incremental_validity,
+    "consistency": _consistency,
+    "transfer": _transfer,
+    "predictivity": _predictivity,
+}
+"""The longest first; modules are imported by the process that needs them."""
