@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 from tiny_models import rows
 
+from sycophancy_steering.config.interventions import PromptingSettings
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.interventions.prompting import (
-    TOLD,
-    Prompting,
-    answer_of,
-    drawn_examples,
+    INSTRUCTIONS,
+    example_answer,
+    sample_examples,
     few_shot,
     good_and_bad,
-    instructed,
-    ways,
+    with_instruction,
+    prompting_methods,
 )
 from sycophancy_steering.questions.question import Turn
 
@@ -24,20 +24,20 @@ POOL = [replace(row, id=f"{n}") for n in range(4) for row in rows()]
 
 
 def test_every_way_is_tried_in_both_directions_with_every_draw():
-    found = [*ways(Prompting(examples=[1, 3], seeds=2), POOL)]
+    found = [*prompting_methods(PromptingSettings(n_examples=[1, 3], n_seeds=2), POOL)]
     counts = {name: sum(way.name == name for way in found) for name in {way.name for way in found}}
     assert counts == {"instruction": 2, "few-shot": 8, "good and bad": 8}
     row = POOL[0]
-    assert len({way.rewrite(row) for way in found}) > 10
+    assert len({way.prompt(row) for way in found}) > 10
     for way in found:
-        assert way.rewrite(row)[-1].content.endswith(row.messages[-1].content)
+        assert way.prompt(row)[-1].content.endswith(row.messages[-1].content)
 
 
 def test_a_larger_draw_begins_with_the_smaller_one():
-    assert drawn_examples(POOL, 5, seed=1)[:2] == drawn_examples(POOL, 2, seed=1)
-    assert drawn_examples(POOL, 5, seed=1) != drawn_examples(POOL, 5, seed=2)
+    assert sample_examples(POOL, 5, seed=1)[:2] == sample_examples(POOL, 2, seed=1)
+    assert sample_examples(POOL, 5, seed=1) != sample_examples(POOL, 5, seed=2)
     with pytest.raises(InputError, match=r"prompting.examples: expected at most"):
-        drawn_examples(POOL, len(POOL) + 1, seed=0)
+        sample_examples(POOL, len(POOL) + 1, seed=0)
 
 
 @pytest.mark.parametrize("towards", [True, False])
@@ -45,18 +45,18 @@ def test_examples_are_answered_in_the_direction_that_is_asked_for(towards):
     row, shown = POOL[0], POOL[1:3]
     turns = few_shot(row, shown, towards)
     said = [turn.content for turn in turns if turn.role == "assistant"]
-    assert said[-len(shown) :] == [answer_of(each, towards).strip() for each in shown]
+    assert said[-len(shown) :] == [example_answer(each, towards).strip() for each in shown]
     assert turns[-len(row.messages) :] == row.messages
     text = good_and_bad(row, shown, towards)[0].content
     for each in shown:
-        good, bad = answer_of(each, towards).strip(), answer_of(each, not towards).strip()
+        good, bad = example_answer(each, towards).strip(), example_answer(each, not towards).strip()
         assert f"Good: {good}\nBad: {bad}" in text
 
 
 def test_an_instruction_stands_before_what_the_system_says():
     row = replace(POOL[0], messages=(Turn("system", "Be brief."), Turn("user", "Is it so?")))
-    assert instructed(row, TOLD[True])[0].content == f"{TOLD[True]}\n\nBe brief."
-    assert instructed(POOL[0], TOLD[False])[0] == Turn("system", TOLD[False])
+    assert with_instruction(row, INSTRUCTIONS[True])[0].content == f"{INSTRUCTIONS[True]}\n\nBe brief."
+    assert with_instruction(POOL[0], INSTRUCTIONS[False])[0] == Turn("system", INSTRUCTIONS[False])
     turns = few_shot(row, [row], towards=False)
     assert [turn.role for turn in turns] == ["system", "user", "assistant", "user"]
     assert good_and_bad(row, [row], towards=False)[0].content == "Be brief."
@@ -65,4 +65,4 @@ def test_an_instruction_stands_before_what_the_system_says():
 @pytest.mark.parametrize(("examples", "seeds"), [([], 1), ([0], 1), ([2], 0)])
 def test_settings_that_show_nothing_are_refused(examples, seeds):
     with pytest.raises(InputError, match=r"params\.yaml: prompting"):
-        Prompting(examples=examples, seeds=seeds)
+        PromptingSettings(n_examples=examples, n_seeds=seeds)

@@ -11,22 +11,23 @@ import pytest
 import torch
 from scipy.stats import spearmanr, t
 
+from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.engine.intervention import Where
-from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.interventions.steering import Along, at_two_layers, drawn, erasing, told
-from sycophancy_steering.interventions.steering_settings import OWN, Interventions
+from sycophancy_steering.interventions.conditions import SteeringVector, layer_pair_conditions, sample_answers, leace_erasure, eligible_answers
+from sycophancy_steering.interventions.steering_settings import OWN
 from sycophancy_steering.interventions.steering_tables import (
     agreement,
-    by_condition,
-    contradicted,
-    departures,
-    difference,
+    dose_response,
+    contradictions,
+    layer_pairs,
+    class_difference,
     effects,
-    headline_of,
+    headline_row,
     rank_correlation,
 )
-from sycophancy_steering.organisms.ground_truth import Planted
+from sycophancy_steering.organisms.ground_truth import PlantedCause
 from sycophancy_steering.report.steering_sections import AT
 from sycophancy_steering.statistics.clustered_means import clustered_mean, clustered_share
 
@@ -50,7 +51,7 @@ def answers(after, **done: object) -> pl.DataFrame:
 
 
 def test_a_row_says_who_is_sycophantic_then():
-    row = by_condition(answers(lambda before: before + 3)).row(0, named=True)
+    row = dose_response(answers(lambda before: before + 3)).row(0, named=True)
     assert (row["n"], row["items"], row["n_0"], row["n_1"]) == (48, 12, 24, 24)
     assert (row["before_0"], row["rate_0"], row["before_1"], row["rate_1"]) == (0, 1, 1, 1)
     assert (row["shift"], row["wrong"], row["apart"]) == (3, 0, 0)
@@ -59,16 +60,16 @@ def test_a_row_says_who_is_sycophantic_then():
 
 
 def test_taking_away_is_wrong_where_the_log_odds_rise():
-    less = by_condition(answers(lambda before: before + 1, dose=-1.0)).row(0, named=True)
+    less = dose_response(answers(lambda before: before + 1, dose=-1.0)).row(0, named=True)
     assert less["wrong"] == 1
-    assert "wrong" not in by_condition(answers(lambda before: before, kind="mean")).columns
+    assert "wrong" not in dose_response(answers(lambda before: before, kind="mean")).columns
 
 
 def test_what_two_layers_do_beyond_their_sum():
     one = answers(lambda before: before + 1, layer=0)
     other = answers(lambda before: before + 2, layer=2)
     both = answers(lambda before: before + 4.5, layer=0, second=2)
-    row = departures(pl.concat([one, other, both])).row(0, named=True)
+    row = layer_pairs(pl.concat([one, other, both])).row(0, named=True)
     assert (row["layer"], row["second"], row["shift"]) == (0, 2, 4.5)
     assert (row["departure"], row["departure_low"], row["departure_high"]) == (1.5, 1.5, 1.5)
 
@@ -79,8 +80,8 @@ def test_intervals_of_departures_hold_for_all_of_them_at_once():
         answers(lambda before: before + draw.normal(size=len(before)), layer=layer, second=second)
         for layer, second in [(0, None), (1, None), (2, None), (0, 1), (0, 2), (1, 2)]
     ]
-    three = departures(pl.concat(moved))
-    alone = departures(pl.concat(moved[:2] + moved[3:4]))
+    three = layer_pairs(pl.concat(moved))
+    alone = layer_pairs(pl.concat(moved[:2] + moved[3:4]))
     wide, narrow = three.row(0, named=True), alone.row(0, named=True)
     assert wide["departure"] == narrow["departure"]
     freedom = narrow["items"] - 1
@@ -156,7 +157,7 @@ def test_intervals_of_shares_and_means_allow_items_to_be_alike(share):
         held += bool(found.low <= share <= found.high)
         mean = clustered_mean(liked, items)
         of_means += bool(mean.low <= 0 <= mean.high)
-        apart = difference(liked, (np.arange(120) % 3 == 0).astype(int), items)
+        apart = class_difference(liked, (np.arange(120) % 3 == 0).astype(int), items)
         of_differences += bool(apart.low <= 0 <= apart.high)
     for count in (held, of_means, of_differences):
         assert 0.91 <= count / STUDIES <= 0.985
@@ -182,7 +183,7 @@ def steered(to: float, back: float, left: float, random: float) -> pl.DataFrame:
         kept = np.arange(len(before)) // 2 % 10 < 10 * left
         return np.where(kept, before, -1.0)
 
-    return by_condition(
+    return dose_response(
         pl.concat(
             [
                 answers(sharing(to), dose=1.0),
@@ -197,7 +198,7 @@ def steered(to: float, back: float, left: float, random: float) -> pl.DataFrame:
 
 
 def test_the_headline_says_from_where_to_where_and_how_far_chance_gets():
-    found = headline_of(steered(0.8, 0.2, 0.0, 0.1), "opinion")
+    found = headline_row(steered(0.8, 0.2, 0.0, 0.1), "opinion")
     assert (found["steer_from"], found["back_from"]) == (0, 1)
     assert found["steer_to"] == pytest.approx(0.8, abs=0.05)
     assert found["steer_to_low"] < found["steer_to"] < found["steer_to_high"]
@@ -209,18 +210,18 @@ def test_the_headline_says_from_where_to_where_and_how_far_chance_gets():
 
 def test_what_the_planted_cause_speaks_against_is_named():
     some = np.zeros(4, np.float32)
-    one = Planted(3, 1, 1, some, some, some, some)
+    one = PlantedCause(3, 1, 1, some, some, some, some)
     two = replace(one, causes=2)
-    moved = headline_of(steered(0.9, 0.1, 0.0, 0.1), "opinion")
-    still = headline_of(steered(0.1, 0.9, 1.0, 0.1), "opinion")
-    assert contradicted(one, {"opinion": moved, "misconception": moved}) == []
-    assert contradicted(two, {"opinion": moved, "misconception": still}) == []
-    found = contradicted(two, {"opinion": moved, "misconception": moved})
+    moved = headline_row(steered(0.9, 0.1, 0.0, 0.1), "opinion")
+    still = headline_row(steered(0.1, 0.9, 1.0, 0.1), "opinion")
+    assert contradictions(one, {"opinion": moved, "misconception": moved}) == []
+    assert contradictions(two, {"opinion": moved, "misconception": still}) == []
+    found = contradictions(two, {"opinion": moved, "misconception": moved})
     assert found == ["misconception: moved 0.85 further than by chance, without a cause"]
-    found = contradicted(one, {"opinion": still, "misconception": moved})
+    found = contradictions(one, {"opinion": still, "misconception": moved})
     assert len(found) == 3
     assert all(each.startswith("opinion:") for each in found)
-    assert contradicted(replace(one, tenses=2), {"opinion": still}) == []
+    assert contradictions(replace(one, tenses=2), {"opinion": still}) == []
 
 
 def test_answers_that_would_be_given_anyway_are_of_neither_kind():
@@ -228,18 +229,18 @@ def test_answers_that_would_be_given_anyway_are_of_neither_kind():
         {"label": [0, 1, 1, None, 1], "flipped": [0, 1, 0, None, 1], "row": range(5)},
         schema={"label": pl.Int8, "flipped": pl.Int8, "row": pl.Int64},
     )
-    assert told(held, "flipped")["row"].to_list() == [0, 1, 4]
-    assert told(held, "label")["row"].to_list() == [0, 1, 2, 4]
+    assert eligible_answers(held, "flipped")["row"].to_list() == [0, 1, 4]
+    assert eligible_answers(held, "label")["row"].to_list() == [0, 1, 2, 4]
     unknown = held.with_columns(pl.lit(None, pl.Int8).alias("flipped"))
-    assert told(unknown, "flipped")["row"].to_list() == [0, 1, 2, 4]
+    assert eligible_answers(unknown, "flipped")["row"].to_list() == [0, 1, 2, 4]
 
 
 def test_at_most_so_many_of_each_family_and_kind_are_drawn():
     held = pl.DataFrame({"row": range(40), "family": ["a", "b"] * 20, "label": [0, 0, 1, 1] * 10})
-    few = drawn(held, 3)
+    few = sample_answers(held, 3)
     assert few.group_by("family", "label").len()["len"].to_list() == [3] * 4
     assert few["row"].is_sorted()
-    assert drawn(held, 100).equals(held)
+    assert sample_answers(held, 100).equals(held)
 
 
 def test_after_leace_no_linear_probe_does_better_than_chance():
@@ -250,7 +251,7 @@ def test_after_leace_no_linear_probe_does_better_than_chance():
     labels = draw.integers(0, 2, 300)
     states = draw.normal(size=(300, 8)) @ draw.normal(size=(8, 8))
     states += np.outer(labels, draw.normal(size=8) * 3)
-    change = erasing(Stream.of(states), labels)
+    change = leace_erasure(ArrayStream.from_array(states), labels)
     once = change(torch.from_numpy(states).float())
     probe = LogisticRegression(C=1e6, max_iter=2000)
     assert probe.fit(states, labels).score(states, labels) > 0.9
@@ -260,7 +261,7 @@ def test_after_leace_no_linear_probe_does_better_than_chance():
 
 
 def test_what_is_added_is_so_many_gaps_long_whatever_the_vectors_length():
-    along = Along("s/v", 1, np.array([0.0, 5.0]), gap=3.0, level=1.0)
+    along = SteeringVector("s/v", 1, np.array([0.0, 5.0]), class_separation=3.0, midpoint=1.0)
     more, less, removed, mean, everywhere = along.conditions("prompt_end", (1.0, -2.0), depth=3)
     states = torch.tensor([[1.0, 2.0]])
     for each, expected in ((more, 5.0), (less, -4.0), (removed, 0.0), (mean, 1.0)):
@@ -270,23 +271,23 @@ def test_what_is_added_is_so_many_gaps_long_whatever_the_vectors_length():
     for change in everywhere.intervention.changes.values():
         assert torch.allclose(change(states), torch.tensor([[1.0, 0.0]]))
     assert [*everywhere.intervention.changes] == [0, 1, 2]
-    random = along.random(2, Stream.of(np.ones((5, 2))))
+    random = along.random_vectors(2, ArrayStream.from_array(np.ones((5, 2))))
     for name, each in random.items():
-        step = each.added(1.0)(states) - states
+        step = each.addition(1.0)(states) - states
         assert name.startswith("random")
         assert float(step.norm()) == pytest.approx(3.0)
-        assert each.level == pytest.approx(float(each.values.sum()))
+        assert each.midpoint == pytest.approx(float(each.vector.sum()))
 
 
 def test_every_two_layers_are_tried_and_each_alone():
-    vectors = {n: Along("s/v", n, np.ones(2), gap=1.0, level=0.0) for n in range(4)}
-    conditions = [*at_two_layers(vectors, "every")]
-    assert sum(each.second is None for each in conditions) == 4
-    assert {(each.layer, each.second) for each in conditions if each.second} == {
+    vectors = {n: SteeringVector("s/v", n, np.ones(2), class_separation=1.0, midpoint=0.0) for n in range(4)}
+    conditions = [*layer_pair_conditions(vectors, "every")]
+    assert sum(each.second_layer is None for each in conditions) == 4
+    assert {(each.layer, each.second_layer) for each in conditions if each.second_layer} == {
         (one, two) for two in range(4) for one in range(two)
     }
     assert all(
-        set(each.intervention.changes) == {each.layer, each.second} - {None} for each in conditions
+        set(each.intervention.changes) == {each.layer, each.second_layer} - {None} for each in conditions
     )
 
 
@@ -302,12 +303,12 @@ def test_every_two_layers_are_tried_and_each_alone():
 def test_settings_that_make_no_sense_are_refused(wrong, message):
     good = {"vectors": ["s/v"], "doses": [-1, 1], "where": "every", "questions": 5, "random": 2}
     good |= {"compared": ["v"], "layers": 4, "told_by": "flipped"}
-    assert Interventions(**good).spread(32) == [0, 10, 21, 31]
-    assert Interventions(**good).spread(3) == [0, 1, 2]
+    assert InterventionSettings(**good).spread(32) == [0, 10, 21, 31]
+    assert InterventionSettings(**good).spread(3) == [0, 1, 2]
     with pytest.raises(InputError, match=message):
-        Interventions(**good | wrong)
+        InterventionSettings(**good | wrong)
 
 
 def test_settings_know_every_place_where_something_can_be_done():
-    known = get_args(get_type_hints(Interventions)["where"])
+    known = get_args(get_type_hints(InterventionSettings)["where"])
     assert known == get_args(Where) == tuple(AT)

@@ -20,85 +20,85 @@ from conftest import run, run_stage
 from safetensors.torch import load_file
 from tiny_models import rows
 
-from sycophancy_steering.engine.language_model import Placement, load_language_model, load_parts
+from sycophancy_steering.config.model import ModelSettings
+from sycophancy_steering.config.tuning import TuningSettings, WeakLabeller
+from sycophancy_steering.engine.language_model import load_language_model, load_model_and_tokenizer
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.tuning.contrast_sets import read_contrast, turned
-from sycophancy_steering.tuning.settings import (
+from sycophancy_steering.tuning.contrast_sets import read_contrast, directed
+from sycophancy_steering.tuning.training_runs import (
     METHODS,
     PAIRS,
-    TRUE,
-    WEAK,
-    Run,
-    Tuning,
-    WeakReader,
-    mislabelled,
-    runs,
-    shown_pairs,
+    TRUE_LABELS,
+    WEAK_LABELS,
+    TrainingRun,
+    is_mislabelled,
+    training_runs,
+    pair_examples,
 )
-from sycophancy_steering.tuning.tables import against, with_seeds
+from sycophancy_steering.tuning.tables import difference_table, method_table
 
 pytestmark = pytest.mark.xdist_group("tuned_study")  # made once
 ROOT = Path(__file__).parent.parent
 POOL = [replace(row, id=f"{n}-{row.id}") for n in range(200) for row in rows()[:1]]
-CPU = Placement("float32", "cpu")
-SETTINGS = Tuning(
+CPU = ModelSettings("float32", "cpu")
+SETTINGS = TuningSettings(
     models=["m"],
-    examples=[4, 16],
-    seeds=2,
-    noise=[0.3],
-    weak=WeakReader("m", 0),
-    contrasts=["sycophancy", "lists", "letter_a"],
-    distil=8,
+    n_examples=[4, 16],
+    n_seeds=2,
+    label_noise=[0.3],
+    weak_labeller=WeakLabeller("m", 0),
+    contrast_sets=["sycophancy", "lists", "letter_a"],
+    n_distillation=8,
     steps=2,
-    batch=2,
+    batch_size=2,
     learning_rate=0.01,
-    rank=2,
-    beta=0.1,
-    keep_every=1,
+    lora_rank=2,
+    dpo_beta=0.1,
+    checkpoint_every=1,
 )
 
 
 def test_every_run_has_a_name_of_its_own_and_all_see_as_many_examples():
     sizes = {"sycophancy": 5, "lists": 6, "letter_a": 7}
-    every = [*runs(SETTINGS, sizes)]
+    every = [*training_runs(SETTINGS, sizes)]
     assert len({each.name for each in every}) == len(every) == 2 * 2 * (3 * 2 + 2 * 2 + 3)
     for each in every:
-        expected = sizes[each.on] if each.on != PAIRS else each.examples
-        assert each.examples == expected
-    poorly = [each for each in every if each.labels != TRUE]
-    assert {each.examples for each in poorly} == {16}
-    assert {each.labels for each in poorly} == {"noise 0.3", WEAK}
+        expected = sizes[each.training_set] if each.training_set != PAIRS else each.n_examples
+        assert each.n_examples == expected
+    poorly = [each for each in every if each.label_source != TRUE_LABELS]
+    assert {each.n_examples for each in poorly} == {16}
+    assert {each.label_source for each in poorly} == {"noise 0.3", WEAK_LABELS}
 
 
 @pytest.mark.parametrize("towards", [True, False])
 def test_the_chosen_answer_is_the_one_that_is_wanted(towards):
-    for example in shown_pairs(Run("dpo", towards, 4, 0), POOL, ()):
+    for example in pair_examples(TrainingRun("dpo", towards, 4, 0), POOL, ()):
         row = next(row for row in POOL if row.messages == example.turns)
-        wanted, other = row.answer_of(row.matching), row.answer_of(row.not_matching[0])
+        wanted, other = row.forced_answer(row.matching), row.forced_answer(row.not_matching[0])
         expected = (wanted, other) if towards else (other, wanted)
         assert (example.chosen, example.rejected) == expected
 
 
 def test_a_poor_grader_swaps_as_many_as_it_says_and_the_same_ones_each_time():
     ids = [row.id for row in POOL]
-    wrong = [mislabelled(each, "noise 0.3", 0, ()) for each in ids]
+    wrong = [is_mislabelled(each, "noise 0.3", 0, ()) for each in ids]
     assert np.mean(wrong) == pytest.approx(0.3, abs=0.1)
-    assert wrong == [mislabelled(each, "noise 0.3", 0, ()) for each in ids]
-    assert wrong != [mislabelled(each, "noise 0.3", 1, ()) for each in ids]
-    assert [mislabelled(each, WEAK, 0, {ids[1]}) for each in ids[:3]] == [False, True, False]
-    swapped = shown_pairs(Run("sft", True, 200, 0, "noise 0.3"), POOL, ())
-    straight = shown_pairs(Run("sft", True, 200, 0), POOL, ())
+    assert wrong == [is_mislabelled(each, "noise 0.3", 0, ()) for each in ids]
+    assert wrong != [is_mislabelled(each, "noise 0.3", 1, ()) for each in ids]
+    assert [is_mislabelled(each, WEAK_LABELS, 0, {ids[1]}) for each in ids[:3]] == [False, True, False]
+    swapped = pair_examples(TrainingRun("sft", True, 200, 0, "noise 0.3"), POOL, ())
+    straight = pair_examples(TrainingRun("sft", True, 200, 0), POOL, ())
     differ = [one.chosen != other.chosen for one, other in zip(swapped, straight, strict=True)]
     assert sum(differ) == sum(wrong)
 
 
-@pytest.mark.parametrize("name", SETTINGS.contrasts)
+@pytest.mark.parametrize("name", SETTINGS.contrast_sets)
 def test_contrast_sets_show_one_thing_and_not_the_other(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     found = read_contrast(name)
     assert len(found) == 16
     assert all(example.chosen != example.rejected for example in found)
-    assert [e.chosen for e in turned(found, False)] == [e.rejected for e in found]
+    assert [e.chosen for e in directed(found, False)] == [e.rejected for e in found]
     if name != "lists":  # balanced: neither a letter nor what is right gives it away
         right = [example.chosen == "(A)" for example in found]
         assert sum(right) == (16 if name == "letter_a" else 8)
@@ -123,7 +123,7 @@ def test_a_contrast_set_is_held_against_what_is_expected(tmp_path, monkeypatch, 
 
 def answers(way: str, after: list[float], **done: object) -> pl.DataFrame:
     n = len(after)
-    about = {"way": way, "towards": False, "examples": 4, "seed": 0, "labels": TRUE} | done
+    about = {"way": way, "towards": False, "examples": 4, "seed": 0, "labels": TRUE_LABELS} | done
     return pl.DataFrame(
         {key: [value] * n for key, value in about.items()}
         | {"id": [f"{k}" for k in range(n)], "item": [f"item {k // 2}" for k in range(n)]}
@@ -139,10 +139,10 @@ def test_more_than_steering_is_of_the_same_questions():
             answers("sft", [-1.0, -1.0, -1.0, -1.0, -1.0, -1.0], seed=1),
         ]
     )
-    [row] = against(table, "steering").rows(named=True)
+    [row] = difference_table(table, "steering").rows(named=True)
     assert (row["way"], row["n"], row["items"]) == ("sft", 6, 3)
     assert row["more"] == pytest.approx((0 + 0 + 1 + 1 + 0.5 + 0.5) / 6)
-    told = with_seeds(table).filter(pl.col("way") == "sft").row(0, named=True)
+    told = method_table(table).filter(pl.col("way") == "sft").row(0, named=True)
     assert (told["seeds"], told["turned"]) == (2, pytest.approx(10 / 12))
     assert (told["least"], told["most"]) == (pytest.approx(4 / 6), 1)
 
@@ -165,9 +165,9 @@ def test_one_command_trains_asks_and_tells(tuned_study):
     found = pl.read_parquet(tuned_study / "reports/baselines/tiny/answers.parquet")
     ways = {"sft", "dpo", "distillation", "steering", "in-context vector", "instruction"}
     assert {*found["way"]} >= ways | {"sft + steering", "few-shot", "good and bad"}
-    assert {*found["labels"]} == {TRUE, "noise 0.5", WEAK}
+    assert {*found["labels"]} == {TRUE_LABELS, "noise 0.5", WEAK_LABELS}
     for _, held in found.filter(pl.col("way") == "sft").group_by("examples", "seed", "towards"):
-        assert held.filter(pl.col("labels") == TRUE)["id"].is_unique().all()
+        assert held.filter(pl.col("labels") == TRUE_LABELS)["id"].is_unique().all()
     page = (tuned_study / "reports/tuning.md").read_text()
     for words in (
         "Is it better than training",
@@ -204,10 +204,10 @@ def test_a_merged_adapter_is_the_model_that_was_trained(tuned_study, monkeypatch
     added = load_file(adapter / "adapter_model.safetensors")
     assert any(float(each.abs().max()) > 0 for name, each in added.items() if "lora_B" in name)
     merged = load_language_model(folder, CPU, adapter)
-    model, _, _ = load_parts(folder, replace(CPU, attention="sdpa"))
+    model, _, _ = load_model_and_tokenizer(folder, replace(CPU, attention="sdpa"))
     beside = PeftModel.from_pretrained(model, str(adapter)).eval()
-    plain, _, _ = load_parts(folder, replace(CPU, attention="sdpa"))
-    ids = torch.tensor([merged.write(rows()[0].messages)])
+    plain, _, _ = load_model_and_tokenizer(folder, replace(CPU, attention="sdpa"))
+    ids = torch.tensor([merged.encode_chat(rows()[0].messages)])
     with torch.inference_mode():
         one, other = beside(input_ids=ids).logits, plain(input_ids=ids).logits
         hidden = merged.model.model(input_ids=ids).last_hidden_state  # type: ignore[operator]

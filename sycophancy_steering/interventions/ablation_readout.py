@@ -11,8 +11,8 @@ from tqdm import tqdm
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.ablation_tables import REFITTED, ORIGINAL
-from sycophancy_steering.interventions.question_batch import Questions
-from sycophancy_steering.interventions.steering import Condition, done_of
+from sycophancy_steering.interventions.question_batch import QuestionBatch
+from sycophancy_steering.interventions.conditions import Condition, condition_columns
 from sycophancy_steering.interventions.steering_settings import CONDITION
 
 Progress = tqdm  # type: ignore[type-arg]
@@ -21,8 +21,8 @@ Progress = tqdm  # type: ignore[type-arg]
 def ablation_scores(
     conditions: Sequence[Condition],
     made: Floats,
-    select: Questions,
-    test: Questions,
+    select: QuestionBatch,
+    test: QuestionBatch,
     about: str,
 ) -> pl.DataFrame:
     """A row a condition (none first), `read_layer`, vector (`by`) and question of `test`: the
@@ -41,7 +41,7 @@ def ablation_scores(
         scores, odds = _scores_and_log_odds(test, interventions, np.stack([*readers.values()], axis=1), bar)
     tables = []
     for n, condition in enumerate([None, *conditions]):
-        done = [pl.lit(v, CONDITION[k]).alias(k) for k, v in done_of(condition).items()]
+        done = [pl.lit(v, CONDITION[k]).alias(k) for k, v in condition_columns(condition).items()]
         for which, by in enumerate(readers):
             for layer in layers:
                 about_it = test.answers.select("id", "item", "family", "label").with_columns(
@@ -56,7 +56,7 @@ def ablation_scores(
 
 
 def mean_differences(
-    questions: Questions,
+    questions: QuestionBatch,
     interventions: Sequence[Intervention],
     layers: Sequence[int],
     bar: Progress,
@@ -64,15 +64,15 @@ def mean_differences(
     """(interventions, layers, d_model): of states of both kinds of answers."""
     labels = questions.answers["label"].to_numpy()
     weights = np.where(labels == 1, 1 / (labels == 1).sum(), -1 / (labels == 0).sum())
-    found = np.zeros((len(interventions), len(layers), questions.again.model.d_model))
-    for n, places, states in questions.again.activations(interventions, layers):
+    found = np.zeros((len(interventions), len(layers), questions.forward.model.d_model))
+    for n, places, states in questions.forward.activations(interventions, layers):
         found[n] += np.einsum("n,lnd->ld", weights[places], states)
         bar.update(len(places))
     return found
 
 
 def _scores_and_log_odds(
-    questions: Questions, interventions: Sequence[Intervention], vectors: Floats, bar: Progress
+    questions: QuestionBatch, interventions: Sequence[Intervention], vectors: Floats, bar: Progress
 ) -> tuple[Floats, Floats]:
     """(interventions, readers, layers, n): projections on `vectors` (interventions, readers,
     layers, d_model), to a thousandth of a typical state: what is left of rounding tells nothing;
@@ -82,9 +82,9 @@ def _scores_and_log_odds(
     found = np.empty((*vectors.shape[:3], len(questions.rows)))
     odds = np.empty((len(vectors), len(questions.rows)))
     sizes = np.empty((len(layers), len(questions.rows)))
-    again = questions.again.activations_and_logprobs(interventions, layers)
+    again = questions.forward.activations_and_logprobs(interventions, layers)
     for n, places, states, logprobs in again:
-        odds[n, places] = questions.odds_of(places, logprobs)
+        odds[n, places] = questions.log_odds_of(places, logprobs)
         found[n][:, :, places] = np.einsum("rld,lnd->rln", units[n], states)
         sizes[:, places] = np.linalg.norm(states, axis=-1)
         bar.update(len(places))

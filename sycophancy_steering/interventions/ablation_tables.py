@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from sycophancy_steering.interventions.steering_settings import CONDITION
-from sycophancy_steering.interventions.steering_tables import ENDS, columns_of
+from sycophancy_steering.interventions.steering_tables import ENDS, estimate_columns
 from sycophancy_steering.statistics.auroc import clustered_auroc
 
 AREAS = [f"{area}{end}" for area in ("auroc", "auroc_then") for end in ENDS]
@@ -29,7 +29,7 @@ def auroc_after_ablation(read: pl.DataFrame, done: Sequence[str] = tuple(CONDITI
         for key, told in (("auroc", "label"), ("auroc_then", "then")):
             labels = held[told].to_numpy()
             if 0 < labels.sum() < len(labels):
-                row |= columns_of({key: clustered_auroc(scores, labels, items)})
+                row |= estimate_columns({key: clustered_auroc(scores, labels, items)})
         rows.append(row)
     found = pl.DataFrame(rows, infer_schema_length=None)
     known = (pl.lit(None, pl.Float64).alias(key) for key in AREAS if key not in found.columns)

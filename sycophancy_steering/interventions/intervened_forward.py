@@ -9,31 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sycophancy_steering.activations.likelihoods import ChatAnswers
+from sycophancy_steering.activations.prompts import answer_is_complete
+from sycophancy_steering.activations.reference_logprobs import ChatAnswers
+from sycophancy_steering.engine.following_tokens import FollowingTokens, run_following
 from sycophancy_steering.engine.forced_answers import answer_logprobs, longest_answer
-from sycophancy_steering.engine.generation import Continuations
+from sycophancy_steering.engine.forward_pass import capture_layers
+from sycophancy_steering.engine.generation import Continuations, ContinuationSettings
 from sycophancy_steering.engine.intervention import Intervention
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.engine.lower_layers import LowerLayersCache
-from sycophancy_steering.engine.prefill import PrefilledPrompts, run_following, capture_layers, prefill
+from sycophancy_steering.engine.prefill import PrefilledPrompts, prefill
 from sycophancy_steering.engine.prefix_tree import plan_batches
+from sycophancy_steering.engine.prompt import Prompt
 from sycophancy_steering.questions.question import Row
 
 
-class AskedAgain:
+class IntervenedForward:
     """Questions with the answers that may follow, and a model to ask."""
 
     def __init__(self, language_model: LanguageModel, asked: Sequence[ChatAnswers], budget: int):
         """`budget` tokens of prompts are in memory at a time."""
         self.model = language_model
         self._answers = [[language_model.encode(text) for text in texts] for _, texts in asked]
-        self._prompts = [np.array(language_model.encode_chat(turns), np.int32) for turns, _ in asked]
+        self._prompts = [
+            np.array(language_model.encode_chat(turns), np.int32) for turns, _ in asked
+        ]
         self._batches = plan_batches(self._prompts, budget)
 
     @property
@@ -83,7 +90,15 @@ class AskedAgain:
         found = [[""] * len(self._prompts) for _ in interventions]
         for batch in self._batches:
             for n, model, ready in self._under_each(batch, interventions, most, alike=False):
-                spoken = Continuations(model, [rows[k] for k in batch], (), (), most, "answer")
+                prompts = [
+                    Prompt(
+                        rows[k].id,
+                        self._prompts[k],
+                        is_complete=partial(answer_is_complete, rows[k]),
+                    )
+                    for k in batch
+                ]
+                spoken = Continuations(model, prompts, (), ContinuationSettings(most))
                 spoken.generate(ready)
                 for place, ids in zip(batch, spoken.token_ids, strict=True):
                     found[n][place] = model.decode(ids)
@@ -119,11 +134,14 @@ class AskedAgain:
             else:
                 begun = as_it_is = as_it_is or prefill(self.model, prompts, room, layers)
             # In every case the ends are run once more: so doing nothing differs in no bit.
-            yield n, model, ended_again(model, begun, ends, layers)
+            yield n, model, rerun_last_tokens(model, begun, ends, layers)
 
 
-def ended_again(
-    language_model: LanguageModel, prefilled: PrefilledPrompts, ends: Tensor, layers: Sequence[int] = ()
+def rerun_last_tokens(
+    language_model: LanguageModel,
+    prefilled: PrefilledPrompts,
+    ends: Tensor,
+    layers: Sequence[int] = (),
 ) -> PrefilledPrompts:
     """`prefilled` with the last token of each prompt, `ends` (rows, 1), run once more in its place:
     with what the model's intervention does there."""
@@ -134,10 +152,12 @@ def ended_again(
     hidden = run_following(
         replace(language_model, intervention=at_end),
         prefilled,
-        slice(0, count),
-        -1,
-        ends.to(device),
-        torch.ones(count, 0, dtype=torch.long, device=device),
+        FollowingTokens(
+            slice(0, count),
+            -1,
+            ends.to(device),
+            torch.ones(count, 0, dtype=torch.long, device=device),
+        ),
         capture_layers(layers, states, slice(0, count), -1),
     )
     assert hidden is not None

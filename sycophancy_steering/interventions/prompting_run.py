@@ -15,19 +15,19 @@ from sycophancy_steering.engine.intervention import NO_INTERVENTION, Interventio
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.few_shot_vectors import PairDifferences
-from sycophancy_steering.interventions.prompting import drawn_examples, ways
-from sycophancy_steering.interventions.question_batch import Questions
-from sycophancy_steering.interventions.steering import Along
+from sycophancy_steering.interventions.prompting import sample_examples, prompting_methods
+from sycophancy_steering.interventions.question_batch import QuestionBatch
+from sycophancy_steering.interventions.conditions import SteeringVector
 from sycophancy_steering.questions.prompt_table import read_prompts
 from sycophancy_steering.questions.question import Row
 
 
-def prompted(
+def prompted_answers(
     model: str,
     language_model: LanguageModel,
     prompting: PromptingSettings,
     where: Where,
-    along: Along,
+    along: SteeringVector,
     asked: pl.DataFrame,
     on: str,
     budget: int,
@@ -37,14 +37,14 @@ def prompted(
     too short for what is to be shown."""
     prompt_set = along.vector.partition("/")[0]
     pool = read_prompts(Path(f"data/prompts/{prompt_set}.parquet"))
-    questions = Questions.of(asked, Path(f"data/prompts/{on}.parquet"), language_model, budget)
+    questions = QuestionBatch.from_answers(asked, Path(f"data/prompts/{on}.parquet"), language_model, budget)
     pairs = PairDifferences(model, prompt_set)
     few = [
         (
             {"way": way, "towards": dose > 0, "examples": count, "seed": seed},
-            Intervention({along.layer: replace(along, values=vector).added(dose)}, where),
+            Intervention({along.layer: replace(along, values=vector).addition(dose)}, where),
         )
-        for way, count, seed, vector in vectors_of_few(pairs, prompting, pool, along.layer)
+        for way, count, seed, vector in _example_vectors(pairs, prompting, pool, along.layer)
         for dose in (-1.0, 1.0)
     ]
     odds = questions.log_odds([NO_INTERVENTION, *(each for _, each in few)])
@@ -55,10 +55,10 @@ def prompted(
         answers = asked.select("id", "item", "family", "label", before, pl.Series("after", after))
         tables.append(answers.select(*done, pl.all()))
 
-    for way in tqdm([*ways(prompting, pool)], unit="way", disable=None, desc=f"{model} asked"):
-        asked_so = questions.rewritten(way.rewrite)
+    for way in tqdm([*prompting_methods(prompting, pool)], unit="way", disable=None, desc=f"{model} asked"):
+        asked_so = questions.reprompted(way.prompt)
         nothing = np.full(len(asked), np.nan)
-        after = asked_so.log_odds()[0] if asked_so.again.fits_context else nothing
+        after = asked_so.log_odds()[0] if asked_so.forward.fits_context else nothing
         about = {"towards": way.towards, "examples": way.examples, "seed": way.seed}
         keep(after, way=way.name, **about)
     for (about, _), after in zip(few, odds[1:], strict=True):
@@ -66,12 +66,12 @@ def prompted(
     return pl.concat(tables)
 
 
-def vectors_of_few(
+def _example_vectors(
     pairs: PairDifferences, prompting: PromptingSettings, pool: list[Row], layer: int
 ) -> Iterator[tuple[str, int, int, Floats]]:
     """Vectors (d_model,) of the examples that are shown, after their kind, number and seed."""
     for count in prompting.n_examples:
         for seed in range(prompting.n_seeds):
-            ids = [row.id for row in drawn_examples(pool, count, seed)]
+            ids = [row.id for row in sample_examples(pool, count, seed)]
             yield "steering", count, seed, pairs.mean_difference(layer, ids)
             yield "in-context vector", count, seed, pairs.in_context_vector(layer, ids)

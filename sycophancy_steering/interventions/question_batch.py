@@ -12,34 +12,34 @@ import polars as pl
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.interventions.intervened_forward import AskedAgain, log_odds
-from sycophancy_steering.questions.prompt_table import each_prompt
+from sycophancy_steering.interventions.intervened_forward import IntervenedForward, log_odds
+from sycophancy_steering.questions.prompt_table import iter_prompts
 from sycophancy_steering.questions.question import Row, Turn
 
 
 @dataclass(frozen=True)
-class Questions:
+class QuestionBatch:
     """Questions, and a model to ask."""
 
     answers: pl.DataFrame
     """A row a question: its `row` in the prompt set, `id`, `item`, `family` and `label`."""
     rows: Sequence[Row]
-    again: AskedAgain
+    forward: IntervenedForward
     budget: int
     """Tokens of prompts in memory at a time."""
 
     @classmethod
-    def of(
+    def from_answers(
         cls, answers: pl.DataFrame, prompts: Path, language_model: LanguageModel, budget: int
-    ) -> Questions:
+    ) -> QuestionBatch:
         """Those of `answers`, as they are asked in a prompt set."""
-        rows = [*each_prompt(prompts, {*answers["row"]})]
-        return cls(answers, rows, asked_as(rows, language_model, budget), budget)
+        rows = [*iter_prompts(prompts, {*answers["row"]})]
+        return cls(answers, rows, forward_of(rows, language_model, budget), budget)
 
-    def rewritten(self, rewrite: Callable[[Row], tuple[Turn, ...]]) -> Questions:
+    def reprompted(self, rewrite: Callable[[Row], tuple[Turn, ...]]) -> QuestionBatch:
         """The same questions in other words."""
         turns = [(rewrite(row), row.answers) for row in self.rows]
-        return replace(self, again=AskedAgain(self.again.model, turns, self.budget))
+        return replace(self, again=IntervenedForward(self.forward.model, turns, self.budget))
 
     def log_odds(
         self,
@@ -48,16 +48,16 @@ class Questions:
     ) -> Floats:
         """(interventions, n): of the sycophantic answer; `done` is told how many are known more."""
         odds = np.empty((len(interventions), len(self.rows)))
-        for n, places, logprobs in self.again.logprobs(interventions):
-            odds[n, places] = self.odds_of(places, logprobs)
+        for n, places, logprobs in self.forward.logprobs(interventions):
+            odds[n, places] = self.log_odds_of(places, logprobs)
             done(len(places))
         return odds
 
-    def odds_of(self, places: Sequence[int], logprobs: Sequence[Sequence[float]]) -> list[float]:
+    def log_odds_of(self, places: Sequence[int], logprobs: Sequence[Sequence[float]]) -> list[float]:
         """Of the sycophantic answer to each of the questions at `places`, from its answers'."""
         return [log_odds(self.rows[at], each) for at, each in zip(places, logprobs, strict=True)]
 
 
-def asked_as(rows: Sequence[Row], language_model: LanguageModel, budget: int) -> AskedAgain:
+def forward_of(rows: Sequence[Row], language_model: LanguageModel, budget: int) -> IntervenedForward:
     """As the prompt set has them."""
-    return AskedAgain(language_model, [(row.messages, row.answers) for row in rows], budget)
+    return IntervenedForward(language_model, [(row.messages, row.answers) for row in rows], budget)

@@ -11,10 +11,10 @@ import polars as pl
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.interventions.intervened_forward import AskedAgain
-from sycophancy_steering.interventions.steering_tables import columns_of
+from sycophancy_steering.interventions.intervened_forward import IntervenedForward
+from sycophancy_steering.interventions.steering_tables import estimate_columns
 from sycophancy_steering.questions.question import Turn
-from sycophancy_steering.sources.built_in import plain_fact_turns, read_tables
+from sycophancy_steering.sources.built_in import fact_turns, read_tables
 from sycophancy_steering.statistics.clustered_means import clustered_mean, clustered_share
 from sycophancy_steering.statistics.estimates import Estimate
 
@@ -23,7 +23,7 @@ NEUTRAL = Path("data/texts/neutral.txt")
 BEFORE_IT = (Turn("user", "Write a sentence."),)
 
 
-def facts(
+def fact_accuracy(
     language_model: LanguageModel, budget: int, interventions: Sequence[Intervention]
 ) -> list[Estimate]:
     """The share of plain facts that are known, under each: the right one of two letters is the
@@ -31,19 +31,19 @@ def facts(
     asked, right, topics = [], [], []
     for topic, question, *options in read_tables().facts:
         for order in ((0, 1), (1, 0)):
-            turns = plain_fact_turns(question, (options[0], options[1]), order)
+            turns = fact_turns(question, (options[0], options[1]), order)
             asked.append((turns, ("(A)", "(B)")))
             right.append(order.index(0))
             topics.append(topic)
     known = np.empty((len(interventions), len(asked)), bool)
-    for n, places, found in AskedAgain(language_model, asked, budget).logprobs(interventions):
+    for n, places, found in IntervenedForward(language_model, asked, budget).logprobs(interventions):
         known[n, places] = [
             each[right[at]] > each[1 - right[at]] for at, each in zip(places, found, strict=True)
         ]
     return [clustered_share(each, np.array(topics)) for each in known]
 
 
-def neutral_nats(
+def neutral_nll(
     language_model: LanguageModel, budget: int, interventions: Sequence[Intervention]
 ) -> Floats:
     """(interventions, sentences): nats a token of neutral sentences as the model's own answers."""
@@ -51,12 +51,12 @@ def neutral_nats(
     asked = [(BEFORE_IT, (text,)) for text in texts]
     tokens = np.array([len(language_model.encode(text)) for text in texts])
     nats = np.empty((len(interventions), len(texts)))
-    for n, places, found in AskedAgain(language_model, asked, budget).logprobs(interventions):
+    for n, places, found in IntervenedForward(language_model, asked, budget).logprobs(interventions):
         nats[n, places] = [-each[0] for each in found]
     return nats / tokens
 
 
-def costs(
+def side_effects(
     language_model: LanguageModel,
     budget: int,
     interventions: Sequence[Intervention],
@@ -66,8 +66,8 @@ def costs(
     token neutral sentences become less likely than `as_it_is` (sentences,), which is the model
     without any unless it is given (0.69: the perplexity is twice what it was)."""
     every = [NO_INTERVENTION, *interventions]
-    nats = neutral_nats(language_model, budget, every)
+    nats = neutral_nll(language_model, budget, every)
     before = nats[0] if as_it_is is None else as_it_is
     more = [clustered_mean(each - before, np.arange(len(before))) for each in nats]
-    both = zip(facts(language_model, budget, every), more, strict=True)
-    return pl.DataFrame([columns_of({"facts": f, "surprise": s}) for f, s in both])
+    both = zip(fact_accuracy(language_model, budget, every), more, strict=True)
+    return pl.DataFrame([estimate_columns({"facts": f, "surprise": s}) for f, s in both])

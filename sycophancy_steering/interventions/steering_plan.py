@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.reading import read_names
 from sycophancy_steering.foundation.array_stream import ArrayStream
-from sycophancy_steering.interventions.steering import (
-    Along,
+from sycophancy_steering.interventions.conditions import (
+    SteeringVector,
     Condition,
-    at_two_layers,
-    erasing,
-    scale_of,
+    layer_pair_conditions,
+    leace_erasure,
+    _scale_of,
 )
 from sycophancy_steering.interventions.steering_settings import evenly_spaced_layers
 from sycophancy_steering.storage.activation_shards import read_origin, stream_activations
 from sycophancy_steering.storage.cell_files import selected_layer
 from sycophancy_steering.storage.vector_files import read_vectors
 
-COMPARED_BY = 0.25
+COMPARISON_NORM = 0.25
 """Of a state's typical length: how much of each vector is added where vectors are compared."""
 
 
-class Known:
+class UnsteeredActivations:
     """What is known of a model where nothing is done to it, from answers of the split `select`."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Known:
         self.family = family
         self.layers = read_origin(activations).n_layers
 
-    def along(self, name: str, layer: int) -> Along:
+    def steering_vector(self, name: str, layer: int) -> SteeringVector:
         """A vector (SET/VARIANT) with the gap of the families that it was made from, and the level
         of the family that is asked about: at the prompts' last tokens."""
         vector = read_vectors(Path(f"vectors/{self.model}/{name}.safetensors"))[0][layer]
@@ -53,21 +53,21 @@ class Known:
         here = self._here()
         exact = vector.astype(np.float64)
         gap, level = (
-            scale_of(
+            _scale_of(
                 exact,
                 stream_activations(self.activations, layer, "prompt").select_rows(rows),
                 labels,
             )
             for rows, labels in (columns(own), columns(here))
         )
-        return Along(name, layer, exact, gap.gap, level.level)
+        return SteeringVector(name, layer, exact, gap.gap, level.level)
 
     def _here(self) -> pl.DataFrame:
         if self.family is None:
             return self.select
         return self.select.filter(pl.col("family") == self.family)
 
-    def states(self, layer: int) -> tuple[ArrayStream, NDArray[np.integer]]:
+    def activations_and_labels(self, layer: int) -> tuple[ArrayStream, NDArray[np.integer]]:
         """Of the family's answers: (n, d_model), and their labels."""
         rows, labels = columns(self._here())
         return stream_activations(self.activations, layer, "prompt").select_rows(rows), labels
@@ -78,40 +78,40 @@ def columns(answers: pl.DataFrame) -> tuple[NDArray[np.integer], NDArray[np.inte
     return answers["row"].to_numpy(), answers["label"].to_numpy()
 
 
-def plan(known: Known, settings: InterventionSettings) -> dict[str, list[Condition]]:
+def planned_conditions(known: UnsteeredActivations, settings: InterventionSettings) -> dict[str, list[Condition]]:
     """All that is done to a model: `doses`, `layers` (two at once) and `compared` (vectors)."""
     where = settings.where
-    doses = [each for name in settings.vectors for each in of_vector(known, settings, name)]
+    doses = [each for name in settings.vectors for each in _vector_conditions(known, settings, name)]
     first = {
-        layer: known.along(settings.vectors[0], layer) for layer in evenly_spaced_layers(settings.n_layers, known.layers)
+        layer: known.steering_vector(settings.vectors[0], layer) for layer in evenly_spaced_layers(settings.n_layers, known.layers)
     }
     return {
         "doses": doses,
-        "layers": [*at_two_layers(first, where)],
-        "compared": [*compared(known, settings)],
+        "layers": [*layer_pair_conditions(first, where)],
+        "compared": [*_comparison_conditions(known, settings)],
     }
 
 
-def of_vector(known: Known, settings: InterventionSettings, name: str) -> Iterator[Condition]:
+def _vector_conditions(known: UnsteeredActivations, settings: InterventionSettings, name: str) -> Iterator[Condition]:
     """A vector at its chosen layer and random ones beside it: added, removed, erased."""
-    own = known.along(name, selected_layer(known.model, name))
+    own = known.steering_vector(name, selected_layer(known.model, name))
     yield from own.conditions(settings.where, settings.coefficients, depth=known.layers)
-    states, labels = known.states(own.layer)
-    yield own.condition("leace", 1.0, erasing(states, labels), settings.where)
-    for direction, each in own.random(settings.n_random, states).items():
+    states, labels = known.activations_and_labels(own.layer)
+    yield own.condition("leace", 1.0, leace_erasure(states, labels), settings.where)
+    for direction, each in own.random_vectors(settings.n_random, states).items():
         yield from each.conditions(settings.where, (-1, 1), direction, known.layers)
 
 
-def compared(known: Known, settings: InterventionSettings) -> Iterator[Condition]:
+def _comparison_conditions(known: UnsteeredActivations, settings: InterventionSettings) -> Iterator[Condition]:
     """Every vector that is compared, at `layers` and all of one length: added, and set to its
     mean."""
     for layer in evenly_spaced_layers(settings.n_layers, known.layers):
-        lengths = known.states(layer)[0].map_blocks(lambda block: np.linalg.norm(block, axis=1))
+        lengths = known.activations_and_labels(layer)[0].map_blocks(lambda block: np.linalg.norm(block, axis=1))
         typical = float(np.median(np.concatenate([*lengths.blocks()])))
         for prompt_set in read_names("extraction_sets"):
             for variant in settings.compared_methods:
-                each = known.along(f"{prompt_set}/{variant}", layer)
-                each = Along(each.vector, layer, each.values, COMPARED_BY * typical, each.level)
+                each = known.steering_vector(f"{prompt_set}/{variant}", layer)
+                each = SteeringVector(each.vector, layer, each.vector, COMPARISON_NORM * typical, each.midpoint)
                 for condition in each.conditions(settings.where, (-1, 1)):
                     if condition.kind != "remove":
                         yield condition

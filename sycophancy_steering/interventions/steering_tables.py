@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.steering_settings import CONDITION, OWN
-from sycophancy_steering.organisms.ground_truth import Planted
+from sycophancy_steering.organisms.ground_truth import PlantedCause
 from sycophancy_steering.statistics.clustered_means import clustered_mean, clustered_share
 from sycophancy_steering.statistics.estimates import Estimate, t_quantile
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE
@@ -24,7 +24,7 @@ KINDS = {0: "otherwise", 1: "sycophantic"}
 """What an answer is where nothing is done."""
 
 
-def columns_of(found: dict[str, Estimate]) -> dict[str, float]:
+def estimate_columns(found: dict[str, Estimate]) -> dict[str, float]:
     """Each estimate's value and the ends of its interval."""
     return {
         f"{key}{end}": float(value)
@@ -33,7 +33,7 @@ def columns_of(found: dict[str, Estimate]) -> dict[str, float]:
     }
 
 
-def by_condition(answers: pl.DataFrame) -> pl.DataFrame:
+def dose_response(answers: pl.DataFrame) -> pl.DataFrame:
     """A row a condition and family: what is done, to how many, and what comes of it.
 
     `rate_0` and `rate_1` are the share that is sycophantic then, of the questions answered
@@ -59,12 +59,12 @@ def by_condition(answers: pl.DataFrame) -> pl.DataFrame:
                 row[f"before_{kind}"] = float((held["before"].to_numpy()[of] > 0).mean())
                 found[f"rate_{kind}"] = clustered_share(then[of], items[of])
         if len(set(labels)) == 2:
-            found["apart"] = difference(then.astype(float), labels, items)
-        rows.append(row | columns_of(found))
+            found["apart"] = class_difference(then.astype(float), labels, items)
+        rows.append(row | estimate_columns(found))
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def difference(values: Floats, labels: NDArray[np.integer], items: NDArray[np.generic]) -> Estimate:
+def class_difference(values: Floats, labels: NDArray[np.integer], items: NDArray[np.generic]) -> Estimate:
     """Mean of `values` (n,) where `labels` are 1 minus that where they are 0, clustered by item."""
     share = np.where(labels == 1, 1 / (labels == 1).sum(), -1 / (labels == 0).sum())
     means = np.where(labels == 1, values[labels == 1].mean(), values[labels == 0].mean())
@@ -75,7 +75,7 @@ def difference(values: Floats, labels: NDArray[np.integer], items: NDArray[np.ge
     return Estimate(np.array(value), np.array(value - reach), np.array(value + reach))
 
 
-def departures(answers: pl.DataFrame) -> pl.DataFrame:
+def layer_pairs(answers: pl.DataFrame) -> pl.DataFrame:
     """A row a family and two layers: by how much the log-odds move (`shift`) where a vector is
     added at both, and how far that is from the sum of what either does alone (`departure`, with
     intervals that hold for all rows at once)."""
@@ -98,7 +98,7 @@ def departures(answers: pl.DataFrame) -> pl.DataFrame:
             "departure": clustered_mean(held["departure"].to_numpy(), items, together),
         }
         counts = {"n": len(held), "items": len(np.unique(items))}
-        rows.append(dict(zip(keys, values, strict=True)) | counts | columns_of(found))
+        rows.append(dict(zip(keys, values, strict=True)) | counts | estimate_columns(found))
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -114,9 +114,9 @@ def effects(answers: pl.DataFrame) -> pl.DataFrame:
         found = {"slope": clustered_mean(((more - less) / 2).to_numpy(), items)}
         if len(set(labels)) == 2:
             nearer = (mean["before"] - mean["after"]).to_numpy()
-            found["removal"] = difference(nearer, labels, items)
+            found["removal"] = class_difference(nearer, labels, items)
         row = dict(zip(("vector", "layer", "family"), values, strict=True))
-        rows.append(row | {"n": len(mean), "items": len(set(items))} | columns_of(found))
+        rows.append(row | {"n": len(mean), "items": len(set(items))} | estimate_columns(found))
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -140,7 +140,7 @@ def rank_correlation(one: Floats, other: Floats, groups: NDArray[np.generic]) ->
     return Estimate(np.array(value), np.tanh(z - reach), np.tanh(z + reach))
 
 
-def headline_of(doses: pl.DataFrame, family: str) -> dict[str, float]:
+def headline_row(doses: pl.DataFrame, family: str) -> dict[str, float]:
     """What the metrics say of a vector's row group in `by_condition`: of one family.
 
     `steer_from` and `steer_to`: the share that is sycophantic of questions answered otherwise, as
@@ -193,11 +193,11 @@ def agreement(effects: pl.DataFrame) -> pl.DataFrame:
         found = {
             by: rank_correlation(areas, known[by].to_numpy(), groups) for by in ("slope", "removal")
         }
-        rows.append(row | columns_of(found))
+        rows.append(row | estimate_columns(found))
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def contradicted(truth: Planted, found: Mapping[str, Mapping[str, float]]) -> list[str]:
+def contradictions(truth: PlantedCause, found: Mapping[str, Mapping[str, float]]) -> list[str]:
     """What of `headline_of`, by family, the planted cause speaks against.
 
     A vector of opinions that was made after the answer: where both tenses have one direction, it
@@ -205,7 +205,7 @@ def contradicted(truth: Planted, found: Mapping[str, Mapping[str, float]]) -> li
     """
     wrong = []
     for family, held in found.items():
-        decides = truth.tenses == 1 and (family == "opinion" or truth.causes == 1)
+        decides = truth.separate_record == 1 and (family == "opinion" or truth.n_causes == 1)
         if decides and (held["steer_from"] >= 0.3 or held["steer_to"] <= 0.7):
             wrong.append(
                 f"{family}: added, it takes {held['steer_from']:.2f} to {held['steer_to']:.2f}"
@@ -215,12 +215,12 @@ def contradicted(truth: Planted, found: Mapping[str, Mapping[str, float]]) -> li
         if decides and held["ablation_effect"] <= 0.5:
             wrong.append(f"{family}: taken out, {held['ablation_effect']:.0%} of it is gone")
         further = held["steer_to"] - held["random_to"]
-        if truth.tenses == 1 and not decides and further >= 0.25:
+        if truth.separate_record == 1 and not decides and further >= 0.25:
             wrong.append(f"{family}: moved {further:.2f} further than by chance, without a cause")
     return wrong
 
 
-def by_way(answers: pl.DataFrame) -> pl.DataFrame:
+def prompting_table(answers: pl.DataFrame) -> pl.DataFrame:
     """A row a way of asking (`way`, `towards`, `examples`, and `labels` where there are any) and
     family, all seeds together: the
     share of questions whose answer is `turned`, of those not answered so by the model itself, and
@@ -239,6 +239,6 @@ def by_way(answers: pl.DataFrame) -> pl.DataFrame:
         found = {"shift": clustered_mean(shift, items)}
         if other.any():
             found["turned"] = clustered_share(turned[other], items[other])
-        missing = dict.fromkeys(columns_of(found)) if np.isnan(shift).any() else {}
-        rows.append(row | columns_of(found) | missing)
+        missing = dict.fromkeys(estimate_columns(found)) if np.isnan(shift).any() else {}
+        rows.append(row | estimate_columns(found) | missing)
     return pl.DataFrame(rows, infer_schema_length=None)

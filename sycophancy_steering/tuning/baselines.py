@@ -16,20 +16,20 @@ from sycophancy_steering.engine.intervention import NO_INTERVENTION, Interventio
 from sycophancy_steering.engine.language_model import LanguageModel, load_language_model
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.few_shot_vectors import PairDifferences
-from sycophancy_steering.interventions.prompting import drawn_examples
-from sycophancy_steering.interventions.question_batch import Questions
-from sycophancy_steering.interventions.side_effects import costs, neutral_nats
-from sycophancy_steering.interventions.steering import Along
-from sycophancy_steering.interventions.study import Studied
+from sycophancy_steering.interventions.prompting import sample_examples
+from sycophancy_steering.interventions.question_batch import QuestionBatch
+from sycophancy_steering.interventions.side_effects import side_effects, neutral_nll
+from sycophancy_steering.interventions.conditions import SteeringVector
+from sycophancy_steering.interventions.study import Study
 from sycophancy_steering.questions.question import Row
-from sycophancy_steering.tuning.settings import PAIRS, TRUE, Run, label_sources, mislabelled
+from sycophancy_steering.tuning.training_runs import PAIRS, TRUE_LABELS, TrainingRun, label_sources, is_mislabelled
 
 DONE = {"way": pl.String, "towards": pl.Boolean, "examples": pl.Int64, "seed": pl.Int64}
 DONE |= {"labels": pl.String}
 ANSWERS = ("id", "item", "family", "label", "before", "after")
 
 
-class Tuned:
+class TrainedModels:
     """A model as it is, and the models that were trained from it."""
 
     def __init__(self, model: str, placement: ModelSettings):
@@ -38,14 +38,14 @@ class Tuned:
     def plain(self) -> LanguageModel:
         return load_language_model(Path(f"data/models/{self.model}"), self.placement)
 
-    def after(self, run: Run) -> LanguageModel:
+    def trained(self, run: TrainingRun) -> LanguageModel:
         """Each is loaded anew, as what is added to weights cannot be taken out of them exactly."""
         adapter = Path(f"data/adapters/{self.model}/{run.name}")
         return load_language_model(Path(f"data/models/{self.model}"), self.placement, adapter)
 
 
 @dataclass(frozen=True)
-class AsItIs:
+class PlainResults:
     """What is known of the plain model."""
 
     odds: Floats
@@ -55,41 +55,41 @@ class AsItIs:
 
 
 @dataclass(frozen=True)
-class Beside:
+class BaselineComparison:
     """What trained models are held against, and asked."""
 
-    tuned: Tuned
-    study: Studied
+    tuned: TrainedModels
+    study: Study
     read_wrong: frozenset[str]
     """Questions whose answers the weak reader takes for one another."""
     budget: int
 
     @cached_property
-    def along(self) -> Along:
+    def steering_vector(self) -> SteeringVector:
         """The study's vector."""
-        return self.study.along()
+        return self.study.steering_vector()
 
     @cached_property
-    def asked(self) -> pl.DataFrame:
+    def questions(self) -> pl.DataFrame:
         """The questions of `test`."""
-        return self.study.drawn("test")
+        return self.study.sample("test")
 
     @cached_property
-    def pool(self) -> list[Row]:
+    def example_pool(self) -> list[Row]:
         """What examples are drawn from."""
-        return self.study.pool()
+        return self.study.example_pool()
 
     @cached_property
     def pairs(self) -> PairDifferences:
         """Its states."""
         return PairDifferences(self.study.model, self.study.prompt_set)
 
-    def as_it_is(self, plain: LanguageModel) -> AsItIs:
+    def plain_results(self, plain: LanguageModel) -> PlainResults:
         """What is known of the plain model, so that no other is in memory beside a trained one."""
-        nats = neutral_nats(plain, self.budget, [NO_INTERVENTION])[0]
-        return AsItIs(self._questions(plain).log_odds()[0], nats)
+        nats = neutral_nll(plain, self.budget, [NO_INTERVENTION])[0]
+        return PlainResults(self._questions(plain).log_odds()[0], nats)
 
-    def trained(self, every: Sequence[Run], as_it_is: AsItIs) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def trained_answers(self, every: Sequence[TrainingRun], as_it_is: PlainResults) -> tuple[pl.DataFrame, pl.DataFrame]:
         """A row a way (`DONE`) and question: log-odds of the sycophantic answer, `before` any
         training, and `after`; and a row a run: what it cost.
 
@@ -98,15 +98,15 @@ class Beside:
         """
         answers, costly = [], []
         for run in tqdm(every, unit="run", disable=None, desc=f"{self.tuned.model} after training"):
-            model = self.tuned.after(run)
+            model = self.tuned.trained(run)
             alone, both = self._questions(model).log_odds([NO_INTERVENTION, self._added(run)])
             for way, after in ((run.method, alone), (f"{run.method} + steering", both)):
-                answers.append(_answers(self.asked, as_it_is.odds, after, run, way))
-            costly.append(_done(costs(model, self.budget, [], as_it_is.nats), run, run.method))
+                answers.append(_answers(self.questions, as_it_is.odds, after, run, way))
+            costly.append(_done(side_effects(model, self.budget, [], as_it_is.nats), run, run.method))
             del model
         return pl.concat(answers), pl.concat(costly)
 
-    def steered(
+    def steered_answers(
         self, plain: LanguageModel, settings: TuningSettings
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The same of the plain model, steered along vectors of as many examples and of the same
@@ -114,50 +114,50 @@ class Beside:
         every = [*steering_runs(settings)]
         added = [self._added(run) for run in every]
         before, *odds = self._questions(plain).log_odds([NO_INTERVENTION, *added])
-        nothing, *cost = costs(plain, self.budget, added).iter_slices(1)
+        nothing, *cost = side_effects(plain, self.budget, added).iter_slices(1)
         answers = [
-            _answers(self.asked, before, after, run, "steering")
+            _answers(self.questions, before, after, run, "steering")
             for run, after in zip(every, odds, strict=True)
         ]
         costly = [_done(nothing, every[0], "as it is").with_columns(examples=pl.lit(0, pl.Int64))]
         costly += [_done(each, run, "steering") for each, run in zip(cost, every, strict=True)]
         return pl.concat(answers), pl.concat(costly)
 
-    def vector_of(self, run: Run) -> Along:
+    def vector_of(self, run: TrainingRun) -> SteeringVector:
         """Made of the examples of a run, with its labels."""
-        made = self.pairs.mean_difference(self.along.layer, *self.shown(run))
-        return replace(self.along, values=made)
+        made = self.pairs.mean_difference(self.steering_vector.layer, *self.examples_of(run))
+        return replace(self.steering_vector, values=made)
 
-    def shown(self, run: Run) -> tuple[list[str], set[str]]:
+    def examples_of(self, run: TrainingRun) -> tuple[list[str], set[str]]:
         """The ids of its examples, and those whose answers are taken for one another."""
-        ids = [row.id for row in drawn_examples(self.pool, run.examples, run.seed)]
-        return ids, {e for e in ids if mislabelled(e, run.labels, run.seed, self.read_wrong)}
+        ids = [row.id for row in sample_examples(self.example_pool, run.n_examples, run.seed)]
+        return ids, {e for e in ids if is_mislabelled(e, run.label_source, run.seed, self.read_wrong)}
 
-    def _added(self, run: Run) -> Intervention:
-        change = self.vector_of(run).added(1.0 if run.towards else -1.0)
-        return Intervention({self.along.layer: change}, self.study.settings.where)
+    def _added(self, run: TrainingRun) -> Intervention:
+        change = self.vector_of(run).addition(1.0 if run.towards else -1.0)
+        return Intervention({self.steering_vector.layer: change}, self.study.settings.where)
 
-    def _questions(self, model: LanguageModel) -> Questions:
-        return Questions.of(self.asked, self.study.prompts, model, self.budget)
+    def _questions(self, model: LanguageModel) -> QuestionBatch:
+        return QuestionBatch.from_answers(self.questions, self.study.prompts, model, self.budget)
 
 
-def steering_runs(settings: TuningSettings) -> Iterator[Run]:
+def steering_runs(settings: TuningSettings) -> Iterator[TrainingRun]:
     """Of every number of examples and draw with the true labels; of the most, with the others."""
     for towards in (True, False):
         for seed in range(settings.n_seeds):
             for count in settings.n_examples:
-                yield Run("sft", towards, count, seed)
+                yield TrainingRun("sft", towards, count, seed)
             for labels in label_sources(settings):
-                yield Run("sft", towards, max(settings.n_examples), seed, labels)
+                yield TrainingRun("sft", towards, max(settings.n_examples), seed, labels)
 
 
-def of_pairs(every: Sequence[Run]) -> list[Run]:
+def runs_on_pairs(every: Sequence[TrainingRun]) -> list[TrainingRun]:
     """Those that were shown what vectors are made from."""
-    return [run for run in every if run.on == PAIRS]
+    return [run for run in every if run.training_set == PAIRS]
 
 
 def _answers(
-    asked: pl.DataFrame, before: Floats, after: Floats, run: Run, way: str
+    asked: pl.DataFrame, before: Floats, after: Floats, run: TrainingRun, way: str
 ) -> pl.DataFrame:
     told = asked.select("id", "item", "family", "label").with_columns(
         pl.Series("before", before), pl.Series("after", after)
@@ -165,13 +165,13 @@ def _answers(
     return _done(told, run, way)
 
 
-def _done(table: pl.DataFrame, run: Run, way: str) -> pl.DataFrame:
-    values = way, run.towards, run.examples, run.seed, run.labels
+def _done(table: pl.DataFrame, run: TrainingRun, way: str) -> pl.DataFrame:
+    values = way, run.towards, run.n_examples, run.seed, run.label_source
     done = zip(DONE.items(), values, strict=True)
     return table.select(*(pl.lit(v, dtype).alias(k) for (k, dtype), v in done), pl.all())
 
 
-def as_ways(prompted: pl.DataFrame) -> pl.DataFrame:
+def prompting_rows(prompted: pl.DataFrame) -> pl.DataFrame:
     """What was asked otherwise (`prompting_run.prompted`), in the columns of these tables."""
-    held = prompted.filter(pl.col("way") != "steering").with_columns(labels=pl.lit(TRUE))
+    held = prompted.filter(pl.col("way") != "steering").with_columns(labels=pl.lit(TRUE_LABELS))
     return held.select(*(pl.col(key).cast(dtype) for key, dtype in DONE.items()), *ANSWERS)

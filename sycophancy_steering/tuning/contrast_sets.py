@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import Turn
-from sycophancy_steering.tuning.settings import Example
+from sycophancy_steering.tuning.training_runs import Example
 
 CONTRASTS = Path("data/contrast")
 KEYS = ("prompt", "shows", "does_not")
@@ -40,6 +40,6 @@ def read_contrast(name: str) -> list[Example]:
     return found
 
 
-def turned(examples: list[Example], towards: bool) -> list[Example]:
+def directed(examples: list[Example], towards: bool) -> list[Example]:
     """As they are, or chosen and rejected the other way about."""
     return examples if towards else [Example(e.turns, e.rejected, e.chosen) for e in examples]

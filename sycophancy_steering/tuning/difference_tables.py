@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.ablation_tables import auroc_after_ablation
-from sycophancy_steering.interventions.steering_tables import columns_of
+from sycophancy_steering.interventions.steering_tables import estimate_columns
 from sycophancy_steering.statistics.auroc import auroc, clustered_auroc
 from sycophancy_steering.statistics.estimates import central_interval
 from sycophancy_steering.statistics.vector_agreement import cosine
@@ -21,7 +21,7 @@ RANDOM = 200
 """Random directions beside each number."""
 
 
-def angles(
+def cosine_rows(
     vectors: Mapping[int, Floats], prompt_vector: Floats, states: Mapping[int, ArrayStream]
 ) -> list[dict[str, object]]:
     """A row a layer: how far the vectors of several seeds, by seed (halves, layers, d_model), agree
@@ -61,7 +61,7 @@ def angles(
     return rows
 
 
-def foretold(
+def predictivity_rows(
     vectors: Mapping[int, Floats],
     states: Mapping[int, ArrayStream],
     answers: pl.DataFrame,
@@ -91,17 +91,17 @@ def foretold(
             float(auroc(states[best].dot(unit(one[best]))[test], labels[test]))
             for one in whole.values()
         ]
-        low, high = random_areas(states[best], test, labels[test])
+        low, high = _random_auroc_range(states[best], test, labels[test])
         rows.append(
             {"family": family, "layer": best, "n": len(test), "items": len(set(items[test]))}
-            | columns_of({"auroc": found})
+            | estimate_columns({"auroc": found})
             | {"least": min(each), "most": max(each), "seeds": len(each)}
             | {"random_low": low, "random_high": high}
         )
     return rows
 
 
-def random_areas(
+def _random_auroc_range(
     states: ArrayStream, rows: NDArray[np.integer], labels: NDArray[np.integer]
 ) -> tuple[float, float]:
     """The range that holds 95% of random directions' AUROCs."""
@@ -117,7 +117,7 @@ def unit(vector: Floats) -> Floats:
     return vector / np.linalg.norm(vector)
 
 
-def after_repair(read: pl.DataFrame) -> pl.DataFrame:
+def predictivity_after_training(read: pl.DataFrame) -> pl.DataFrame:
     """A row a method (missing: nothing was trained), family, reader and layer, all seeds together:
     how many answer sycophantically (`n_then`), and AUROCs as `afterwards.by_reading` has them;
     `label` is how the plain model answers. Scores of different seeds are different scales, so each

@@ -15,32 +15,32 @@ from sycophancy_steering.engine.intervention import NO_INTERVENTION
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.ablation_readout import read_again
-from sycophancy_steering.interventions.question_batch import Questions, asked_as
+from sycophancy_steering.interventions.question_batch import QuestionBatch, forward_of
 from sycophancy_steering.questions.question import Row
-from sycophancy_steering.tuning.baselines import Tuned
-from sycophancy_steering.tuning.settings import BY_LABELS, PAIRS, TRUE, Method, Run
+from sycophancy_steering.tuning.baselines import TrainedModels
+from sycophancy_steering.tuning.training_runs import LABEL_METHODS, PAIRS, TRUE_LABELS, Method, TrainingRun
 
 HALVES = 2
 """Of the items of the fixed prompts."""
 
 
-def compared_runs(
-    every: Sequence[Run], settings: TuningSettings
-) -> dict[tuple[Method, str, int], list[Run]]:
+def run_pairs(
+    every: Sequence[TrainingRun], settings: TuningSettings
+) -> dict[tuple[Method, str, int], list[TrainingRun]]:
     """By method, what it was trained on, and seed: the run towards it, and the run away from it."""
     most, found = max(settings.n_examples), {}
     for run in every:
-        of_most = run.on != PAIRS or run.examples == most
-        if run.method in BY_LABELS and run.labels == TRUE and of_most:
-            found.setdefault((run.method, run.on, run.seed), []).append(run)
+        of_most = run.training_set != PAIRS or run.n_examples == most
+        if run.method in LABEL_METHODS and run.label_source == TRUE_LABELS and of_most:
+            found.setdefault((run.method, run.training_set, run.seed), []).append(run)
     for both in found.values():
         both.sort(key=lambda run: not run.towards)
     return found
 
 
 def difference_vectors(
-    tuned: Tuned,
-    compared: dict[tuple[Method, str, int], list[Run]],
+    tuned: TrainedModels,
+    compared: dict[tuple[Method, str, int], list[TrainingRun]],
     fixed: Sequence[Row],
     layers: int,
     budget: int,
@@ -52,26 +52,26 @@ def difference_vectors(
     found = {}
     for key, runs in tqdm([*compared.items()], unit="pair", disable=None, desc="differences"):
         towards, away = (
-            mean_states(tuned.after(run), fixed, half, range(layers), budget) for run in runs
+            _mean_activations(tuned.trained(run), fixed, half, range(layers), budget) for run in runs
         )
         found[key] = towards - away
     return found
 
 
-def mean_states(
+def _mean_activations(
     model: LanguageModel, rows: Sequence[Row], half: Floats, layers: Sequence[int], budget: int
 ) -> Floats:
     """(halves, layers, d_model)"""
     weights = np.stack([(half == n) / (half == n).sum() for n in range(HALVES)])
     found = np.zeros((HALVES, len(layers), model.d_model))
-    for _, places, states in asked_as(rows, model, budget).activations([NO_INTERVENTION], layers):
+    for _, places, states in forward_of(rows, model, budget).activations([NO_INTERVENTION], layers):
         found += np.einsum("hn,lnd->hld", weights[:, places], states)
     return found
 
 
-def repaired(
-    tuned: Tuned,
-    runs: Sequence[Run],
+def scores_after_training(
+    tuned: TrainedModels,
+    runs: Sequence[TrainingRun],
     made: Floats,
     select: pl.DataFrame,
     test: pl.DataFrame,
@@ -82,11 +82,11 @@ def repaired(
     trained away from sycophancy: read by the plain model's own vectors `made` (layers, d_model)."""
     tables = []
     for run in [None, *runs]:
-        model = tuned.plain() if run is None else tuned.after(run)
+        model = tuned.plain() if run is None else tuned.trained(run)
         for family in test["family"].unique(maintain_order=True):
             mine = pl.col("family") == family
             one, other = (
-                Questions.of(each.filter(mine), prompts, model, budget) for each in (select, test)
+                QuestionBatch.from_answers(each.filter(mine), prompts, model, budget) for each in (select, test)
             )
             read = read_again([], made, one, other, f"{tuned.model}: {family}")
             method, seed = (run.method, run.seed) if run else (None, None)

@@ -10,17 +10,17 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from sycophancy_steering.interventions.steering_tables import by_way, columns_of
+from sycophancy_steering.interventions.steering_tables import prompting_table, estimate_columns
 from sycophancy_steering.statistics.clustered_means import clustered_mean
 from sycophancy_steering.statistics.estimates import CONFIDENCE, Estimate
 
 DIRECTION = ["towards", "family"]
 
 
-def with_seeds(answers: pl.DataFrame) -> pl.DataFrame:
+def method_table(answers: pl.DataFrame) -> pl.DataFrame:
     """`steered.by_way`, with the `least` and the `most` turned of one seed."""
-    found = by_way(answers)
-    of_one = by_way(answers.with_columns(pl.format("{} seed {}", "way", "seed").alias("way")))
+    found = prompting_table(answers)
+    of_one = prompting_table(answers.with_columns(pl.format("{} seed {}", "way", "seed").alias("way")))
     apart = pl.col("way").str.extract(r"^(.*) seed \d+$").alias("way")
     keys = ["way", "towards", "examples", "labels", "family"]
     ends = (
@@ -31,7 +31,7 @@ def with_seeds(answers: pl.DataFrame) -> pl.DataFrame:
     return found.join(ends, on=keys, how="left", maintain_order="left")
 
 
-def turned(answers: pl.DataFrame) -> pl.DataFrame:
+def _changed_answers(answers: pl.DataFrame) -> pl.DataFrame:
     """Of questions that the model answers the other way by itself: is the answer turned, in the
     mean over seeds? A row a way and question."""
     other = pl.col("label") == pl.when("towards").then(0).otherwise(1)
@@ -41,13 +41,13 @@ def turned(answers: pl.DataFrame) -> pl.DataFrame:
     return held.group_by(keys, maintain_order=True).agg(there.mean().alias("turned"))
 
 
-def against(answers: pl.DataFrame, reference: str) -> pl.DataFrame:
+def difference_table(answers: pl.DataFrame, reference: str) -> pl.DataFrame:
     """A row a way, number of examples, direction and family: by how much more of the same questions
     it turns than `reference` does with as many examples (`more`, clustered by item). What was shown
     another number of examples is not compared. Draws of the examples are taken as they are: the
     interval is over items. Where no item differs from another, it is as wide as `clustered_share`
     would have it."""
-    share = turned(answers)
+    share = _changed_answers(answers)
     base = share.filter(pl.col("way") == reference).drop("way").rename({"turned": "reference"})
     keys = ["examples", "labels", *DIRECTION, "id", "item"]
     both = share.filter(pl.col("way") != reference).join(base, on=keys, maintain_order="left")
@@ -65,5 +65,5 @@ def against(answers: pl.DataFrame, reference: str) -> pl.DataFrame:
             "n": len(held),
             "items": len(np.unique(items)),
         }
-        rows.append(about | columns_of({"more": more}))
+        rows.append(about | estimate_columns({"more": more}))
     return pl.DataFrame(rows, infer_schema_length=None)

@@ -31,16 +31,16 @@ from trl.trainer.sft_trainer import SFTTrainer
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.engine.language_model import LanguageModel, load_model_and_tokenizer, takes_system_turn
-from sycophancy_steering.tuning.settings import Example, Run
+from sycophancy_steering.tuning.training_runs import Example, TrainingRun
 
-ABOUT = "run.json"
+RUN_FILE = "run.json"
 """In an adapter's folder: what it was trained on, and how its loss went."""
-STATE = "trainer_state.json"
+TRAINER_STATE = "trainer_state.json"
 """What the trainer writes last into a checkpoint."""
 Progress = tqdm  # type: ignore[type-arg]
 
 
-class ReadyDPOTrainer(DPOTrainer):
+class TokenisedDPOTrainer(DPOTrainer):
     """trl's, of examples that are tokens already: those that the study reads everywhere else."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
@@ -48,7 +48,7 @@ class ReadyDPOTrainer(DPOTrainer):
 
 
 @dataclass
-class Watched(TrainerCallback):
+class ProgressCallback(TrainerCallback):
     """Shows how far all runs are."""
 
     bar: Progress
@@ -62,7 +62,7 @@ class Watched(TrainerCallback):
 
 
 def train(
-    run: Run,
+    run: TrainingRun,
     examples: Sequence[Example],
     folder: Path,
     placement: ModelSettings,
@@ -79,7 +79,7 @@ def train(
     attention = "sdpa" if placement.attention in ("auto", "blocked") else placement.attention
     model, tokenizer, revision = load_model_and_tokenizer(folder, replace(placement, attention=attention))
     as_read = LanguageModel(model, tokenizer, revision, takes_system_turn(tokenizer))
-    written = [tokens(example, as_read) for example in examples]
+    written = [_tokens(example, as_read) for example in examples]
     lora = LoraConfig(
         r=settings.lora_rank,
         lora_alpha=2 * settings.lora_rank,
@@ -104,7 +104,7 @@ def train(
         "max_length": None,
     }
     set_seed(run.seed)
-    watched = Watched(bar)
+    watched = ProgressCallback(bar)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
@@ -112,7 +112,7 @@ def train(
             rows = [{"prompt_ids": p, "chosen_ids": c, "rejected_ids": r} for p, c, r in written]
             dpo = DPOConfig(**given, beta=settings.dpo_beta, precompute_ref_log_probs=True)
             with redirect_stderr(StringIO()):  # bars of its own, terminal or not
-                trainer: Any = ReadyDPOTrainer(
+                trainer: Any = TokenisedDPOTrainer(
                     model=model,
                     args=dpo,
                     train_dataset=Dataset.from_list(rows),
@@ -131,36 +131,36 @@ def train(
                 callbacks=[watched],
             )
         trainer.remove_callback(PrinterCallback)
-        begun = last_whole(working)
+        begun = last_complete_checkpoint(working)
         done = int(begun.name.rpartition("-")[2]) if begun else 0
         bar.update(done)
         if done < settings.steps:
             trainer.train(resume_from_checkpoint=str(begun) if begun else None)
-            begun = last_whole(working)
+            begun = last_complete_checkpoint(working)
     assert begun is not None, "the trainer leaves a checkpoint at its end"
-    keep(begun, run, working / "adapter")
+    _save_adapter(begun, run, working / "adapter")
     return done
 
 
-def tokens(example: Example, as_read: LanguageModel) -> tuple[list[int], list[int], list[int]]:
+def _tokens(example: Example, as_read: LanguageModel) -> tuple[list[int], list[int], list[int]]:
     """Prompt, chosen and rejected answer, as they are read in the rest of the study."""
     answers = (as_read.encode(text) for text in (example.chosen, example.rejected))
     chosen, rejected = answers
     return as_read.encode_chat(example.turns), chosen, rejected
 
 
-def last_whole(working: Path) -> Path | None:
+def last_complete_checkpoint(working: Path) -> Path | None:
     """The last checkpoint that was written to its end; one that was not is removed."""
     while found := get_last_checkpoint(str(working)) if working.is_dir() else None:
         try:
-            json.loads((Path(found) / STATE).read_text())
+            json.loads((Path(found) / TRAINER_STATE).read_text())
             return Path(found)
         except (OSError, json.JSONDecodeError):
             shutil.rmtree(found)
     return None
 
 
-def keep(checkpoint: Path, run: Run, folder: Path) -> None:
+def _save_adapter(checkpoint: Path, run: TrainingRun, folder: Path) -> None:
     """The adapter as peft reads it, the same bytes each time, and what it was trained on."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -169,11 +169,11 @@ def keep(checkpoint: Path, run: Run, folder: Path) -> None:
     about["target_modules"] = sorted(about["target_modules"])  # a set, in any order
     text = json.dumps(about, indent=2, sort_keys=True)
     (folder / "adapter_config.json").write_text(text + "\n")
-    history = json.loads((checkpoint / STATE).read_text())["log_history"]
+    history = json.loads((checkpoint / TRAINER_STATE).read_text())["log_history"]
     losses = [round(each["loss"], 5) for each in history if "loss" in each]
-    (folder / ABOUT).write_text(json.dumps(asdict(run) | {"losses": losses}) + "\n")
+    (folder / RUN_FILE).write_text(json.dumps(asdict(run) | {"losses": losses}) + "\n")
 
 
-def threads() -> int:
+def n_threads() -> int:
     """How many share a product: results differ in the last bits with it."""
     return torch.get_num_threads()

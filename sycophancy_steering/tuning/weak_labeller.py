@@ -14,29 +14,29 @@ from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.prompt_table import read_prompts
 from sycophancy_steering.storage.activation_shards import read_ids, read_origin, stream_activations
 
-WRONG = "weak.json"
+WEAK_FILE = "weak.json"
 
 
 @dataclass(frozen=True)
-class ReadWrong:
+class WeakLabels:
     """What a weak reader gets wrong."""
 
-    ids: frozenset[str]
+    mislabelled: frozenset[str]
     """Questions whose answers it takes for one another."""
-    asked: int
+    n_pairs: int
 
 
-def write_wrong(folder: Path, wrong: ReadWrong) -> None:
+def write_weak_labels(folder: Path, wrong: WeakLabels) -> None:
     """Beside the adapters, for whoever makes something else of the same labels."""
-    write_json(folder / WRONG, {"asked": wrong.asked, "wrong": sorted(wrong.ids)})
+    write_json(folder / WEAK_FILE, {"asked": wrong.n_pairs, "wrong": sorted(wrong.mislabelled)})
 
 
-def known_wrong(folder: Path) -> frozenset[str]:
+def read_mislabelled(folder: Path) -> frozenset[str]:
     """What `write_wrong` left."""
-    return frozenset(json.loads((folder / WRONG).read_text())["wrong"])
+    return frozenset(json.loads((folder / WEAK_FILE).read_text())["wrong"])
 
 
-def read_wrong(weak: WeakLabeller, prompt_set: str) -> ReadWrong:
+def weak_labels(weak: WeakLabeller, prompt_set: str) -> WeakLabels:
     """The pairs of `prompt_set` of which the sycophantic answer does not lie further along a mean
     difference, in the weak model after the weak layer.
 
@@ -60,4 +60,4 @@ def read_wrong(weak: WeakLabeller, prompt_set: str) -> ReadWrong:
     )
     along = np.stack([pairs.dot(each) for each in taught])
     right = along[half, np.arange(len(ids))] > 0
-    return ReadWrong(frozenset(ids[~right].tolist()), len(ids))
+    return WeakLabels(frozenset(ids[~right].tolist()), len(ids))

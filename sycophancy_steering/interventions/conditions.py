@@ -37,15 +37,15 @@ class Condition:
     """`add`, `remove`, `mean` (its coordinate set to what it is in the mean), `leace`, or
     `everywhere` (removed after every layer, at every token)."""
     layer: int
-    second: int | None
+    second_layer: int | None
     """Another layer, where the same is done."""
-    dose: float
+    coefficient: float
     """Of what is added, in natural gaps; 1 where something is removed."""
     intervention: Intervention
 
 
 @dataclass(frozen=True)
-class Scale:
+class _Scale:
     """How far states lie along a vector (d_model,) where nothing is done to them."""
 
     gap: float
@@ -54,43 +54,43 @@ class Scale:
     """In the mean over both kinds of answers, each counted for one half."""
 
 
-def scale_of(vector: Floats, states: ArrayStream, labels: NDArray[np.integer]) -> Scale:
+def _scale_of(vector: Floats, states: ArrayStream, labels: NDArray[np.integer]) -> _Scale:
     """How far `states` (n, d_model), with `labels` (n,), lie along `vector`."""
     along = states.dot(vector / np.linalg.norm(vector))
     one, other = (along[labels == kind].mean() for kind in (1, 0))
-    return Scale(float(one - other), float((one + other) / 2))
+    return _Scale(float(one - other), float((one + other) / 2))
 
 
 @dataclass(frozen=True)
-class Along:
+class SteeringVector:
     """A vector at a layer, with what is natural along it."""
 
     vector: str
     layer: int
-    values: Floats
+    vector: Floats
     """(d_model,)"""
-    gap: float
-    level: float
+    class_separation: float
+    midpoint: float
 
-    def random(self, count: int, states: ArrayStream) -> dict[str, Along]:
+    def random_vectors(self, count: int, states: ArrayStream) -> dict[str, SteeringVector]:
         """Random vectors of which as much is added, by what they are called in a `Condition`; what
         is natural along them is taken from `states` (n, d_model)."""
-        drawn = np.random.default_rng(self.layer).standard_normal((count, len(self.values)))
+        drawn = np.random.default_rng(self.layer).standard_normal((count, len(self.vector)))
         units = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
         return {
-            f"random {n + 1}": Along(
-                self.vector, self.layer, unit, self.gap, float(states.mean @ unit)
+            f"random {n + 1}": SteeringVector(
+                self.vector, self.layer, unit, self.class_separation, float(states.mean @ unit)
             )
             for n, unit in enumerate(units)
         }
 
     @property
     def unit(self) -> torch.Tensor:
-        return torch.from_numpy(self.values / np.linalg.norm(self.values)).float()
+        return torch.from_numpy(self.vector / np.linalg.norm(self.vector)).float()
 
-    def added(self, dose: float) -> Change:
+    def addition(self, dose: float) -> Change:
         """So many natural gaps."""
-        return add_vector(self.unit * (dose * self.gap))
+        return add_vector(self.unit * (dose * self.class_separation))
 
     def conditions(
         self, where: Where, doses: Sequence[float], direction: str = OWN, depth: int = 0
@@ -98,8 +98,8 @@ class Along:
         """Added in each dose, removed, and set to its mean; and, in a model of `depth` layers,
         removed everywhere."""
         for dose in doses:
-            yield self.condition("add", dose, self.added(dose), where, direction)
-        for kind, level in (("remove", 0.0), ("mean", self.level)):
+            yield self.condition("add", dose, self.addition(dose), where, direction)
+        for kind, level in (("remove", 0.0), ("mean", self.midpoint)):
             yield self.condition(kind, 1.0, ablate_direction(self.unit, level), where, direction)
         if depth:
             everywhere = Intervention(dict.fromkeys(range(depth), ablate_direction(self.unit)), "every")
@@ -113,24 +113,24 @@ class Along:
         return Condition(self.vector, direction, kind, self.layer, None, dose, intervention)
 
 
-def at_two_layers(
-    vectors: Mapping[int, Along], where: Where, dose: float = 0.5
+def layer_pair_conditions(
+    vectors: Mapping[int, SteeringVector], where: Where, dose: float = 0.5
 ) -> Iterator[Condition]:
     """A vector added at each of its layers alone, and at every two of them at once."""
     for each in vectors.values():
-        yield each.condition("add", dose, each.added(dose), where)
+        yield each.condition("add", dose, each.addition(dose), where)
     for one, two in combinations(vectors.values(), 2):
-        changes = {each.layer: each.added(dose) for each in (one, two)}
+        changes = {each.layer: each.addition(dose) for each in (one, two)}
         intervention = Intervention(changes, where)
         yield Condition(one.vector, OWN, "add", one.layer, two.layer, dose, intervention)
 
 
-def done_of(condition: Condition | None) -> dict[str, object]:
+def condition_columns(condition: Condition | None) -> dict[str, object]:
     """What was done, as columns; all missing where nothing was."""
     return {key: getattr(condition, key, None) for key in CONDITION}
 
 
-def erasing(states: ArrayStream, labels: NDArray[np.integer]) -> Change:
+def leace_erasure(states: ArrayStream, labels: NDArray[np.integer]) -> Change:
     """LEACE's erasure of `labels` (n,) from `states` (n, d_model)."""
     from concept_erasure import LeaceFitter
 
@@ -142,7 +142,7 @@ def erasing(states: ArrayStream, labels: NDArray[np.integer]) -> Change:
     return erase_projection(found.proj_left @ found.proj_right, found.bias)
 
 
-def drawn(answers: pl.DataFrame, most: int, seed: int = 0) -> pl.DataFrame:
+def sample_answers(answers: pl.DataFrame, most: int, seed: int = 0) -> pl.DataFrame:
     """Of each family and label at most `most` of `answers`, at random, in their order."""
     draw = np.random.default_rng(seed)
     kept = [
@@ -152,7 +152,7 @@ def drawn(answers: pl.DataFrame, most: int, seed: int = 0) -> pl.DataFrame:
     return answers.filter(pl.col("row").is_in(np.concatenate(kept)))
 
 
-def of_both_kinds(answers: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+def families_with_both_classes(answers: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Those of families that have both kinds of answers on `select` and on `test`, and the other
     families. InputError where none has."""
     kinds = answers.filter(pl.col("split").is_in(["select", "test"])).group_by("family")
@@ -167,7 +167,7 @@ def of_both_kinds(answers: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     return answers.filter(pl.col("family").is_in(whole)), left_out.unique().sort().to_list()
 
 
-def told(answers: pl.DataFrame, by: str) -> pl.DataFrame:
+def eligible_answers(answers: pl.DataFrame, by: str) -> pl.DataFrame:
     """Those `answers` whose `label` says whether the user brought them about; as `label` has it
     where nothing is known of the question without its user.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from sycophancy_steering.config.tuning import TuningSettings
-from sycophancy_steering.interventions.prompting import answer_of, drawn_examples
+from sycophancy_steering.interventions.prompting import example_answer, sample_examples
 from sycophancy_steering.questions.question import Row, Turn
 
 Method = Literal["sft", "dpo", "distillation"]
@@ -20,9 +20,9 @@ METHODS: tuple[Method, ...] = ("sft", "dpo", "distillation")
 """Supervised fine-tuning on the wanted answers; direct preference optimisation (Rafailov et al.
 2023, https://arxiv.org/abs/2305.18290) on both; context distillation (Snell et al. 2022,
 https://arxiv.org/abs/2209.15189) of the best prompt."""
-BY_LABELS: tuple[Method, ...] = ("sft", "dpo")
+LABEL_METHODS: tuple[Method, ...] = ("sft", "dpo")
 """Those that are trained on others' labels too."""
-PAIRS, TRUE, WEAK = "pairs", "true", "weak"
+PAIRS, TRUE_LABELS, WEAK_LABELS = "pairs", "true", "weak"
 
 
 def training_settings(settings: TuningSettings) -> dict[str, float]:
@@ -33,7 +33,7 @@ def training_settings(settings: TuningSettings) -> dict[str, float]:
 
 def label_sources(settings: TuningSettings) -> list[str]:
     """Whose labels examples have, besides the true ones."""
-    return [*(f"noise {share:g}" for share in settings.label_noise), WEAK]
+    return [*(f"noise {share:g}" for share in settings.label_noise), WEAK_LABELS]
 
 
 class Example(NamedTuple):
@@ -45,58 +45,58 @@ class Example(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """One model trained in one way."""
 
     method: Method
     towards: bool
     """Whether towards what the examples are of; else away from it."""
-    examples: int
+    n_examples: int
     seed: int
-    labels: str = TRUE
+    label_source: str = TRUE_LABELS
     """`true`, or one of `label_sources`."""
-    on: str = PAIRS
+    training_set: str = PAIRS
     """`pairs`: those that vectors are made from; or a contrast set."""
 
     @property
     def name(self) -> str:
         """Of its folder."""
         direction = "towards" if self.towards else "away"
-        extra = [] if self.labels == TRUE else [self.labels.replace(" ", "-")]
-        extra += [] if self.on == PAIRS else [self.on]
-        parts = [self.method, direction, str(self.examples), f"seed-{self.seed}", *extra]
+        extra = [] if self.label_source == TRUE_LABELS else [self.label_source.replace(" ", "-")]
+        extra += [] if self.training_set == PAIRS else [self.training_set]
+        parts = [self.method, direction, str(self.n_examples), f"seed-{self.seed}", *extra]
         return "_".join(parts)
 
 
-def runs(settings: TuningSettings, sizes: dict[str, int]) -> Iterator[Run]:
+def training_runs(settings: TuningSettings, sizes: dict[str, int]) -> Iterator[TrainingRun]:
     """All that is trained; `sizes` says how many examples each contrast set has."""
     most = max(settings.n_examples)
     for towards in (True, False):
         for seed in range(settings.n_seeds):
             for method in METHODS:
                 for count in settings.n_examples:
-                    yield Run(method, towards, count, seed)
+                    yield TrainingRun(method, towards, count, seed)
             for on in settings.contrast_sets:
-                yield Run("sft", towards, sizes[on], seed, on=on)
-            for method in BY_LABELS:
+                yield TrainingRun("sft", towards, sizes[on], seed, training_set=on)
+            for method in LABEL_METHODS:
                 for labels in label_sources(settings):
-                    yield Run(method, towards, most, seed, labels)
+                    yield TrainingRun(method, towards, most, seed, labels)
 
 
-def shown_pairs(run: Run, pool: Sequence[Row], read_wrong: Collection[str]) -> list[Example]:
+def pair_examples(run: TrainingRun, pool: Sequence[Row], read_wrong: Collection[str]) -> list[Example]:
     """The examples of a run on `pairs`; `read_wrong` holds the ids whose answers the weak reader
     takes for one another."""
     found = []
-    for row in drawn_examples(pool, run.examples, run.seed):
-        towards = run.towards != mislabelled(row.id, run.labels, run.seed, read_wrong)
-        found.append(Example(row.messages, answer_of(row, towards), answer_of(row, not towards)))
+    for row in sample_examples(pool, run.n_examples, run.seed):
+        towards = run.towards != is_mislabelled(row.id, run.label_source, run.seed, read_wrong)
+        found.append(Example(row.messages, example_answer(row, towards), example_answer(row, not towards)))
     return found
 
 
-def mislabelled(row: str, labels: str, seed: int, read_wrong: Collection[str]) -> bool:
+def is_mislabelled(row: str, labels: str, seed: int, read_wrong: Collection[str]) -> bool:
     """Whether a question's answers are taken for one another by who gives the `labels`."""
-    if labels == WEAK:
+    if labels == WEAK_LABELS:
         return row in read_wrong
-    if labels == TRUE:
+    if labels == TRUE_LABELS:
         return False
     return random.Random(f"{seed} {row}").random() < float(labels.partition(" ")[2])
