@@ -1,0 +1,81 @@
+"""reports/tuning.md: steering beside fine-tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from sycophancy_steering.config.tuning import TuningSettings
+from sycophancy_steering.report.templates import Section, render_all
+from sycophancy_steering.report.training import (
+    comparison_section,
+    methods_section,
+    training_costs_section,
+    training_facts,
+    weak_labels_section,
+)
+from sycophancy_steering.report.training_differences import (
+    after_training_section,
+    training_difference_section,
+)
+
+
+@dataclass(frozen=True)
+class TrainingTables:
+    """What fine-tuning one model showed: tables of schemas/tuning.py."""
+
+    methods: pl.DataFrame
+    """The share of answers that each method changes."""
+    differences: pl.DataFrame
+    """That share minus the one of steering."""
+    side_effects: pl.DataFrame
+    weak_vectors: pl.DataFrame
+    """AUROCs of vectors from mislabelled pairs."""
+    teachers: pl.DataFrame
+    """The prompts that were distilled."""
+    cosines: pl.DataFrame
+    """Cosines of training differences with the steering vector."""
+    aurocs: pl.DataFrame
+    """AUROCs of training differences."""
+    readouts: pl.DataFrame
+    """AUROCs of the steering vector in trained models."""
+    layer: int
+    """The layer selected for the steering vector."""
+
+
+def training_page(
+    tables: Mapping[str, TrainingTables],
+    settings: TuningSettings,
+    vector: str,
+    families: Sequence[str],
+) -> str:
+    """The page in Markdown, from the tables of each model.
+
+    `vector` is the steering vector, SET/VARIANT; `families` are those of its prompt set.
+    """
+    sections: list[Section | None] = [Section("training_title", {})]
+    for model, of_model in tables.items():
+        sections += model_sections(model, of_model, settings, vector, families)
+    return render_all(sections)
+
+
+def model_sections(
+    model: str,
+    tables: TrainingTables,
+    settings: TuningSettings,
+    vector: str,
+    families: Sequence[str],
+) -> list[Section]:
+    """All sections about one model."""
+    facts = training_facts(settings, vector) | {"model": model}
+    weak = {"model": settings.weak_labeller.model, "layer": settings.weak_labeller.layer}
+    return [
+        methods_section(tables.methods, families, facts),
+        comparison_section(tables.differences, tables.teachers, families),
+        training_costs_section(tables.side_effects),
+        weak_labels_section(tables.methods, tables.weak_vectors, weak),
+        training_difference_section(tables.cosines, tables.aurocs, tables.layer, vector),
+        after_training_section(tables.readouts, tables.layer),
+    ]
