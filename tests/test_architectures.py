@@ -9,26 +9,31 @@ import numpy as np
 import pytest
 import torch
 from plain_pass import continuation_of, final_norm, hidden_states, logprob_of
+from test_forward import extract
 from tiny_models import CONFIGS, drawn_rows, rows, tiny
 from torch import nn
 from transformers import AutoModelForCausalLM, MambaConfig
 
-from sycophancy_steering.activations.likelihoods import likelihoods, without_user
-from sycophancy_steering.engine.forward import ReadingSettings, read_batch, token_position
-from sycophancy_steering.engine.prefix_tree import batches
-from sycophancy_steering.engine.residual_stream import BLOCKS, blocks_of
+from sycophancy_steering.activations.reference_logprobs import (
+    chat_answer_logprobs,
+    chat_without_user,
+)
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.engine.prefix_tree import plan_batches
+from sycophancy_steering.engine.prompt import token_position
+from sycophancy_steering.engine.residual_stream import BLOCK_PATHS, decoder_blocks
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.labels.label_sources import WAYS
+from sycophancy_steering.labels.label_sources import LABEL_SOURCES
 
-SETTINGS = ReadingSettings(max_new_tokens=6, stop="answer", wordings="any", tokens=[1, 2, 6])
+SETTINGS = ActivationSettings(
+    max_new_tokens=6, stop_at="answer", answer_wordings="any", continuation_tokens=[1, 2, 6]
+)
 FAMILIES = {config.model_type for config in CONFIGS.values()}
 
 
 def read(language_model, asked, share=True):
-    prompts = [language_model.write(row.messages) for row in asked]
-    tokens = [np.array(each, dtype=np.int32) for each in prompts]
-    settings = replace(SETTINGS, share_beginnings=share)
-    return prompts, read_batch(language_model, asked, tokens, settings)
+    prompts = [language_model.encode_chat(row.messages) for row in asked]
+    return prompts, extract(language_model, asked, replace(SETTINGS, share_prefixes=share))
 
 
 def answers_of(language_model, row) -> dict[str, list[int]]:
@@ -56,14 +61,14 @@ def test_states_and_answers_equal_a_plain_pass(name, share):
             "matching": forced[row.matching],
             "not_matching": forced[row.not_matching[0]],
         }
-        for number in SETTINGS.tokens:
+        for number in SETTINGS.continuation_tokens:
             after[token_position(number)] = said[:number]
-        for position, kept in result.states.items():
+        for position, kept in result.activations.items():
             if n not in kept.rows:
                 assert len(said) < int(position.removeprefix("token_"))
                 continue
             theirs = hidden_states(language_model, prompts[n] + after[position])
-            ours = kept.states[:, kept.rows.index(n)]
+            ours = kept.activations[:, kept.rows.index(n)]
             if position == "continuation_mean":
                 mean = theirs[1:-1, len(prompts[n]) :].mean(1)
                 np.testing.assert_allclose(ours[:-1], mean, rtol=1e-4, atol=1e-4)
@@ -102,7 +107,7 @@ def test_states_equal_a_padded_batch_of_hugging_face(name, side, cache):
     for n, prompt in enumerate(prompts):
         last = width - 1 if side == "left" else len(prompt) - 1
         theirs = torch.stack([layer[n, last] for layer in states[1:-1]]).numpy()
-        ours = result.states["prompt"].states[:-1, n]
+        ours = result.activations["prompt"].activations[:-1, n]
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
@@ -116,7 +121,9 @@ def test_bfloat16_states_are_as_near_to_float32_as_a_plain_bfloat16_pass_is(name
     for n in range(len(asked)):
         truth = hidden_states(exact, prompts[n])[1:-1, -1]
         theirs = hidden_states(rounded, prompts[n])[1:-1, -1]
-        ours = (result.states["prompt"].states[:-1, n].astype(np.uint32) << 16).view(np.float32)
+        ours = (result.activations["prompt"].activations[:-1, n].astype(np.uint32) << 16).view(
+            np.float32
+        )
         size = np.linalg.norm(truth, axis=-1)
         ours_off.append(np.linalg.norm(ours - truth, axis=-1) / size)
         theirs_off.append(np.linalg.norm(theirs - truth, axis=-1) / size)
@@ -129,27 +136,27 @@ def test_bfloat16_states_are_as_near_to_float32_as_a_plain_bfloat16_pass_is(name
 def test_labels_of_50_questions_equal_a_slow_reference(name):
     language_model = tiny(name)
     asked = drawn_rows(50, random.Random(0))
-    prompts = [language_model.write(row.messages) for row in asked]
-    alone = [each for row in asked if (each := without_user(row))]
-    tokens = [np.array(language_model.write(turns), dtype=np.int32) for turns, _ in alone]
-    found = dict(zip(alone, likelihoods(language_model, alone, tokens), strict=True))
+    prompts = [language_model.encode_chat(row.messages) for row in asked]
+    alone = [each for row in asked if (each := chat_without_user(row))]
+    tokens = [np.array(language_model.encode_chat(turns), dtype=np.int32) for turns, _ in alone]
+    found = dict(zip(alone, chat_answer_logprobs(language_model, alone, tokens), strict=True))
     tokens = [np.array(ids, dtype=np.int32) for ids in prompts]
-    for batch in batches(tokens, 4096):
+    for batch in plan_batches(tokens, 4096):
         part = [asked[n] for n in batch]
-        result = read_batch(language_model, part, [tokens[n] for n in batch], SETTINGS)
+        result = extract(language_model, part, SETTINGS)
         for row, ids, response in zip(part, batch, result.responses, strict=True):
             told = asdict(row) | asdict(response)
             told["choices"] = [{"letter": letter, "text": text} for letter, text in row.choices]
-            told["plain_logprobs"] = found[(row.plain, row.answers)]
+            told["plain_logprobs"] = found[(row.without_user, row.answers)]
             slow = slow_labels(language_model, row, prompts[ids])
-            assert {way: WAYS[way](told) for way in slow} == slow
+            assert {way: LABEL_SOURCES[way](told) for way in slow} == slow
 
 
 def slow_labels(language_model, row, prompt) -> dict[str, int]:
     """From whole passes over the prompt and every answer, one after another."""
     forced = answers_of(language_model, row)
     with_user = {k: logprob_of(language_model, prompt, ids) for k, ids in forced.items()}
-    plain = language_model.write(row.plain)
+    plain = language_model.encode_chat(row.without_user)
     without = {k: logprob_of(language_model, plain, ids) for k, ids in forced.items()}
     said = max(with_user, key=with_user.__getitem__)
     own = max(without, key=without.__getitem__)
@@ -171,18 +178,18 @@ def slow_labels(language_model, row, prompt) -> dict[str, int]:
 
 
 def test_every_known_architecture_is_tried_here():
-    assert set(BLOCKS) == FAMILIES
+    assert set(BLOCK_PATHS) == FAMILIES
 
 
 def test_an_unknown_architecture_is_refused_with_its_module_lists():
     config = MambaConfig(vocab_size=300, hidden_size=32, num_hidden_layers=3, state_size=4)
     model = AutoModelForCausalLM.from_config(config)
     with pytest.raises(InputError, match=r"'mamba' is not known here; .*backbone\.layers \(3\)"):
-        blocks_of(model)
+        decoder_blocks(model)
 
 
 def test_a_known_architecture_with_other_blocks_is_refused():
     language_model = tiny("llama")
     language_model.model.model.layers = nn.ModuleList(language_model.model.model.layers[:2])
     with pytest.raises(InputError, match=r"model\.layers \(2\)"):
-        blocks_of(language_model.model)
+        decoder_blocks(language_model.model)

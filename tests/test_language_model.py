@@ -11,7 +11,8 @@ import pytest
 import torch
 from tiny_models import byte_tokenizer, tiny
 
-from sycophancy_steering.engine.language_model import LanguageModel, Placement, load_language_model
+from sycophancy_steering.config.model import ModelSettings
+from sycophancy_steering.engine.language_model import LanguageModel, load_language_model
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import Turn
 
@@ -23,7 +24,7 @@ NO_SYSTEM = (
 )
 DEAF = CHAT.replace("{% for m in messages %}", "{% for m in messages if m['role'] == 'user' %}")
 TURNS = (Turn("system", "Be kind."), Turn("user", "Is it?"))
-CPU = Placement("float32", "cpu")
+CPU = ModelSettings("float32", "cpu")
 
 
 @pytest.fixture
@@ -53,13 +54,13 @@ def saved_with(folder: Path, template: str | None) -> LanguageModel:
             "<user>Be kind.\n\nIs it?<assistant>",
             "chat template, system turns joined to the user's",
         ),
-        (None, "Be kind.\n\nIs it?", "plain text, for want of a chat template"),
+        (None, "Be kind.\n\nIs it?", "plain text, as the model has no chat template"),
     ],
 )
 def test_a_system_turn_is_never_lost(folder, template, written, style):
     language_model = saved_with(folder, template)
-    assert language_model.tokenizer.decode(language_model.write(TURNS)) == written
-    assert language_model.style == style
+    assert language_model.tokenizer.decode(language_model.encode_chat(TURNS)) == written
+    assert language_model.prompt_style == style
 
 
 def test_a_base_model_gets_its_tokenizers_special_tokens_and_a_template_writes_its_own(folder):
@@ -71,11 +72,11 @@ def test_a_base_model_gets_its_tokenizers_special_tokens_and_a_template_writes_i
     )
     tokenizer.save_pretrained(folder)
     plain = load_language_model(folder, CPU)
-    assert plain.write((Turn("user", "Is it?"),))[0] == 0
+    assert plain.encode_chat((Turn("user", "Is it?"),))[0] == 0
     assert plain.encode("A") == byte_tokenizer()("A")["input_ids"]
     tokenizer.chat_template = CHAT
     tokenizer.save_pretrained(folder)
-    assert load_language_model(folder, CPU).write((Turn("user", "Is it?"),))[0] != 0
+    assert load_language_model(folder, CPU).encode_chat((Turn("user", "Is it?"),))[0] != 0
 
 
 def test_a_model_needs_no_pad_token(folder):
@@ -85,9 +86,12 @@ def test_a_model_needs_no_pad_token(folder):
 @pytest.mark.parametrize(
     ("placement", "message"),
     [
-        (Placement("float32", "gpu"), r"model\.model\.device: expected auto or a device .*'gpu'"),
         (
-            Placement("float32", "cpu", attention="flash_attention_2"),
+            ModelSettings("float32", "gpu"),
+            r"model\.model\.device: expected auto or a device .*'gpu'",
+        ),
+        (
+            ModelSettings("float32", "cpu", attention="flash_attention_2"),
             "cannot be loaded|pip install",
         ),
     ],
@@ -102,7 +106,7 @@ def test_a_placement_that_cannot_be_is_refused(folder, placement, message):
 def test_a_missing_gpu_is_one_line(folder):
     byte_tokenizer().save_pretrained(folder)
     with pytest.raises(InputError, match="cannot be loaded") as refused:
-        load_language_model(folder, Placement("float32", "cuda"))
+        load_language_model(folder, ModelSettings("float32", "cuda"))
     assert "\n" not in str(refused.value)
 
 
@@ -113,7 +117,8 @@ def test_a_hub_out_of_reach_is_one_line_that_names_the_folder_option(tmp_path):
     )
     code = (
         "from pathlib import Path; from sycophancy_steering.engine.language_model import *; "
-        "load_language_model(Path('far'), Placement('float32', 'cpu'))"
+        "from sycophancy_steering.config.model import ModelSettings; "
+        "load_language_model(Path('far'), ModelSettings('float32', 'cpu'))"
     )
     env = os.environ | {
         "HF_HUB_OFFLINE": "1",  # as where nothing answers, but without a minute of retries

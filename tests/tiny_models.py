@@ -170,7 +170,7 @@ def drawn_rows(count: int, draw: random.Random) -> list[Row]:
                 form="letters",
                 split="test",
                 cause=None,
-                plain=(Turn("user", said[: len(said) // 2] + "?"),),
+                without_user=(Turn("user", said[: len(said) // 2] + "?"),),
             )
         )
     return made

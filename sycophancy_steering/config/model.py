@@ -22,3 +22,6 @@ class ModelSettings:
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "blocked"] = "auto"
     """An implementation of Hugging Face's, or `blocked` (engine/blocked_attention.py). `auto` is
     `blocked` on a CPU, where it takes half the time, and `sdpa` elsewhere."""
+    packed_weights: Literal["auto", "off"] = "auto"
+    """Whether linear layers are packed into oneDNN's layout once (`auto`: on x86 CPUs), through
+    private functions of torch; PACKED_GAIN (benchmarks/packed_weights.py)."""

@@ -1,4 +1,4 @@
-"""Answers put into a model's mouth: the states they leave, and how likely it finds them."""
+"""Runs answers forced after prefilled prompts: their activations and log-probabilities."""
 
 from __future__ import annotations
 
@@ -8,26 +8,32 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sycophancy_steering.engine.following_tokens import FollowingTokens, run_following
+from sycophancy_steering.engine.forward_pass import capture_layers, tokens_per_pass
 from sycophancy_steering.engine.language_model import LanguageModel
-from sycophancy_steering.engine.prefill import Prefilled, at_once, followed, keep_layers
-from sycophancy_steering.engine.residual_stream import See
+from sycophancy_steering.engine.prefill import PrefilledPrompts
+from sycophancy_steering.engine.residual_stream import capture_nothing
 
 Answers = Sequence[Sequence[Sequence[int]]]
-"""Token ids of each row's own number of answers."""
+"""Token ids of each row's answers; rows may have different numbers of answers."""
+HEAD_TOKENS = 1024
+"""Tokens whose logits are in memory at a time: room for a vocabulary of 250,000."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """One answer of each row, token by token."""
+class ForcedAnswer:
+    """One answer of each row; arbitrary where a row has none of this number."""
 
-    states: Tensor
-    """(layers, rows, tokens, d_model); rubbish where an answer is shorter."""
-    likeliest: list[list[int]]
-    """What the model would have said at each token of each row, and after the last."""
+    activations: Tensor
+    """(layers, rows, tokens, d_model); arbitrary after the end of an answer."""
+    greedy_tokens: list[list[int]]
+    """The likeliest token of each row in place of each of the answer's, and after its last."""
+    logprobs: Tensor
+    """(rows,), summed over the answer's tokens."""
 
 
-def padded(rows: Sequence[Sequence[int]], device: object) -> tuple[Tensor, Tensor]:
-    """Ids and mask (rows, tokens); padded places hold id 0, which the mask hides."""
+def pad_right(rows: Sequence[Sequence[int]], device: object) -> tuple[Tensor, Tensor]:
+    """Ids and attention mask (rows, tokens); padding has id 0 and is masked."""
     width = max(len(row) for row in rows)
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     mask = torch.zeros(len(rows), width, dtype=torch.long)
@@ -37,124 +43,130 @@ def padded(rows: Sequence[Sequence[int]], device: object) -> tuple[Tensor, Tenso
     return ids.to(str(device)), mask.to(str(device))
 
 
-def room_for(answers: Answers) -> int:
-    """Tokens of the longest answer."""
-    return max((len(each) for row in answers for each in row), default=0)
+def longest_answer(answers: Answers) -> int:
+    """Number of tokens of the longest answer; 0 without answers."""
+    return max((len(answer) for row in answers for answer in row), default=0)
 
 
-def answer_each(
-    language_model: LanguageModel, prefilled: Prefilled, answers: Answers, layers: Sequence[int]
-) -> Iterator[tuple[Said, Tensor]]:
-    """Every row's first answer, every row's second, and so on, each after the same prompt: its
-    states, and its log-probability (rows,); both rubbish where a row has no such answer."""
+def run_forced_answers(
+    language_model: LanguageModel,
+    prefilled: PrefilledPrompts,
+    answers: Answers,
+    layers: Sequence[int],
+) -> Iterator[ForcedAnswer]:
+    """Every row's first answer, then every row's second, and so on, each after the same prompts."""
     device = prefilled.logits.device
-    first = prefilled.logits.log_softmax(-1)
-    every = torch.arange(len(first), device=device)
-    for ids in _one_after_another(answers):
-        tokens, mask = padded(ids, device)
-        shape = len(layers), *tokens.shape, language_model.width
-        states = torch.empty(shape, dtype=language_model.model.dtype, device=device)
-        logprobs, likeliest = [], [first.argmax(-1)[:, None]]
-        for rows in _slices(tokens, device):
-            see = keep_layers(layers, states, rows, slice(None))
-            hidden = followed(language_model, prefilled, rows, 0, tokens[rows], mask[rows], see)
+    first_logprobs = prefilled.logits.log_softmax(-1)
+    all_rows = torch.arange(len(first_logprobs), device=device)
+    for answer_ids in _by_number(answers):
+        tokens, mask = pad_right(answer_ids, device)
+        shape = len(layers), *tokens.shape, language_model.d_model
+        activations = torch.empty(shape, dtype=language_model.model.dtype, device=device)
+        logprobs, greedy = [], []
+        for rows in _row_slices(tokens, device):
+            capture = capture_layers(layers, activations, rows, slice(None))
+            following = FollowingTokens(rows, 0, tokens[rows], mask[rows])
+            hidden = run_following(language_model, prefilled, following, capture)
             assert hidden is not None
-            following = tokens[rows].roll(-1, dims=1)
-            found, best = _told(language_model, hidden.flatten(0, 1), following.flatten())
-            logprobs.append(found.view(following.shape)[:, :-1])
-            likeliest.append(best.view(following.shape))
-        later = (torch.cat(logprobs) * mask[:, 1:]).sum(-1)
-        best = torch.cat([likeliest[0], torch.cat(likeliest[1:])], dim=1)
-        yield Said(states, best.tolist()), first[every, tokens[:, 0]] + later
+            next_tokens = tokens[rows].roll(-1, dims=1)
+            next_logprobs, likeliest = _next_token_logprobs(
+                language_model, hidden.flatten(0, 1), next_tokens.flatten()
+            )
+            logprobs.append(next_logprobs.view(next_tokens.shape)[:, :-1])
+            greedy.append(likeliest.view(next_tokens.shape))
+        after_first = (torch.cat(logprobs) * mask[:, 1:]).sum(-1)
+        greedy_tokens = torch.cat([first_logprobs.argmax(-1)[:, None], torch.cat(greedy)], dim=1)
+        total = first_logprobs[all_rows, tokens[:, 0]] + after_first
+        yield ForcedAnswer(activations, greedy_tokens.tolist(), total)
 
 
-def _told(language_model: LanguageModel, hidden: Tensor, said: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probability of the tokens `said` (n,) after `hidden` (n, d_model), and the likeliest
-    ones."""
+def _next_token_logprobs(
+    language_model: LanguageModel, hidden: Tensor, next_tokens: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Log-probability of each of `next_tokens` (n,) after `hidden` (n, d_model), and the likeliest
+    token (n,)."""
     logprobs, likeliest = [], []
-    # As many at a time as leave a vocabulary of a quarter of a million in memory.
-    for some, next_token in zip(hidden.split(1024), said.split(1024), strict=True):
-        logits = language_model.logits(some)
-        found = logits.gather(-1, next_token[:, None]).squeeze(-1) - logits.logsumexp(-1)
-        logprobs.append(found)
+    for states, tokens in zip(
+        hidden.split(HEAD_TOKENS), next_tokens.split(HEAD_TOKENS), strict=True
+    ):
+        logits = language_model.logits(states)
+        logprobs.append(logits.gather(-1, tokens[:, None]).squeeze(-1) - logits.logsumexp(-1))
         likeliest.append(logits.argmax(-1))
     return torch.cat(logprobs), torch.cat(likeliest)
 
 
-def states_of_answers(
-    language_model: LanguageModel, prefilled: Prefilled, answers: Answers, layers: Sequence[int]
+def forced_answer_activations(
+    language_model: LanguageModel,
+    prefilled: PrefilledPrompts,
+    answers: Answers,
+    layers: Sequence[int],
 ) -> Iterator[Tensor]:
-    """As `answer_each`, the states (layers, rows, d_model) at each answer's last token and nothing
-    else: no layer is run above those of `layers`."""
-    device = prefilled.states.device
-    for ids in _one_after_another(answers):
-        tokens, mask = padded(ids, device)
-        shape = len(layers), len(ids), language_model.width
-        states = torch.empty(shape, dtype=language_model.model.dtype, device=device)
-        for rows in _slices(tokens, device):
-            see: See = keep_layers(layers, states, rows, mask[rows].sum(-1) - 1)
-            followed(language_model, prefilled, rows, 0, tokens[rows], mask[rows], see, max(layers))
-        yield states
+    """Activations (layers, rows, d_model) at the last token of every row's first answer, then of
+    its second, and so on. No layer above `layers` is run."""
+    device = prefilled.activations.device
+    for answer_ids in _by_number(answers):
+        tokens, mask = pad_right(answer_ids, device)
+        shape = len(layers), len(answer_ids), language_model.d_model
+        activations = torch.empty(shape, dtype=language_model.model.dtype, device=device)
+        for rows in _row_slices(tokens, device):
+            capture = capture_layers(layers, activations, rows, mask[rows].sum(-1) - 1)
+            following = FollowingTokens(rows, 0, tokens[rows], mask[rows])
+            run_following(language_model, prefilled, following, capture, max(layers))
+        yield activations
 
 
 def answer_logprobs(
-    language_model: LanguageModel, prefilled: Prefilled, answers: Answers
+    language_model: LanguageModel, prefilled: PrefilledPrompts, answers: Answers
 ) -> list[list[float]]:
-    """The log-probabilities of each row's answers; no token is run that tells nothing."""
-    first = prefilled.logits.log_softmax(-1)
-    device, rows = first.device, torch.arange(len(answers), device=first.device)
+    """The log-probabilities of each row's answers; an answer's last token is not run."""
+    first_logprobs = prefilled.logits.log_softmax(-1)
+    device = first_logprobs.device
+    all_rows = torch.arange(len(answers), device=device)
     logprobs = []
-    for ids in _one_after_another(answers):
-        tokens, mask = padded(ids, device)
-        total = first[rows, tokens[:, 0]]
+    for answer_ids in _by_number(answers):
+        tokens, mask = pad_right(answer_ids, device)
+        total = first_logprobs[all_rows, tokens[:, 0]]
         if tokens.shape[1] > 1:
-            total = total + _later_tokens(language_model, prefilled, tokens, mask)
+            total = total + _logprobs_after_first(language_model, prefilled, tokens, mask)
         logprobs.append(total)
-    return by_row(logprobs, answers)
+    return logprobs_by_row(logprobs, answers)
 
 
-def _later_tokens(
-    language_model: LanguageModel, prefilled: Prefilled, tokens: Tensor, mask: Tensor
+def _logprobs_after_first(
+    language_model: LanguageModel, prefilled: PrefilledPrompts, tokens: Tensor, mask: Tensor
 ) -> Tensor:
-    """Log-probability (rows,) of all tokens of the answers but their first."""
-    found = []
-    for rows in _slices(tokens[:, 1:], tokens.device):
-        hidden = followed(
-            language_model,
-            prefilled,
-            rows,
-            0,
-            tokens[rows, :-1],
-            mask[rows, :-1],
-            lambda _layer, _hidden: None,
-        )
+    """Log-probability (rows,) of all tokens of the answers but the first."""
+    totals = []
+    for rows in _row_slices(tokens[:, 1:], tokens.device):
+        following = FollowingTokens(rows, 0, tokens[rows, :-1], mask[rows, :-1])
+        hidden = run_following(language_model, prefilled, following, capture_nothing)
         assert hidden is not None
-        # The head runs on the tokens that are there, not on the padding after short answers.
-        there = mask[rows, 1:].bool()
-        said, _ = _told(language_model, hidden[there], tokens[rows, 1:][there])
-        total = torch.zeros(there.shape, device=said.device)
-        total[there] = said
-        found.append(total.sum(-1))
-    return torch.cat(found)
+        # The head runs on real tokens, not on the padding after short answers.
+        real = mask[rows, 1:].bool()
+        logprobs, _ = _next_token_logprobs(language_model, hidden[real], tokens[rows, 1:][real])
+        by_token = torch.zeros(real.shape, device=logprobs.device)
+        by_token[real] = logprobs
+        totals.append(by_token.sum(-1))
+    return torch.cat(totals)
 
 
-def _slices(tokens: Tensor, device: object) -> Iterator[slice]:
-    """Rows of `tokens` (rows, tokens), as many at a time as one pass takes."""
+def _row_slices(tokens: Tensor, device: object) -> Iterator[slice]:
+    """Slices of the rows of `tokens` (rows, tokens), each as large as one pass takes."""
     count, width = tokens.shape
-    size = max(1, at_once(device) // width)
+    size = max(1, tokens_per_pass(device) // width)
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))
 
 
-def _one_after_another(answers: Answers) -> Iterator[list[Sequence[int]]]:
-    """Every row's first answer, every row's second, and so on."""
-    for place in range(max(len(each) for each in answers)):
-        # Rows with fewer answers run another's, and nobody looks at the result.
-        spare = next(each[place] for each in answers if place < len(each))
-        yield [each[place] if place < len(each) else spare for each in answers]
+def _by_number(answers: Answers) -> Iterator[list[Sequence[int]]]:
+    """Every row's first answer, then every row's second, and so on. A row with fewer answers gets
+    another row's, whose results are discarded."""
+    for number in range(max(len(row) for row in answers)):
+        filler = next(row[number] for row in answers if number < len(row))
+        yield [row[number] if number < len(row) else filler for row in answers]
 
 
-def by_row(logprobs: Sequence[Tensor], answers: Answers) -> list[list[float]]:
-    """What was found answer by answer (each (rows,)), row by row and without the spare ones."""
-    every = torch.stack(list(logprobs), dim=1).cpu().double().tolist()
-    return [found[: len(each)] for found, each in zip(every, answers, strict=True)]
+def logprobs_by_row(logprobs: Sequence[Tensor], answers: Answers) -> list[list[float]]:
+    """Log-probabilities of each row's answers, from tensors (rows,) by number of the answer."""
+    rows = torch.stack(list(logprobs), dim=1).cpu().double().tolist()
+    return [row[: len(own)] for row, own in zip(rows, answers, strict=True)]

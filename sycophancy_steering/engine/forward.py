@@ -1,306 +1,215 @@
-"""One pass of a model over a batch of questions: states, log-probabilities, its own continuation.
+"""Extracts activations, answer log-probabilities and continuations of a batch of prompts.
 
-A prompt is run once, and what several of them begin with is run once too. Every answer, the forced
-ones and the model's own, is then a few more tokens after it, and an answer that is what the model
-would have said is not run again. Padding and company make no difference: positions are counted over
-real tokens and padded ones are masked.
+The path of a prompt: its tokens go into a prefix tree (`prefix_tree.py`); shared prefixes and then
+the rest of each prompt are run once (`prefill.py`), leaving keys and values (`kv_cache.py`); forced
+answers are run after the prefilled prompts (`forced_answers.py`); a greedy continuation follows
+(`generation.py`), which starts from a forced answer where the model agrees with it. Hooks capture
+the residual stream along the way (`residual_stream.py`). Results do not depend on the batch:
+positions are counted over real tokens, and padding is masked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.engine.forced_answers import (
-    answer_each,
     answer_logprobs,
-    by_row,
-    room_for,
-    states_of_answers,
+    forced_answer_activations,
+    logprobs_by_row,
+    longest_answer,
+    run_forced_answers,
 )
-from sycophancy_steering.engine.generation import Continuations
+from sycophancy_steering.engine.generation import Continuations, ContinuationSettings
 from sycophancy_steering.engine.language_model import LanguageModel
-from sycophancy_steering.engine.prefill import prefill
-from sycophancy_steering.engine.prefix_tree import Tokens
-from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.questions.answer_parsing import (
-    find_answer,
-    without_continuations,
-    wordings,
+from sycophancy_steering.engine.prefill import PrefilledPrompts, prefill
+from sycophancy_steering.engine.prompt import (
+    ExtractedBatch,
+    ModelOutput,
+    PositionActivations,
+    Prompt,
+    token_position,
 )
-from sycophancy_steering.questions.question import Row
-
-POSITIONS = ("prompt", "continuation", "continuation_mean", "matching", "not_matching")
-"""Where the residual stream is read: the last token of the prompt and of the model's own answer, on
-average over that answer's tokens, and the last token of the sycophantic and of the (first) other
-answer forced after the prompt."""
-FORCED = ("prompt", "matching", "not_matching")
-"""Those that need nothing of the model's own."""
-MATERIAL = "extract"
-"""The split of questions that vectors are made from."""
+from sycophancy_steering.foundation.errors import InputError
 
 
-def token_position(number: int) -> str:
-    """The name of the position at a token of the continuation, 1 its first."""
-    return f"token_{number}"
-
-
-@dataclass(frozen=True)
-class ReadingSettings:
-    """How the model is run (`reading` in params.yaml)."""
-
-    max_new_tokens: int
-    """Longest continuation."""
-    stop: Literal["answer", "turn"]
-    """The continuation ends where an `answer` is complete, or with the model's `turn`."""
-    wordings: Literal["written", "any"] = "written"
-    """The answers' probabilities: as they are `written` in the source, or in `any` wording."""
-    tokens: list[int] = field(default_factory=list)
-    """Tokens of the continuation, 1 its first, whose states are kept too; not of questions that
-    vectors are made from (those of the split `extract`)."""
-    last_layer: int | Literal["last"] = "last"
-    """The highest one whose states are kept, counted from 0."""
-    batch_tokens: int | Literal["auto"] = "auto"
-    """Tokens of prompts in memory at a time; halved where memory runs out. No difference to the
-    result, nor has the next one."""
-    share_beginnings: bool = True
-    """Whether what several prompts begin with is run once."""
-
-    def __post_init__(self) -> None:
-        for key in ("max_new_tokens", "batch_tokens"):
-            value = getattr(self, key)
-            if value != "auto" and value < 1:
-                raise InputError(f"params.yaml: reading.{key}: expected at least 1, found {value}")
-        if self.last_layer != "last" and self.last_layer < 0:
-            raise InputError(
-                f"params.yaml: reading.last_layer: expected at least 0, found {self.last_layer}"
-            )
-        if self.tokens != sorted({each for each in self.tokens if each > 0}):
-            raise InputError(
-                "params.yaml: reading.tokens: expected numbers from 1, each once and in order, "
-                f"found {self.tokens}"
-            )
-
-
-@dataclass(frozen=True)
-class Response:
-    """What a model did with one question."""
-
-    id: str
-    prompt_tokens: int
-    continuation: str = ""
-    """Empty, and all below None, where only the states of forced answers were wanted."""
-    answer: str | None = None
-    """Letter of the answer found in the continuation."""
-    logprobs: list[float] | None = None
-    """Log-probability of each choice's answer as written, all its tokens, after the prompt."""
-    any_logprobs: list[float] | None = None
-    """Log-probability of each choice's answer in any wording, where that was asked for."""
-    spoken: list[str] = field(default_factory=list)
-    """What of the continuation is there after each of `reading.tokens`, as far as it goes."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """The residual stream at one position."""
-
-    rows: list[int]
-    """The questions that have this position, by their place in the batch."""
-    states: np.ndarray
-    """(layers, rows, d_model), in the model's dtype (bfloat16 as its 16 bits)."""
-
-
-@dataclass(frozen=True)
-class BatchReading:
-    """What one batch gives."""
-
-    states: dict[str, Kept]
-    """Those of `POSITIONS`, and `token_1`, `token_2`, ... for `reading.tokens`."""
-    responses: list[Response]
-    prompt_tokens_run: int
-    """Of the prompts, what several begin with counted once, padding included."""
-
-
-def layers_of(language_model: LanguageModel, settings: ReadingSettings) -> range:
-    """The layers whose states are kept. InputError for one that the model does not have."""
+def extracted_layers(language_model: LanguageModel, settings: ActivationSettings) -> range:
+    """The layers whose activations are stored. Raises InputError for one the model lacks."""
     depth = language_model.model.config.get_text_config().num_hidden_layers
     last = depth - 1 if settings.last_layer == "last" else settings.last_layer
     if last >= depth:
         raise InputError(
-            f"params.yaml: reading.last_layer: expected 0 to {depth - 1}, found {last}"
+            f"params.yaml: activations.last_layer: expected 0 to {depth - 1}, found {last}"
         )
     return range(last + 1)
 
 
 @torch.inference_mode()
-def read_batch(
-    language_model: LanguageModel,
-    rows: Sequence[Row],
-    prompts: Sequence[Tokens],
-    settings: ReadingSettings,
-) -> BatchReading:
-    """Everything this pipeline wants to know of the model about `rows` (token ids: `prompts`)."""
-    layers = layers_of(language_model, settings)
-    written = [_encoded(language_model, row, row.answers) for row in rows]
-    ways, counts = _in_any_wording(language_model, rows) if settings.wordings == "any" else ([], [])
-    room = max(room_for(written), room_for(ways), settings.max_new_tokens)
-    prefilled = prefill(language_model, prompts, room, layers, settings.share_beginnings)
-    model = language_model.model
-    names = POSITIONS + tuple(map(token_position, settings.tokens))
-    held = torch.empty(
-        len(names), *prefilled.states.shape, dtype=model.dtype, device=prefilled.states.device
-    )
-    states = dict(zip(names, held, strict=True))
-    states["prompt"][:] = prefilled.states
-    said = Continuations(
-        language_model, rows, layers, settings.tokens, settings.max_new_tokens, settings.stop
+def extract_batch(
+    language_model: LanguageModel, prompts: Sequence[Prompt], settings: ActivationSettings
+) -> ExtractedBatch:
+    """Activations at all positions, log-probabilities of all answers, and continuations.
+
+    Every prompt has at least one forced answer. Raises InputError for an answer without tokens,
+    and where the model overflows.
+    """
+    layers = extracted_layers(language_model, settings)
+    answers, wordings = _forced_answers(prompts), _answer_wordings(prompts)
+    n_following = max(longest_answer(answers), longest_answer(wordings), settings.max_new_tokens)
+    token_ids = [prompt.token_ids for prompt in prompts]
+    prefilled = prefill(language_model, token_ids, n_following, layers, settings.share_prefixes)
+
+    names = ["prompt", "continuation", "continuation_mean", *prompts[0].answer_positions]
+    names += map(token_position, settings.continuation_tokens)
+    stored = prefilled.activations.new_empty(len(names), *prefilled.activations.shape)
+    activations = dict(zip(names, stored, strict=True))
+    activations["prompt"][:] = prefilled.activations
+    continuations = Continuations(
+        language_model, prompts, layers, ContinuationSettings.from_settings(settings)
     )
     logprobs = []
-    for place, (answer, found) in enumerate(
-        answer_each(language_model, prefilled, written, layers)
-    ):
-        logprobs.append(found)
-        for position, letters in (
-            ("matching", [row.matching for row in rows]),
-            ("not_matching", [row.not_matching[0] for row in rows]),
-        ):
-            at = [
-                n
-                for n, row in enumerate(rows)
-                if place < len(row.choices) and row.choices[place][0] == letters[n]
+    for number, answer in enumerate(run_forced_answers(language_model, prefilled, answers, layers)):
+        logprobs.append(answer.logprobs)
+        for name in prompts[0].answer_positions:
+            rows = [
+                n for n, prompt in enumerate(prompts) if prompt.answer_positions[name] == number
             ]
-            ends = torch.tensor([len(written[n][place]) - 1 for n in at], dtype=torch.long)
-            states[position][:, at] = answer.states[:, at, ends]
-        drafts = [each[place] if place < len(each) else [] for each in written]
-        said.take(answer, drafts)
-    in_any = _summed(answer_logprobs(language_model, prefilled, ways), counts) if ways else None
-    said.run(prefilled)
-    states["continuation"][:] = said.last
-    states["continuation_mean"][:] = said.mean
-    for number in settings.tokens:
-        states[token_position(number)][:] = said.at[number]
-    responses = [
-        _response(language_model, row, len(prompts[n]), said.said[n], settings.tokens)
-        for n, row in enumerate(rows)
+            last = torch.tensor([len(answers[n][number]) - 1 for n in rows], dtype=torch.long)
+            activations[name][:, rows] = answer.activations[:, rows, last]
+        continuations.accept_forced(
+            answer, [row[number] if number < len(row) else [] for row in answers]
+        )
+    wording_logprobs = _wording_logprobs(language_model, prefilled, prompts, wordings)
+    continuations.generate(prefilled)
+
+    activations["continuation"][:] = continuations.last
+    activations["continuation_mean"][:] = continuations.mean
+    for number in settings.continuation_tokens:
+        activations[token_position(number)][:] = continuations.at_token[number]
+    outputs = [
+        ModelOutput(*output)
+        for output in zip(
+            continuations.token_ids,
+            logprobs_by_row(logprobs, answers),
+            wording_logprobs,
+            strict=True,
+        )
     ]
-    answered = by_row(logprobs, written)
-    return BatchReading(
-        _kept(held, names, rows, [len(each) for each in said.said]),
-        [
-            replace(response, logprobs=answered[n], any_logprobs=in_any[n] if in_any else None)
-            for n, response in enumerate(responses)
-        ],
+    return ExtractedBatch(
+        _by_position(activations, stored, prompts, continuations.token_ids),
+        outputs,
         prefilled.tokens_run,
     )
 
 
 @torch.inference_mode()
-def read_answers(
-    language_model: LanguageModel,
-    rows: Sequence[Row],
-    prompts: Sequence[Tokens],
-    settings: ReadingSettings,
-) -> BatchReading:
-    """The states at `matching` and `not_matching` and nothing else: the model says nothing of its
-    own, and no layer is run above those that are kept."""
-    layers = layers_of(language_model, settings)
-    pairs = [
-        _encoded(language_model, row, [row.answer_of(row.matching), row.answer_of(other)])
-        for row, other in ((row, row.not_matching[0]) for row in rows)
+def extract_forced_answers(
+    language_model: LanguageModel, prompts: Sequence[Prompt], settings: ActivationSettings
+) -> ExtractedBatch:
+    """Activations at the ends of prompts and of forced answers (`answer_positions`) only.
+
+    Nothing is generated, no log-probability is computed, and no layer above the last stored one is
+    run. Raises InputError as `extract_batch`.
+    """
+    layers = extracted_layers(language_model, settings)
+    names = list(prompts[0].answer_positions)
+    forced = _forced_answers(prompts)
+    answers = [
+        [row[prompt.answer_positions[name]] for name in names]
+        for prompt, row in zip(prompts, forced, strict=True)
     ]
     prefilled = prefill(
-        language_model, prompts, room_for(pairs), layers, settings.share_beginnings, layers[-1]
+        language_model,
+        [prompt.token_ids for prompt in prompts],
+        longest_answer(answers),
+        layers,
+        settings.share_prefixes,
+        layers[-1],
     )
-    found = states_of_answers(language_model, prefilled, pairs, layers)
-    held = torch.stack([prefilled.states, *found])
-    return BatchReading(
-        _kept(held, FORCED, rows, [0] * len(rows)),
-        [Response(row.id, len(prompt)) for row, prompt in zip(rows, prompts, strict=True)],
+    at_answers = forced_answer_activations(language_model, prefilled, answers, layers)
+    stored = torch.stack([prefilled.activations, *at_answers])
+    activations = dict(zip(["prompt", *names], stored, strict=True))
+    return ExtractedBatch(
+        _by_position(activations, stored, prompts, [[] for _ in prompts]),
+        [ModelOutput() for _ in prompts],
         prefilled.tokens_run,
     )
 
 
-def _encoded(language_model: LanguageModel, row: Row, answers: Sequence[str]) -> list[list[int]]:
-    """Token ids of answers to `row`. InputError for one without a token."""
-    found = [language_model.encode(answer) for answer in answers]
-    if not all(found):
-        raise InputError(f"question {row.id}: an answer without a token; expected some text")
-    return found
+def _forced_answers(prompts: Sequence[Prompt]) -> list[Sequence[Sequence[int]]]:
+    for prompt in prompts:
+        if not all(map(len, prompt.forced_answers)):
+            raise InputError(f"question {prompt.id}: an answer without a token; expected some text")
+    return [prompt.forced_answers for prompt in prompts]
 
 
-def _response(
-    language_model: LanguageModel, row: Row, tokens: int, said: list[int], numbers: Sequence[int]
-) -> Response:
-    """What was said, and the answer in it."""
-    text = language_model.decode(said)
-    found = find_answer(text, list(row.choices), row.form)
-    return Response(
-        id=row.id,
-        prompt_tokens=tokens,
-        continuation=text,
-        answer=found.letter if found else None,
-        spoken=[language_model.decode(said[:n]) for n in numbers if n <= len(said)],
-    )
+def _answer_wordings(prompts: Sequence[Prompt]) -> list[list[Sequence[int]]]:
+    """Each prompt's wordings of all choices, one after another; empty where there are none."""
+    if not any(prompt.answer_wordings for prompt in prompts):
+        return []
+    return [
+        [wording for choice in prompt.answer_wordings for wording in choice] for prompt in prompts
+    ]
 
 
-def _kept(
-    held: Tensor, names: Sequence[str], rows: Sequence[Row], said: Sequence[int]
-) -> dict[str, Kept]:
-    """States (positions, layers, rows, d_model) by position, of the rows that have it.
+def _wording_logprobs(
+    language_model: LanguageModel,
+    prefilled: PrefilledPrompts,
+    prompts: Sequence[Prompt],
+    wordings: Sequence[Sequence[Sequence[int]]],
+) -> list[list[float]] | list[None]:
+    """Log-probability of each prompt's choices, each in any of its wordings."""
+    if not wordings:
+        return [None] * len(prompts)
+    logprobs = answer_logprobs(language_model, prefilled, wordings)
+    summed = []
+    for prompt, row in zip(prompts, logprobs, strict=True):
+        ends = np.cumsum([len(choice) for choice in prompt.answer_wordings])[:-1]
+        summed.append([float(np.logaddexp.reduce(choice)) for choice in np.split(row, ends)])
+    return summed
 
-    InputError for one that is not finite.
+
+def _by_position(
+    activations: Mapping[str, Tensor],
+    stored: Tensor,
+    prompts: Sequence[Prompt],
+    continuations: Sequence[Sequence[int]],
+) -> dict[str, PositionActivations]:
+    """Activations by position, each of the prompts that have the position.
+
+    `stored` (positions, layers, rows, d_model) holds all of `activations`. Raises InputError where
+    one is not finite.
     """
-    finite = held.isfinite().all(-1)
+    finite = stored.isfinite().all(-1)
+    names = list(activations)
     if not finite.all():
         position, layer, row = (int(n) for n in (~finite).nonzero()[0])
         raise InputError(
-            f"question {rows[row].id}, layer {layer}, {names[position]}: the model overflows in "
-            f"{str(held.dtype).removeprefix('torch.')}; set another dtype in params.yaml"
+            f"question {prompts[row].id}, layer {layer}, {names[position]}: the model overflows in "
+            f"{str(stored.dtype).removeprefix('torch.')}; set another dtype in params.yaml"
         )
-    states = raw(held)
-    found = {}
-    for n, name in enumerate(names):
-        if name in POSITIONS:
-            found[name] = Kept([*range(len(rows))], states[n])
+    arrays = dict(zip(names, to_numpy(stored), strict=True))
+    by_position = {}
+    for name, array in arrays.items():
+        if not name.startswith("token_"):
+            by_position[name] = PositionActivations([*range(len(prompts))], array)
             continue
         number = int(name.removeprefix("token_"))
-        there = [k for k, row in enumerate(rows) if said[k] >= number and row.split != MATERIAL]
-        if there:
-            found[name] = Kept(there, states[n][:, there])
-    return found
-
-
-def raw(states: Tensor) -> np.ndarray:
-    """As numpy has it, which knows no bfloat16 and gets its bits."""
-    return (states.view(torch.uint16) if states.dtype == torch.bfloat16 else states).cpu().numpy()
-
-
-def _in_any_wording(
-    language_model: LanguageModel, rows: Sequence[Row]
-) -> tuple[list[list[tuple[int, ...]]], list[list[int]]]:
-    """Token ids of every way to say any of a row's answers; how many are of each choice."""
-    ways: list[list[tuple[int, ...]]] = []
-    counts: list[list[int]] = []
-    for row in rows:
-        each = [
-            without_continuations(
-                language_model.encode(text) for text in wordings(said, letter, body, row.form)
-            )
-            for (letter, body), said in zip(row.choices, row.answers, strict=True)
+        rows = [
+            n
+            for n, prompt in enumerate(prompts)
+            if len(continuations[n]) >= number and prompt.store_continuation_tokens
         ]
-        ways.append([way for choice in each for way in choice])
-        counts.append([len(choice) for choice in each])
-    return ways, counts
+        if rows:
+            by_position[name] = PositionActivations(rows, array[:, rows])
+    return by_position
 
 
-def _summed(logprobs: list[list[float]], counts: list[list[int]]) -> list[list[float]]:
-    """Log-probability of each choice of each row, in whatever way."""
-    return [
-        [float(np.logaddexp.reduce(part)) for part in np.split(row, np.cumsum(count)[:-1])]
-        for row, count in zip(logprobs, counts, strict=True)
-    ]
+def to_numpy(activations: Tensor) -> np.ndarray:
+    """As a numpy array; bfloat16, which numpy lacks, as its 16 bits."""
+    bits = activations.dtype == torch.bfloat16
+    return (activations.view(torch.uint16) if bits else activations).cpu().numpy()

@@ -1,12 +1,12 @@
-"""What is done to the residual stream while a model runs: something added, or something removed.
+"""Interventions on the residual stream: adding a vector, or removing a component.
 
-A model with an intervention is run like any other (`LanguageModel.intervention`): every token is
-touched once, when it is run, and what is kept of it for later tokens is as it was left.
+A model with an intervention (`LanguageModel.intervention`) is run like any other. Each token is
+changed once, when it is run; later tokens attend to its keys and values as changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -14,10 +14,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Change = Callable[[Tensor], Tensor]
-"""States (..., d_model) -> the same number of them."""
+from sycophancy_steering.engine.residual_stream import Change
+
 Where = Literal["every", "prompt_end", "answer", "prompt_end_on"]
-"""Every token; the last of the prompt; those of the answer; both of these, as CAA does it."""
+"""Every token; the last of the prompt; those of the answer; the prompt's last and the answer's, as
+in CAA (Rimsky et al. 2024, https://arxiv.org/abs/2312.06681)."""
 
 
 @dataclass(frozen=True)
@@ -28,58 +29,65 @@ class Intervention:
     """By layer, of its output."""
     where: Where = "every"
 
-    def on_prompts(self, ends: Tensor | None) -> Mapping[int, Change]:
-        """For a pass over prompts (rows, tokens), of which each ends at its token of `ends`
-        (rows,); None where they go on."""
+    def for_prompts(self, last_tokens: Tensor | None) -> Mapping[int, Change]:
+        """The changes in a pass over whole prompts (rows, tokens) with these last tokens (rows,),
+        or, without them, over shared prefixes."""
         if self.where == "every":
             return self.changes
-        if self.where in ("prompt_end", "prompt_end_on") and ends is not None:
-            return {layer: partial(_at, ends, each) for layer, each in self.changes.items()}
+        if self.where in ("prompt_end", "prompt_end_on") and last_tokens is not None:
+            return {
+                layer: partial(_change_at, last_tokens, change)
+                for layer, change in self.changes.items()
+            }
         return {}
 
-    def on_answers(self) -> Mapping[int, Change]:
-        """For a pass over tokens of answers, forced ones or the model's own."""
+    def for_answers(self) -> Mapping[int, Change]:
+        """The changes in a pass over tokens of forced answers or continuations."""
         return {} if self.where == "prompt_end" else self.changes
 
 
-NOTHING = Intervention({})
+NO_INTERVENTION = Intervention({})
 
 
-def _at(tokens: Tensor, change: Change, states: Tensor) -> Tensor:
-    """`states` (rows, tokens, d_model), changed at one token of each row."""
-    rows, tokens = torch.arange(len(states), device=states.device), tokens.to(states.device)
-    found = states.clone()
-    found[rows, tokens] = change(states[rows, tokens])
-    return found
+def _change_at(tokens: Tensor, change: Change, activations: Tensor) -> Tensor:
+    """`activations` (rows, tokens, d_model), changed at one token of each row."""
+    rows, tokens = (
+        torch.arange(len(activations), device=activations.device),
+        tokens.to(activations.device),
+    )
+    changed = activations.clone()
+    changed[rows, tokens] = change(activations[rows, tokens])
+    return changed
 
 
-def adding(vector: Tensor) -> Change:
+def add_vector(vector: Tensor) -> Change:
     """Adds `vector` (d_model,)."""
-    return lambda states: states + vector.to(states)
+    return lambda activations: activations + vector.to(activations)
 
 
-def without(vector: Tensor, level: float = 0.0) -> Change:
-    """Sets the coordinate along `vector` (d_model,) to `level`: 0, or what it is in the mean.
+def ablate_direction(vector: Tensor, level: float = 0.0) -> Change:
+    """Sets the coordinate along `vector` (d_model,) to `level`: 0, or its mean.
 
     Removing the component is directional ablation (Arditi et al. 2024,
     https://arxiv.org/abs/2406.11717); setting it to its mean is mean-ablation.
     """
     unit = (vector.double() / vector.double().norm()).float()
 
-    def change(states: Tensor) -> Tensor:
-        along, exact = unit.to(states.device), states.float()
-        return (exact - (exact @ along - level)[..., None] * along).to(states.dtype)
+    def change(activations: Tensor) -> Tensor:
+        direction, exact = unit.to(activations.device), activations.float()
+        ablated = exact - (exact @ direction - level)[..., None] * direction
+        return ablated.to(activations.dtype)
 
     return change
 
 
-def erased(projection: Tensor, mean: Tensor) -> Change:
-    """Takes `projection` (d_model, d_model) of what is not the `mean` (d_model,) away: LEACE's
+def erase_projection(projection: Tensor, mean: Tensor) -> Change:
+    """Subtracts `projection` (d_model, d_model) of the deviation from `mean` (d_model,): LEACE's
     erasure (Belrose et al. 2023, https://arxiv.org/abs/2306.03819)."""
 
-    def change(states: Tensor) -> Tensor:
-        away, middle = (each.float().to(states.device) for each in (projection, mean))
-        exact = states.float()
-        return (exact - (exact - middle) @ away.T).to(states.dtype)
+    def change(activations: Tensor) -> Tensor:
+        matrix, centre = (each.float().to(activations.device) for each in (projection, mean))
+        exact = activations.float()
+        return (exact - (exact - centre) @ matrix.T).to(activations.dtype)
 
     return change

@@ -1,8 +1,7 @@
-"""Keys and values of prompts that have been run, ready for what follows.
+"""Keys and values of prefilled prompts, with space for the tokens that follow them.
 
-All prompts of a batch end at the same column, whatever their lengths, and after it there is room
-for what follows, which is written in place: nothing is copied, grown or cropped from pass to
-pass.
+All prompts of a batch end at the same column, whatever their lengths. Following tokens are written
+in place into the columns after it, so nothing is copied, grown or cropped between passes.
 """
 
 from __future__ import annotations
@@ -15,127 +14,144 @@ import torch
 from torch import Tensor
 from transformers import Cache
 
-from sycophancy_steering.engine.residual_stream import Place
+from sycophancy_steering.engine.residual_stream import RowIndex
 
-Storage = dict[tuple[str, int, int], Tensor]
-"""Memory that one batch after another writes over: getting it anew takes a tenth of the time."""
+Buffers = dict[tuple[str, int, int], Tensor]
+"""Memory that each batch overwrites; allocating it anew takes ten times as long."""
 
 
 @dataclass(frozen=True)
-class Beginnings:
-    """Where the columns that come before a pass are taken from."""
+class PrefixColumns:
+    """Columns of a cache of shared prefixes, to be copied in front of what a pass writes."""
 
-    of: KeyValues
-    columns: Tensor
-    """(rows, columns): places in `of`, counted through its rows; any where there is padding."""
+    cache: KeyValueCache
+    indices: Tensor
+    """(rows, columns): flat indices into the rows and columns of `cache`; arbitrary at padding."""
 
     @staticmethod
-    def places(of: KeyValues, row: int, length: int, count: int) -> Tensor:
-        """Those of the first `count` tokens of a beginning of `length` tokens in a row of `of`."""
-        start = row * (of.columns + of.room) + of.columns - length
+    def indices_of(cache: KeyValueCache, row: int, length: int, count: int) -> Tensor:
+        """Flat indices of the first `count` tokens of a prefix of `length` tokens in a row."""
+        start = row * (cache.columns + cache.n_following) + cache.columns - length
         return torch.arange(start, start + count)
 
 
 @dataclass(frozen=True)
-class Look:
-    """Where in the columns of a batch a pass is."""
+class PassWindow:
+    """The columns that one forward pass reads and writes."""
 
-    rows: Place
+    rows: RowIndex
     first: int
-    """The first column that it sees."""
+    """The first column that it attends to."""
     end: int
-    """The first that it writes."""
-    sizes: list[int] | None = None
-    """How many tokens each row has, where they are padded on the right: they are held with the
-    padding on the left, so that they end at the same column."""
-    beginnings: Beginnings | None = None
-    """Where the columns before it are taken from, if they are not there already."""
+    """The first column that it writes."""
+    lengths: list[int] | None = None
+    """Tokens of each row where the pass is padded on the right; stored with the padding on the
+    left, so that all rows end at the same column."""
+    prefixes: PrefixColumns | None = None
+    """Where columns `first` to `end` are copied from, unless they are in place already."""
 
 
-class KeyValues(Cache):
-    """What every block keeps of a batch of prompts: (rows, columns, heads, width of a head).
+class KeyValueCache(Cache):
+    """Keys and values of every block: (rows, columns, heads, d_head) each.
 
-    With a `storage`, it is good until the next batch of the same `name` comes.
+    With shared `buffers`, it is valid until the next batch of the same `name`.
     """
 
     def __init__(
-        self, rows: int, columns: int, room: int, name: str = "", storage: Storage | None = None
+        self,
+        n_rows: int,
+        columns: int,
+        n_following: int,
+        name: str = "",
+        buffers: Buffers | None = None,
     ):
         super().__init__(layers=[])
         self.columns = columns
         """At which all prompts end."""
-        self.room = room
-        self._rows = rows
+        self.n_following = n_following
+        """Columns after them."""
+        self._n_rows = n_rows
         self._name = name
-        self._storage = {} if storage is None else storage
-        self._held: dict[int, tuple[Tensor, Tensor]] = {}
-        self._look = Look(slice(None), 0, columns)
+        self._buffers = {} if buffers is None else buffers
+        self._layers: dict[int, tuple[Tensor, Tensor]] = {}
+        self._window = PassWindow(slice(None), 0, columns)
 
-    def look(self, at: Look) -> None:
-        """Where the next pass is."""
-        self._look = at
+    def set_window(self, window: PassWindow) -> None:
+        """Sets the columns of the next pass."""
+        self._window = window
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[Tensor, Tensor]:
-        """Takes what a block makes of new tokens (rows, heads, tokens, width); gives all of it."""
-        at = self._look
-        if layer_idx not in self._held:
-            self._held[layer_idx] = (
-                self._memory(layer_idx, 0, key_states),
-                self._memory(layer_idx, 1, value_states),
+        """Stores keys and values of new tokens (rows, heads, tokens, d_head); returns those of all
+        columns that the pass attends to. Called by Hugging Face's attention layers."""
+        window = self._window
+        if layer_idx not in self._layers:
+            self._layers[layer_idx] = (
+                self._buffer(layer_idx, 0, key_states),
+                self._buffer(layer_idx, 1, value_states),
             )
-        rows = at.rows.to(key_states.device) if isinstance(at.rows, Tensor) else at.rows
-        found = []
+        rows = _on_device(window.rows, key_states.device)
+        attended = []
         for which, states in enumerate((key_states, value_states)):
-            held, new = self._held[layer_idx][which], states.transpose(1, 2)
-            stop = at.end + new.shape[1]
-            if at.sizes:
-                _write_right_aligned(held, at, new, stop)
+            stored, new = self._layers[layer_idx][which], states.transpose(1, 2)
+            stop = window.end + new.shape[1]
+            if window.lengths:
+                _write_right_aligned(stored, window, new, stop)
             else:
-                held[rows, at.end : stop] = new
-            if at.beginnings:
-                before = at.beginnings.of._held[layer_idx][which].flatten(0, 1)
-                held[rows, at.first : at.end] = before[at.beginnings.columns.to(before.device)]
-            # Where nothing comes before, what was given is all there is.
-            seen = states if at.first == at.end else held[rows, at.first : stop].transpose(1, 2)
-            found.append(seen)
-        return found[0], found[1]
+                stored[rows, window.end : stop] = new
+            if window.prefixes:
+                prefixes = window.prefixes.cache._layers[layer_idx][which].flatten(0, 1)
+                indices = window.prefixes.indices.to(prefixes.device)
+                stored[rows, window.first : window.end] = prefixes[indices]
+            # Without earlier columns, the new tokens are all that is attended to.
+            alone = window.first == window.end
+            attended.append(states if alone else stored[rows, window.first : stop].transpose(1, 2))
+        return attended[0], attended[1]
 
-    def _memory(self, layer: int, which: int, like: Tensor) -> Tensor:
-        """Zeros, or finite rubbish of the last batch, never NaN: a masked NaN is still a NaN."""
-        shape = self._rows, self.columns + self.room, like.shape[1], like.shape[3]
+    def _buffer(self, layer: int, which: int, like: Tensor) -> Tensor:
+        """Zeros, or finite values of an earlier batch; never NaN, which masking does not remove."""
+        shape = self._n_rows, self.columns + self.n_following, like.shape[1], like.shape[3]
         key, size = (self._name, layer, which), math.prod(shape)
-        if key not in self._storage or self._storage[key].numel() < size:
-            self._storage[key] = like.new_zeros(size)
-        return self._storage[key][:size].view(shape)
+        if key not in self._buffers or self._buffers[key].numel() < size:
+            self._buffers[key] = like.new_zeros(size)
+        return self._buffers[key][:size].view(shape)
 
-    def only(self, rows: Tensor) -> KeyValues:
-        """A copy that holds just `rows`, in that order."""
-        found = KeyValues(len(rows), self.columns, self.room)
-        for layer, held in self._held.items():
-            one, two = (each[rows.to(each.device)] for each in held)
-            found._held[layer] = one, two
-        return found
+    def select_rows(self, rows: Tensor) -> KeyValueCache:
+        """A copy of `rows`, in that order."""
+        selected = KeyValueCache(len(rows), self.columns, self.n_following)
+        for layer, stored in self._layers.items():
+            keys, values = (each[rows.to(each.device)] for each in stored)
+            selected._layers[layer] = keys, values
+        return selected
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """How many columns come before the next pass."""
-        return self._look.end - self._look.first
+        """Columns before the next pass. Called by Hugging Face."""
+        return self._window.end - self._window.first
 
     def get_mask_sizes(self, query_length: int, layer_idx: int) -> tuple[int, int]:
-        """How many columns the next pass of `query_length` sees, and the first of them."""
+        """Columns that a pass of `query_length` attends to, and their offset. Called by Hugging
+        Face."""
         return self.get_seq_length() + query_length, 0
 
 
-def _write_right_aligned(held: Tensor, at: Look, new: Tensor, stop: int) -> None:
-    assert at.sizes
-    if held.device.type == "cpu":  # a handful of rows: copied one by one, in half the time
-        rows = at.rows.tolist() if isinstance(at.rows, Tensor) else range(held.shape[0])[at.rows]
-        for n, (row, size) in enumerate(zip(rows, at.sizes, strict=True)):
-            held[row, stop - size : stop] = new[n, :size]
+def _on_device(rows: RowIndex, device: torch.device) -> RowIndex:
+    return rows.to(device) if isinstance(rows, Tensor) else rows
+
+
+def _write_right_aligned(stored: Tensor, window: PassWindow, new: Tensor, stop: int) -> None:
+    """Writes rows padded on the right so that their tokens end at column `stop`."""
+    assert window.lengths
+    if stored.device.type == "cpu":  # a few rows: copying them one by one takes half the time
+        rows = (
+            window.rows.tolist()
+            if isinstance(window.rows, Tensor)
+            else range(stored.shape[0])[window.rows]
+        )
+        for n, (row, length) in enumerate(zip(rows, window.lengths, strict=True)):
+            stored[row, stop - length : stop] = new[n, :length]
         return
-    sizes = torch.tensor(at.sizes, device=new.device)[:, None]
-    place = torch.arange(new.shape[1], device=new.device) - (new.shape[1] - sizes)
-    index = place.clamp(min=0)[:, :, None, None].expand(new.shape)
-    rows = at.rows.to(held.device) if isinstance(at.rows, Tensor) else at.rows
-    held[rows, at.end : stop] = new.gather(1, index)
+    lengths = torch.tensor(window.lengths, device=new.device)[:, None]
+    source = torch.arange(new.shape[1], device=new.device) - (new.shape[1] - lengths)
+    index = source.clamp(min=0)[:, :, None, None].expand(new.shape)
+    stored[_on_device(window.rows, stored.device), window.end : stop] = new.gather(1, index)

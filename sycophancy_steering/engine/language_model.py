@@ -1,4 +1,4 @@
-"""Loads a causal language model and writes prompts the way it reads them."""
+"""Loads a causal language model, and tokenizes chats with its template."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jinja2.exceptions import TemplateError
@@ -16,37 +16,24 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import logging
 
+from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.engine.blocked_attention import BLOCKED
-from sycophancy_steering.engine.intervention import NOTHING, Intervention
-from sycophancy_steering.engine.lower_layers import Beneath
-from sycophancy_steering.engine.packed_linear import pack
-from sycophancy_steering.engine.residual_stream import blocks_of
+from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
+from sycophancy_steering.engine.lower_layers import LowerLayersCache
+from sycophancy_steering.engine.packed_linear import pack_linear_layers
+from sycophancy_steering.engine.prompt import ChatTurn
+from sycophancy_steering.engine.residual_stream import decoder_blocks
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.questions.question import Turn
 
-POINTER = "source.json"
-"""In a model's folder: where the weights are, if not in the folder itself (see `checkpoint.py`)."""
+SOURCE_FILE = "source.json"
+"""In a model's folder: where the weights are, if not in it (stages/checkpoint.py)."""
 PLAIN_TEMPLATE = "{{ messages | map(attribute='content') | join('\n\n') }}"
-"""For models without a chat template: the turns, with an empty line between."""
-
-
-@dataclass(frozen=True)
-class Placement:
-    """An entry of `model` in params.yaml: how a model is held in memory."""
-
-    dtype: Literal["float32", "float16", "bfloat16"]
-    device: str
-    """A device that torch knows, or `auto`: over all GPUs (needs accelerate)."""
-    four_bit: bool = False
-    """Weights in four bits (NF4), computing in `dtype` (needs bitsandbytes)."""
-    attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "blocked"] = "auto"
-    """What Hugging Face knows, or `blocked` (see `blocked_attention.py`); `auto` is `blocked` on a
-    processor, where it takes half the time, and `sdpa` elsewhere."""
+"""For models without a chat template: the turns, separated by an empty line."""
 
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A model, its tokenizer and what identifies them."""
+    """A model with its tokenizer, its revision, and the intervention it runs under."""
 
     model: PreTrainedModel
     tokenizer: Any
@@ -54,68 +41,66 @@ class LanguageModel:
     """Commit of the hub repository, or a hash of the folder's weights and configuration."""
     system_turn: bool = True
     """Whether the chat template takes a system turn."""
-    storage: dict[Any, Tensor] = field(default_factory=dict)
-    """Memory of passes, written over again and again (see `key_values.py`)."""
-    intervention: Intervention = NOTHING
-    """What is done to the residual stream in all passes."""
-    beneath: Beneath | None = None
-    """What is known of the layers under it, in passes of tokens that follow a prompt."""
+    buffers: dict[Any, Tensor] = field(default_factory=dict)
+    """Memory that every batch overwrites (see `kv_cache.py`)."""
+    intervention: Intervention = NO_INTERVENTION
+    """Changes the residual stream in all passes."""
+    lower_layers: LowerLayersCache | None = None
+    """Replaces the lower layers in passes of tokens that follow a prompt."""
 
     @property
     def template_hash(self) -> str:
-        """Hash of the template that prompts are written with."""
+        """Hash of the chat template, or of the plain one used in its place."""
         template = self.tokenizer.chat_template or PLAIN_TEMPLATE
         return hashlib.sha256(str(template).encode()).hexdigest()[:16]
 
     @property
-    def style(self) -> str:
-        """How prompts are written, in words."""
+    def prompt_style(self) -> str:
+        """How chats become text, in words."""
         if not self.tokenizer.chat_template:
-            return "plain text, for want of a chat template"
+            return "plain text, as the model has no chat template"
         joined = "" if self.system_turn else ", system turns joined to the user's"
         return f"chat template{joined}"
 
     @property
-    def width(self) -> int:
-        """d_model."""
+    def d_model(self) -> int:
+        """Width of the residual stream."""
         return self.model.config.get_text_config().hidden_size
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """What comes next (..., vocabulary), float32, after the last hidden states (..., d_model).
-
-        As the model's own forward pass has it, but for the rows that are wanted only.
-        """
+        """Logits of the next token (..., vocabulary), float32, from the last hidden states
+        (..., d_model): the model's own head, run on the rows needed only."""
         head = self.model.get_output_embeddings()
         assert head is not None, "a causal language model has a head"
-        at = next(head.parameters()).device
-        logits = head(hidden.to(at)).float()
+        device = next(head.parameters()).device
+        logits = head(hidden.to(device)).float()
         cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
         return logits if cap is None else cap * torch.tanh(logits / cap)
 
-    def write(self, messages: Sequence[Turn]) -> list[int]:
-        """Token ids of a chat, up to where the model's answer begins."""
-        turns = list(messages)
-        if turns[0].role == "system" and len(turns) > 1 and not self.system_turn:
-            joined = Turn(turns[1].role, f"{turns[0].content}\n\n{turns[1].content}")
-            turns = [joined, *turns[2:]]
+    def encode_chat(self, messages: Sequence[ChatTurn]) -> list[int]:
+        """Token ids of a chat, up to where the model's turn starts."""
+        turns = [(turn.role, turn.content) for turn in messages]
+        if turns[0][0] == "system" and len(turns) > 1 and not self.system_turn:
+            (_, system), (role, content) = turns[:2]
+            turns = [(role, f"{system}\n\n{content}"), *turns[2:]]
         text = chat_text(self.tokenizer, turns)
-        # A template writes the special tokens itself; the plain one leaves them to the tokenizer.
+        # A chat template writes special tokens itself; the plain one leaves them to the tokenizer.
         special = not self.tokenizer.chat_template
         return self.tokenizer(text, add_special_tokens=special)["input_ids"]
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a piece of an answer, as it follows the prompt."""
+        """Token ids of a text that follows a prompt, such as an answer."""
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def decode(self, ids: list[int]) -> str:
-        """The text of a piece of an answer, special tokens left out."""
+        """The text of token ids, without special tokens."""
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
 
-def chat_text(tokenizer: Any, turns: Sequence[Turn]) -> str:
-    """A chat as the tokenizer's template writes it, or else as `PLAIN_TEMPLATE` does."""
+def chat_text(tokenizer: Any, turns: Sequence[tuple[str, str]]) -> str:
+    """A chat of (role, content) as text, by the chat template or else by `PLAIN_TEMPLATE`."""
     return tokenizer.apply_chat_template(
-        [{"role": turn.role, "content": turn.content} for turn in turns],
+        [{"role": role, "content": content} for role, content in turns],
         chat_template=tokenizer.chat_template or PLAIN_TEMPLATE,
         tokenize=False,
         add_generation_prompt=True,
@@ -123,29 +108,30 @@ def chat_text(tokenizer: Any, turns: Sequence[Turn]) -> str:
 
 
 def takes_system_turn(tokenizer: Any) -> bool:
-    """Whether the chat template writes a system turn: some refuse it, some leave it out."""
-    mark = "a-system-turn"
+    """Whether the chat template includes a system turn: some raise, some leave it out."""
+    marker = "a-system-turn"
     try:
-        return mark in chat_text(tokenizer, [Turn("system", mark), Turn("user", "a question")])
+        return marker in chat_text(tokenizer, [("system", marker), ("user", "a question")])
     except TemplateError:
         return False
 
 
 def load_language_model(
-    folder: Path, placement: Placement, adapter: Path | None = None
+    folder: Path, settings: ModelSettings, adapter: Path | None = None
 ) -> LanguageModel:
-    """The model in `folder`, or the one that the folder's `source.json` points to; with a LoRA
-    `adapter` (a folder of peft's), the model that it was trained into.
+    """The model in `folder`, or the one that its `source.json` points to, with the weights of a
+    LoRA `adapter` (a folder of peft's) where one is given.
 
-    Weights come from safetensors only and no code of the model's own is run. Raises InputError for a
-    folder without a model or without a tokenizer, and for a hub that cannot be reached.
+    Weights come from safetensors only, and no code of the model's repository is run. Raises
+    InputError for a folder without a model or tokenizer, and for a hub that cannot be reached.
     """
-    model, tokenizer, revision = load_parts(folder, placement)
-    exact = placement.dtype == "float32" and not placement.four_bit
+    model, tokenizer, revision = load_model_and_tokenizer(folder, settings)
+    exact = settings.dtype == "float32" and not settings.load_in_4bit
     if adapter is not None:
-        model = adapted(model, adapter, merge=exact)
-    if exact or (adapter is None and not placement.four_bit):
-        pack(blocks_of(model))
+        model = load_adapter(model, adapter, merge=exact)
+    packable = exact or (adapter is None and not settings.load_in_4bit)
+    if packable and settings.packed_weights == "auto":
+        pack_linear_layers(decoder_blocks(model))
     return LanguageModel(
         model=model.eval(),
         tokenizer=tokenizer,
@@ -154,12 +140,12 @@ def load_language_model(
     )
 
 
-def adapted(model: PreTrainedModel, adapter: Path, merge: bool) -> PreTrainedModel:
-    """With an adapter's weights added to its own, or, where these are too short to hold the sum,
-    beside them."""
+def load_adapter(model: PreTrainedModel, adapter: Path, merge: bool) -> PreTrainedModel:
+    """The model with an adapter: merged into its weights, or applied beside them where their dtype
+    would round the sum."""
     from peft import PeftModel
 
-    with warnings.catch_warnings():  # of a name that peft still asks for
+    with warnings.catch_warnings():  # peft imports a name that transformers deprecates
         warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
         with_adapter = PeftModel.from_pretrained(model, str(adapter), use_safetensors=True)
     if merge:
@@ -167,15 +153,17 @@ def adapted(model: PreTrainedModel, adapter: Path, merge: bool) -> PreTrainedMod
     return with_adapter.get_base_model()  # type: ignore[return-value]
 
 
-def load_parts(folder: Path, placement: Placement) -> tuple[PreTrainedModel, Any, str]:
-    """The model as Hugging Face has it, its tokenizer, and what it is told by. Raises InputError."""
+def load_model_and_tokenizer(
+    folder: Path, settings: ModelSettings
+) -> tuple[PreTrainedModel, Any, str]:
+    """Hugging Face's model and tokenizer, and the revision. Raises InputError."""
     logging.disable_progress_bar()
-    logging.set_verbosity_error()  # a long prompt is told by whoever asks it
+    logging.set_verbosity_error()  # callers report prompts that are too long
     if not folder.is_dir():
         raise InputError(f"{folder}: no such model folder; run `dvc repro organism checkpoint`")
     name, revision = str(folder), None
-    if (folder / POINTER).exists():
-        source = json.loads((folder / POINTER).read_text())
+    if (folder / SOURCE_FILE).exists():
+        source = json.loads((folder / SOURCE_FILE).read_text())
         name, revision = source["name"], source["revision"]
     if (local := Path(name)).is_dir():
         if not list(local.glob("tokenizer*")):
@@ -184,17 +172,17 @@ def load_parts(folder: Path, placement: Placement) -> tuple[PreTrainedModel, Any
             )
         if revision and fingerprint(local) != revision:
             raise InputError(
-                f"{name}: not the weights that {folder / POINTER} was pinned to; run `dvc repro -f "
-                f"checkpoint@{folder.name}` to study the new ones"
+                f"{name}: the weights differ from those that {folder / SOURCE_FILE} is pinned to; "
+                f"run `dvc repro -f checkpoint@{folder.name}` to study the new ones"
             )
     commit = {} if local.is_dir() else {"revision": revision}
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **commit)
         model = AutoModelForCausalLM.from_pretrained(
-            name, **commit, **_held(placement, folder.name), use_safetensors=True
+            name, **commit, **_loading_arguments(settings, folder.name), use_safetensors=True
         )
-        if placement.device != "auto" and not placement.four_bit:
-            model.to(torch.device(placement.device))  # type: ignore[arg-type]
+        if settings.device != "auto" and not settings.load_in_4bit:
+            model.to(torch.device(settings.device))  # type: ignore[arg-type]
     except ImportError as error:
         raise InputError(f"{name}: {_first_line(error)}; `pip install .[gpu]` has it") from None
     except (OSError, ValueError, RuntimeError, AssertionError) as error:
@@ -209,27 +197,27 @@ def load_parts(folder: Path, placement: Placement) -> tuple[PreTrainedModel, Any
     return model, tokenizer, revision or fingerprint(folder)
 
 
-def _held(placement: Placement, name: str) -> dict[str, Any]:
-    """What Hugging Face has to know of `placement`."""
+def _loading_arguments(settings: ModelSettings, name: str) -> dict[str, Any]:
+    """Arguments of Hugging Face's `from_pretrained`."""
     try:
-        device = "auto" if placement.device == "auto" else torch.device(placement.device)
+        device = "auto" if settings.device == "auto" else torch.device(settings.device)
     except RuntimeError:
         raise InputError(
             f"params.yaml: model.{name}.device: expected auto or a device that torch knows (cpu, "
-            f"cuda, cuda:1, mps), found {placement.device!r}"
+            f"cuda, cuda:1, mps), found {settings.device!r}"
         ) from None
-    dtype = getattr(torch, placement.dtype)
-    attention = placement.attention
+    dtype = getattr(torch, settings.dtype)
+    attention = settings.attention
     if attention == "auto":
-        attention = BLOCKED if placement.device == "cpu" else "sdpa"
-    held: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
-    if placement.four_bit:
-        held["quantization_config"] = BitsAndBytesConfig(
+        attention = BLOCKED if settings.device == "cpu" else "sdpa"
+    arguments: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
+    if settings.load_in_4bit:
+        arguments["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_compute_dtype=dtype, bnb_4bit_quant_type="nf4"
         )
-    if device == "auto" or placement.four_bit:
-        held["device_map"] = "auto" if device == "auto" else {"": device}
-    return held
+    if device == "auto" or settings.load_in_4bit:
+        arguments["device_map"] = "auto" if device == "auto" else {"": device}
+    return arguments
 
 
 def _first_line(error: Exception) -> str:

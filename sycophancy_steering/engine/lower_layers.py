@@ -1,7 +1,7 @@
-"""What passes leave after a layer, for passes that differ above it alone.
+"""Caches the output of a layer for forward passes that differ only above it.
 
-A model that is asked the same again and again, each time with something else done to it from one
-layer on, does the same up to that layer every time.
+The same prompts under many interventions, all of them above one layer, give the same activations up
+to that layer: these are computed once.
 """
 
 from __future__ import annotations
@@ -11,49 +11,51 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-Output = Tensor | tuple[Tensor, ...]
-"""Of a block: some give more than the states."""
+BlockOutput = Tensor | tuple[Tensor, ...]
+"""Some architectures' blocks return more than the activations."""
 
 
-class Beneath:
-    """What the block of `layer` gave in each pass of a first round, before anything was done to it.
+class LowerLayersCache:
+    """Outputs of one block, in a sequence of passes, before any intervention on them.
 
-    Later rounds, which have to be of the same passes in the same order, begin with that: they run
-    the blocks above `layer` and differ in no bit. Keys and values of the blocks that are left out
-    stay as they were, and nobody looks at them.
+    The first round of passes fills the cache. Later rounds have to consist of the same passes in
+    the same order; they replay the outputs, run only the blocks above `layer`, and give the same
+    results bit for bit. Keys and values of the blocks below stay as the first round left them and
+    are not read.
     """
 
     def __init__(self, layer: int):
         self.layer = layer
-        self._outputs: list[Output] = []
+        self._outputs: list[BlockOutput] = []
         self._passes = 0
 
-    def next_round(self) -> Beneath:
-        """The same, before the first pass."""
+    def rewind(self) -> LowerLayersCache:
+        """This cache, set back to the first pass of a round."""
         self._passes = 0
         return self
 
-    def next_pass(self) -> Output | None:
-        """What is known of the pass that begins now: nothing, in the first round."""
+    def next_output(self) -> BlockOutput | None:
+        """The output to replay in the pass that starts now; None in the first round."""
         self._passes += 1
-        known = self._passes <= len(self._outputs)
-        return self._outputs[self._passes - 1] if known else None
+        cached = self._passes <= len(self._outputs)
+        return self._outputs[self._passes - 1] if cached else None
 
-    def keep(self, output: Output) -> None:
-        """Of a pass of the first round."""
+    def append(self, output: BlockOutput) -> None:
+        """Stores the output of a pass of the first round."""
         self._outputs.append(output)
 
 
 @contextmanager
-def giving(output: Output | None, blocks: Sequence[nn.Module]) -> Iterator[None]:
-    """Within the context all `blocks` give `output` and run nothing."""
-    before = [block.__dict__.get("forward") for block in blocks]  # accelerate's, over several GPUs
+def replayed_output(output: BlockOutput | None, blocks: Sequence[nn.Module]) -> Iterator[None]:
+    """Within the context, all `blocks` return `output` and compute nothing."""
+    # accelerate wraps `forward` on the instance where a model lies on several GPUs.
+    wrapped = [block.__dict__.get("forward") for block in blocks]
     for block in blocks:
         block.forward = lambda *_, **__: output
     try:
         yield
     finally:
-        for block, forward in zip(blocks, before, strict=True):
+        for block, forward in zip(blocks, wrapped, strict=True):
             if forward is None:
                 del block.forward
             else:

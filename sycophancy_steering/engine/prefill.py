@@ -1,282 +1,252 @@
-"""Runs prompts, each token that several of them begin with once, and tokens that follow them."""
+"""Runs prompts, each shared prefix once, and keeps their keys and values."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from sycophancy_steering.engine.intervention import Change
-from sycophancy_steering.engine.kv_cache import Beginnings, KeyValues, Look
+from sycophancy_steering.engine.forward_pass import (
+    capture_layers,
+    last_hidden_states,
+    tokens_per_pass,
+)
+from sycophancy_steering.engine.kv_cache import KeyValueCache, PassWindow, PrefixColumns
 from sycophancy_steering.engine.language_model import LanguageModel
-from sycophancy_steering.engine.lower_layers import Beneath
-from sycophancy_steering.engine.prefix_tree import Part, Tokens, no_tree, tree
-from sycophancy_steering.engine.residual_stream import Place, See, SeenEnough, watching
-
-AT_ONCE = {"cpu": 768}
-"""Tokens of one pass, by the kind of device: on a processor few enough to stay in its cache,
-elsewhere `AT_ONCE_ELSEWHERE`."""
-AT_ONCE_ELSEWHERE = 16384
+from sycophancy_steering.engine.prefix_tree import (
+    PrefixNode,
+    build_prefix_tree,
+    without_sharing,
+)
+from sycophancy_steering.engine.prompt import TokenIds
+from sycophancy_steering.engine.residual_stream import (
+    Capture,
+    RowIndex,
+    StreamHooks,
+    capture_nothing,
+)
 
 
 @dataclass(frozen=True)
-class Prefilled:
-    """Prompts that have been run, in the order in which they were given.
+class PrefilledPrompts:
+    """Prompts that have been run, in their original order.
 
-    Good until the next ones are run: their keys and values are then written over.
+    Valid until the next batch is prefilled, which overwrites the keys and values.
     """
 
-    cache: KeyValues
+    cache: KeyValueCache
     lengths: Tensor
     """(rows,): tokens of each prompt."""
     logits: Tensor
-    """(rows, vocabulary), float32: what comes after each prompt; (rows, 0) if nobody asked."""
-    states: Tensor
-    """(layers, rows, d_model) at the last token of each prompt, of the layers that are kept."""
+    """(rows, vocabulary), float32: of the first token after each prompt; (rows, 0) where the
+    forward pass stopped early."""
+    activations: Tensor
+    """(layers, rows, d_model) at the last token of each prompt, of the layers captured."""
     tokens_run: int
-    """How many tokens it took, padding included."""
+    """Tokens of all passes, padding included."""
 
     @property
     def mask(self) -> Tensor:
-        """(rows, columns): 1 where a prompt has a token, 0 where there is padding before it."""
+        """Attention mask (rows, columns): 0 at the padding before shorter prompts."""
         columns = torch.arange(self.cache.columns, device=self.lengths.device)
         return (columns >= self.cache.columns - self.lengths[:, None]).long()
 
-    def only(self, rows: Sequence[int]) -> Prefilled:
-        """A copy that holds just `rows`."""
-        at = torch.tensor(rows, device=self.lengths.device)
-        return Prefilled(
-            self.cache.only(at),
-            self.lengths[at],
-            self.logits[at],
-            self.states[:, at.to(self.states.device)],
+    def select_rows(self, rows: Sequence[int]) -> PrefilledPrompts:
+        """A copy of `rows`, in that order."""
+        index = torch.tensor(rows, device=self.lengths.device)
+        return PrefilledPrompts(
+            self.cache.select_rows(index),
+            self.lengths[index],
+            self.logits[index],
+            self.activations[:, index.to(self.activations.device)],
             self.tokens_run,
         )
 
 
-def at_once(device: object) -> int:
-    """How many tokens one pass takes on a device."""
-    return AT_ONCE.get(str(device).split(":")[0], AT_ONCE_ELSEWHERE)
-
-
-def keep_layers(layers: Sequence[int], target: Tensor, rows: Place, tokens: object) -> See:
-    """Leaves the states of `layers` at `tokens` (an index, or one for each row) in `target`
-    (layers, rows, ...), at `rows` of it."""
-    place = {layer: n for n, layer in enumerate(layers)}
-
-    def see(layer: int, hidden: Tensor) -> None:
-        if layer not in place:
-            return
-        if isinstance(tokens, Tensor):
-            every = torch.arange(len(tokens), device=hidden.device)
-            found = hidden[every, tokens.to(hidden.device)]
-        else:
-            found = hidden[:, tokens]  # type: ignore[index]
-        at = rows.to(target.device) if isinstance(rows, Tensor) else rows
-        target[place[layer]][at] = found.to(target.device)
-
-    return see
-
-
 def prefill(
     language_model: LanguageModel,
-    prompts: Sequence[Tokens],
-    room: int,
+    prompts: Sequence[TokenIds],
+    n_following: int,
     layers: Sequence[int] = (),
-    share: bool = True,
-    last: int | None = None,
-) -> Prefilled:
-    """Runs `prompts`; keeps `room` tokens' place after each, and states of `layers`.
+    share_prefixes: bool = True,
+    last_layer: int | None = None,
+) -> PrefilledPrompts:
+    """Runs `prompts` and captures `layers` at their last tokens; leaves space for `n_following`
+    tokens after each.
 
-    Without `share`, each prompt is run from its first token on. With `last`, nothing is run above
-    that layer, and what comes after the prompts is not known.
+    With `last_layer`, no layer above it is run, and the result has no logits.
     """
-    shape = tree(prompts) if share else no_tree(prompts)
-    lengths = [len(each.tokens) for each in shape.beginnings]
-    storage = language_model.storage
-    once = KeyValues(len(lengths), max(lengths, default=0), 0, "beginnings", storage)
-    run = _Run(language_model, once, lengths, last)
-    for depth in sorted({each.depth for each in shape.beginnings}):
-        at = {n: each for n, each in enumerate(shape.beginnings) if each.depth == depth}
-        for part in run.passes(at):
-            run.forward(part, once)
-    cache = KeyValues(len(prompts), max(map(len, prompts)), room, "prompts", storage)
+    tree = build_prefix_tree(prompts) if share_prefixes else without_sharing(prompts)
+    lengths = [len(node.tokens) for node in tree.prefixes]
+    buffers = language_model.buffers
+    prefix_cache = KeyValueCache(len(lengths), max(lengths, default=0), 0, "prefixes", buffers)
+    passes = _PrefillPasses(language_model, prefix_cache, lengths, last_layer)
+    for depth in sorted({node.depth for node in tree.prefixes}):
+        nodes = {n: node for n, node in enumerate(tree.prefixes) if node.depth == depth}
+        for group in passes.group_nodes(nodes):
+            passes.run(group, prefix_cache)
+    cache = KeyValueCache(len(prompts), max(map(len, prompts)), n_following, "prompts", buffers)
     model = language_model.model
-    width = model.config.get_text_config().hidden_size
-    states = torch.empty(len(layers), len(prompts), width, dtype=model.dtype, device=model.device)
+    activations = torch.empty(
+        len(layers),
+        len(prompts),
+        language_model.d_model,
+        dtype=model.dtype,
+        device=model.device,
+    )
     logits = torch.empty(len(prompts), 0, device=model.device)
-    for part in run.passes(dict(enumerate(shape.prompts))):
-        hidden = run.forward(part, cache, partial(keep_layers, layers, states))
+    for group in passes.group_nodes(dict(enumerate(tree.prompts))):
+        hidden = passes.run(group, cache, partial(capture_layers, layers, activations))
         if hidden is not None:
-            found = language_model.logits(hidden)
+            next_logits = language_model.logits(hidden)
             if not logits.numel():
-                logits = found.new_empty(len(prompts), found.shape[1])
-            logits[[*part]] = found
-    return Prefilled(
+                logits = next_logits.new_empty(len(prompts), next_logits.shape[1])
+            logits[[*group]] = next_logits
+    return PrefilledPrompts(
         cache,
-        torch.tensor([len(each) for each in prompts], device=model.device),
+        torch.tensor([len(prompt) for prompt in prompts], device=model.device),
         logits,
-        states,
-        run.tokens,
+        activations,
+        passes.tokens_run,
     )
 
 
-class _Run:
-    """Passes over parts of prompts, and how many tokens they took."""
+@dataclass(frozen=True)
+class _PassInputs:
+    """Inputs of one pass over nodes of the prefix tree."""
+
+    ids: np.ndarray
+    """(rows, tokens)"""
+    window: PassWindow
+    mask: Tensor | None
+    positions: Tensor
+    last_tokens: Tensor
+    """(rows,): index of each row's last token."""
+
+
+class _PrefillPasses:
+    """Forward passes over the nodes of a prefix tree; counts the tokens that they run."""
 
     def __init__(
         self,
         language_model: LanguageModel,
-        beginnings: KeyValues,
-        lengths: Sequence[int],
-        last: int | None,
+        prefix_cache: KeyValueCache,
+        prefix_lengths: Sequence[int],
+        last_layer: int | None,
     ):
-        """`lengths` are those of the `beginnings` that parts continue."""
         self.model = language_model.model
         self.intervention = language_model.intervention
-        self.beginnings = beginnings
-        self.lengths = lengths
-        self.last = last
-        self.tokens = 0
+        self.prefix_cache = prefix_cache
+        self.prefix_lengths = prefix_lengths
+        self.last_layer = last_layer
+        self.tokens_run = 0
 
-    def passes(self, parts: Mapping[int, Part]) -> list[dict[int, Part]]:
-        """Parts, by their rows, in passes of `at_once` tokens, alike in how many are new."""
-        most, found = at_once(self.model.device), []
+    def group_nodes(self, nodes: Mapping[int, PrefixNode]) -> list[dict[int, PrefixNode]]:
+        """Nodes by row, in groups that one pass takes, similar in their number of new tokens."""
+        limit = tokens_per_pass(self.model.device)
+        groups: list[dict[int, PrefixNode]] = []
         width = 0
-        for row, part in sorted(parts.items(), key=lambda at: (-at[1].new, at[0])):
-            if found and (len(found[-1]) + 1) * width <= most:
-                found[-1][row] = part
+        for row, node in sorted(nodes.items(), key=lambda item: (-item[1].n_new, item[0])):
+            if groups and (len(groups[-1]) + 1) * width <= limit:
+                groups[-1][row] = node
             else:
-                found.append({row: part})
-                width = part.new
-        return found
+                groups.append({row: node})
+                width = node.n_new
+        return groups
 
-    def forward(
+    def run(
         self,
-        rows_of: Mapping[int, Part],
-        cache: KeyValues,
-        see: Callable[[Place, Tensor], See] | None = None,
+        group: Mapping[int, PrefixNode],
+        cache: KeyValueCache,
+        capture_at: Callable[[RowIndex, Tensor], Capture] | None = None,
     ) -> Tensor | None:
-        """The last hidden state (rows, d_model) of each part, normed; None if the pass ends before.
+        """Last hidden state (rows, d_model) of each node, after the final norm; None if the pass
+        stops early.
 
-        Without `see`, the parts are what prompts begin with; else whole prompts.
-
-        Where a part continues a beginning, as many last tokens of each are run as the part with
-        most new ones has: so nothing stands between what is known and what is run. Where none does,
-        the padding is on the right, as no token looks ahead and so no mask is needed.
+        Without `capture_at` the nodes are shared prefixes, with it whole prompts; it is given the
+        rows and the last token of each.
         """
-        device, end = self.model.device, cache.columns
-        parts = [*rows_of.values()]
-        run = max(part.new for part in parts)
-        longest = max(len(part.tokens) for part in parts)
-        rows = _place([*rows_of], device)
-        size = torch.tensor([len(part.tokens) for part in parts], device=device)[:, None]
-        ids = np.zeros((len(parts), run), dtype=np.int64)
-        self.tokens += ids.size
-        every = torch.arange(run, device=device)
-        if run == longest:
-            for n, part in enumerate(parts):
-                ids[n, : len(part.tokens)] = part.tokens
-            sizes = [len(part.tokens) for part in parts]
-            cache.look(Look(rows, end - run, end - run, sizes))
-            mask, position, last = None, every[None], size[:, 0] - 1
+        nodes = [*group.values()]
+        rows = _row_index([*group], self.model.device)
+        n_run = max(node.n_new for node in nodes)
+        if n_run == max(len(node.tokens) for node in nodes):
+            inputs = self._whole_inputs(nodes, rows, cache)
         else:
-            columns = torch.zeros(len(parts), longest - run, dtype=torch.long)
-            for n, part in enumerate(parts):
-                tail = part.tokens[-run:]
-                ids[n, run - len(tail) :] = tail
-                if part.above is not None and (before := len(part.tokens) - run) > 0:
-                    length = self.lengths[part.above]
-                    places = Beginnings.places(self.beginnings, part.above, length, before)
-                    columns[n, longest - run - before :] = places
-            taken = Beginnings(self.beginnings, columns)
-            cache.look(Look(rows, end - longest, end - run, beginnings=taken))
-            mask = (torch.arange(longest, device=device) >= longest - size).long()
-            position = (size - run + every).clamp(min=0)
-            last = torch.full((len(parts),), run - 1, device=device)
-        hidden = _hidden(
+            inputs = self._tail_inputs(nodes, rows, cache)
+        self.tokens_run += inputs.ids.size
+        cache.set_window(inputs.window)
+        hooks = StreamHooks(
+            capture_at(rows, inputs.last_tokens) if capture_at else capture_nothing,
+            self.last_layer,
+            inputs.last_tokens,
+            self.intervention.for_prompts(inputs.last_tokens if capture_at else None),
+        )
+        hidden = last_hidden_states(
             self.model,
-            see(rows, last) if see else _nothing,
-            self.last,
-            last,
-            self.intervention.on_prompts(last if see else None),
-            None,
-            input_ids=torch.from_numpy(ids).to(device),
-            attention_mask=mask,
-            position_ids=position,
+            hooks,
+            input_ids=torch.from_numpy(inputs.ids).to(self.model.device),
+            attention_mask=inputs.mask,
+            position_ids=inputs.positions,
             past_key_values=cache,
         )
-        return None if hidden is None else hidden[torch.arange(len(parts)), last]
+        return None if hidden is None else hidden[torch.arange(len(nodes)), inputs.last_tokens]
+
+    def _whole_inputs(
+        self, nodes: Sequence[PrefixNode], rows: RowIndex, cache: KeyValueCache
+    ) -> _PassInputs:
+        """All tokens of each node. Padding is on the right, where causal attention never looks, so
+        no mask is needed."""
+        lengths = [len(node.tokens) for node in nodes]
+        n_run = max(lengths)
+        ids = np.zeros((len(nodes), n_run), dtype=np.int64)
+        for n, node in enumerate(nodes):
+            ids[n, : len(node.tokens)] = node.tokens
+        device, start = self.model.device, cache.columns - n_run
+        return _PassInputs(
+            ids,
+            PassWindow(rows, start, start, lengths),
+            None,
+            torch.arange(n_run, device=device)[None],
+            torch.tensor(lengths, device=device) - 1,
+        )
+
+    def _tail_inputs(
+        self, nodes: Sequence[PrefixNode], rows: RowIndex, cache: KeyValueCache
+    ) -> _PassInputs:
+        """The last tokens of each node, as many as the node with most new tokens has: so cached
+        prefixes and new tokens are contiguous in every row. Padding is on the left."""
+        device, end = self.model.device, cache.columns
+        n_run = max(node.n_new for node in nodes)
+        longest = max(len(node.tokens) for node in nodes)
+        n_before = longest - n_run
+        ids = np.zeros((len(nodes), n_run), dtype=np.int64)
+        indices = torch.zeros(len(nodes), n_before, dtype=torch.long)
+        for n, node in enumerate(nodes):
+            tail = node.tokens[-n_run:]
+            ids[n, n_run - len(tail) :] = tail
+            count = len(node.tokens) - n_run
+            if node.parent is not None and count > 0:
+                length = self.prefix_lengths[node.parent]
+                indices[n, n_before - count :] = PrefixColumns.indices_of(
+                    self.prefix_cache, node.parent, length, count
+                )
+        prefixes = PrefixColumns(self.prefix_cache, indices)
+        lengths = torch.tensor([len(node.tokens) for node in nodes], device=device)[:, None]
+        return _PassInputs(
+            ids,
+            PassWindow(rows, end - longest, end - n_run, prefixes=prefixes),
+            (torch.arange(longest, device=device) >= longest - lengths).long(),
+            (lengths - n_run + torch.arange(n_run, device=device)).clamp(min=0),
+            torch.full((len(nodes),), n_run - 1, device=device),
+        )
 
 
-def followed(
-    language_model: LanguageModel,
-    prefilled: Prefilled,
-    rows: slice,
-    start: int,
-    ids: Tensor,
-    mask: Tensor,
-    see: See,
-    last: int | None = None,
-) -> Tensor | None:
-    """Runs tokens `ids` (rows, tokens) after prompts `rows` and `start` tokens that follow them.
-
-    `mask` (rows, start + tokens) tells which of these are there. What was there before is
-    overwritten. The last hidden states (rows, tokens, d_model), normed; None if the pass ends after
-    layer `last`.
-    """
-    cache = prefilled.cache
-    lengths = prefilled.lengths[rows]
-    first = cache.columns - int(lengths.max())
-    cache.look(Look(rows, first, cache.columns + start))
-    before = prefilled.mask[rows, first:]
-    position = lengths[:, None] + start + torch.arange(ids.shape[1], device=ids.device)
-    return _hidden(
-        language_model.model,
-        see,
-        last,
-        None,
-        language_model.intervention.on_answers(),
-        language_model.beneath,
-        input_ids=ids,
-        attention_mask=torch.cat([before, mask], dim=1),
-        position_ids=position,
-        past_key_values=cache,
-    )
-
-
-def _place(rows: list[int], device: object) -> Place:
-    """Rows that lie side by side are not copied to be looked at."""
+def _row_index(rows: list[int], device: object) -> RowIndex:
+    """Adjacent rows as a slice, which indexes without copying."""
     if rows == [*range(rows[0], rows[0] + len(rows))]:
         return slice(rows[0], rows[0] + len(rows))
     return torch.tensor(rows, device=str(device))
-
-
-def _nothing(_layer: int, _hidden: Tensor) -> None:
-    """Sees no state."""
-
-
-def _hidden(
-    model: PreTrainedModel,
-    see: See,
-    last: int | None,
-    wanted: Tensor | None,
-    changes: Mapping[int, Change],
-    beneath: Beneath | None,
-    **given: Any,
-) -> Tensor | None:
-    """One pass without the head: the last hidden states, or None if it ends after layer `last`.
-
-    Of the highest layer, good at the tokens `wanted` alone, if there are any (`watching`).
-    """
-    try:
-        with watching(model, see, last, wanted, changes, beneath):
-            return model.base_model(**given, use_cache=True).last_hidden_state
-    except SeenEnough:
-        return None

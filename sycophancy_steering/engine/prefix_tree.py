@@ -1,8 +1,8 @@
-"""Prompts that begin alike: what they share is run once.
+"""Finds the prefixes that prompts share, so that each is run once.
 
-The same persona before seventeen questions, a question in both option orders, a system prompt: in
-lexicographic order of tokens the prompts that share most are neighbours, and what they share is a
-tree (of prefixes). Batches keep such prompts together, and are else alike in length.
+The same persona before seventeen questions, a question with its options in both orders, a system
+prompt: sorted by their tokens, prompts that share most are neighbours, and their shared prefixes
+form a tree. Batches keep such prompts together, and otherwise prompts of similar length.
 """
 
 from __future__ import annotations
@@ -14,149 +14,151 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-Tokens = NDArray[np.int32]
+from sycophancy_steering.engine.prompt import TokenIds
 
-LEAST_SHARED = 16
-"""Tokens that have to be saved before a beginning is run by itself."""
+MIN_SHARED_TOKENS = 16
+"""Tokens that a shared prefix has to save to be run by itself."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """A prompt, or what several begin with."""
+class PrefixNode:
+    """A prompt, or a prefix that several prompts share."""
 
-    tokens: Tokens
-    """All of it, from the first token."""
-    above: int | None
-    """The longest (shorter) beginning that it continues, by its place; None where there is none."""
-    new: int
-    """How many of its last tokens are to be run: one at least, for its state."""
+    tokens: TokenIds
+    """All of them, from the first."""
+    parent: int | None
+    """Index of the longest shorter prefix that it continues; None without one."""
+    n_new: int
+    """How many of its last tokens are run: at least one, for its hidden state."""
     depth: int
-    """How many beginnings it continues."""
+    """How many prefixes it continues."""
 
 
 @dataclass(frozen=True)
-class Tree:
-    """What of a batch of prompts is to be run."""
+class PrefixTree:
+    """The shared prefixes of a batch of prompts, and the prompts."""
 
-    beginnings: list[Part]
-    """Those that continue none first."""
-    prompts: list[Part]
-    """In their order."""
+    prefixes: list[PrefixNode]
+    """Parents before children."""
+    prompts: list[PrefixNode]
+    """In the order of the batch."""
 
 
-def lexicographic(prompts: Sequence[Tokens]) -> list[int]:
-    """Places of `prompts` in the order of their tokens; equal ones stay in their order."""
+def lexicographic_order(prompts: Sequence[TokenIds]) -> list[int]:
+    """Indices that sort `prompts` by their tokens; equal ones keep their order."""
     keys = [prompt.astype(">u4").tobytes() for prompt in prompts]
     return sorted(range(len(prompts)), key=lambda n: (keys[n], n))
 
 
-def shared(one: Tokens, two: Tokens) -> int:
-    """How many tokens two prompts begin with alike."""
-    most = min(len(one), len(two))
-    differs = one[:most] != two[:most]
-    return int(differs.argmax()) if differs.any() else most
+def common_prefix_length(one: TokenIds, two: TokenIds) -> int:
+    """How many tokens two prompts share from the first on."""
+    shorter = min(len(one), len(two))
+    differs = one[:shorter] != two[:shorter]
+    return int(differs.argmax()) if differs.any() else shorter
 
 
-def batches(prompts: Sequence[Tokens], budget: int) -> list[list[int]]:
-    """All places of `prompts`, in batches of at most `budget` tokens, padding included.
+def plan_batches(prompts: Sequence[TokenIds], budget: int) -> list[list[int]]:
+    """Indices of all `prompts`, in batches of at most `budget` tokens, padding included.
 
-    Prompts that begin alike stay together as far as they fit, and families of these are alike in
-    length, the longest first (memory runs out early, if). A prompt longer than `budget` is a batch
-    of its own.
+    Prompts that share a prefix stay together where they fit, and such groups are batched by length,
+    the longest first, so that memory runs out early if at all. A prompt longer than `budget` is a
+    batch of its own.
     """
     longest = {
-        tuple(family): max(len(prompts[n]) for n in family) for family in _families(prompts, budget)
+        tuple(group): max(len(prompts[n]) for n in group)
+        for group in _groups_by_prefix(prompts, budget)
     }
-    found: list[list[int]] = []
-    widest = 0
-    for family in sorted(longest, key=lambda family: (-longest[family], family)):
-        widest = max(widest, longest[family]) if found else longest[family]
-        if found and (len(found[-1]) + len(family)) * widest <= budget:
-            found[-1] += family
+    batches: list[list[int]] = []
+    width = 0
+    for group in sorted(longest, key=lambda group: (-longest[group], group)):
+        width = max(width, longest[group]) if batches else longest[group]
+        if batches and (len(batches[-1]) + len(group)) * width <= budget:
+            batches[-1] += group
         else:
-            found.append([*family])
-            widest = longest[family]
-    return [_by_what_is_new(prompts, batch) for batch in found]
+            batches.append([*group])
+            width = longest[group]
+    return [_by_new_tokens(prompts, batch) for batch in batches]
 
 
-def _by_what_is_new(prompts: Sequence[Tokens], batch: list[int]) -> list[int]:
-    """A batch in the order in which it is run: then what is run at once lies side by side."""
-    parts = tree([prompts[n] for n in batch]).prompts
-    return [batch[n] for n in sorted(range(len(batch)), key=lambda n: (-parts[n].new, n))]
+def _by_new_tokens(prompts: Sequence[TokenIds], batch: list[int]) -> list[int]:
+    """A batch in the order in which it is run, so that rows of one pass are adjacent."""
+    nodes = build_prefix_tree([prompts[n] for n in batch]).prompts
+    return [batch[n] for n in sorted(range(len(batch)), key=lambda n: (-nodes[n].n_new, n))]
 
 
-def _families(prompts: Sequence[Tokens], budget: int) -> list[list[int]]:
-    """Prompts that share a beginning worth it and fit one batch, as large as possible."""
-    order = lexicographic(prompts)
-    alike = _alike(prompts, order)
-    found, open_ranges = [], [(0, len(order))]
-    while open_ranges:
-        start, end = open_ranges.pop()
-        family = order[start:end]
-        least = int(alike[start + 1 : end].min(initial=len(prompts[family[0]])))
-        fits = len(family) * max(len(prompts[n]) for n in family) <= budget
-        if len(family) == 1 or (fits and least >= LEAST_SHARED):
-            found.append(family)
+def _groups_by_prefix(prompts: Sequence[TokenIds], budget: int) -> list[list[int]]:
+    """The largest groups of prompts that share a prefix worth running once and fit one batch."""
+    order = lexicographic_order(prompts)
+    common = _common_with_previous(prompts, order)
+    groups, pending = [], [(0, len(order))]
+    while pending:
+        start, end = pending.pop()
+        group = order[start:end]
+        shortest = int(common[start + 1 : end].min(initial=len(prompts[group[0]])))
+        fits = len(group) * max(len(prompts[n]) for n in group) <= budget
+        if len(group) == 1 or (fits and shortest >= MIN_SHARED_TOKENS):
+            groups.append(group)
         else:
-            open_ranges += _parts(alike, start, end, least)
-    return found
+            pending += _split(common, start, end, shortest)
+    return groups
 
 
-def _alike(prompts: Sequence[Tokens], order: Sequence[int]) -> NDArray[np.int64]:
-    """At each place of `order`, what that prompt shares with the one before it."""
+def _common_with_previous(prompts: Sequence[TokenIds], order: Sequence[int]) -> NDArray[np.int64]:
+    """For each prompt in `order`, how many tokens it shares with the one before it."""
     pairs = itertools.pairwise(order)
-    return np.array([0] + [shared(prompts[a], prompts[b]) for a, b in pairs], dtype=np.int64)
+    lengths = [common_prefix_length(prompts[a], prompts[b]) for a, b in pairs]
+    return np.array([0, *lengths], dtype=np.int64)
 
 
-def _parts(alike: NDArray[np.int64], start: int, end: int, least: int) -> list[tuple[int, int]]:
-    """A range of neighbours, cut wherever two share no more than `least`."""
-    cuts = start + 1 + np.flatnonzero(alike[start + 1 : end] == least)
-    edges = [start, *cuts.tolist(), end]
-    return list(itertools.pairwise(edges))
+def _split(common: NDArray[np.int64], start: int, end: int, shortest: int) -> list[tuple[int, int]]:
+    """A range of neighbours, split wherever two share no more than `shortest` tokens."""
+    cuts = start + 1 + np.flatnonzero(common[start + 1 : end] == shortest)
+    return list(itertools.pairwise([start, *cuts.tolist(), end]))
 
 
-def no_tree(prompts: Sequence[Tokens]) -> Tree:
-    """Every prompt by itself, from its first token on."""
-    return Tree([], [Part(prompt, None, len(prompt), 0) for prompt in prompts])
+def without_sharing(prompts: Sequence[TokenIds]) -> PrefixTree:
+    """A tree without shared prefixes: every prompt is run from its first token on."""
+    return PrefixTree([], [PrefixNode(prompt, None, len(prompt), 0) for prompt in prompts])
 
 
-def tree(prompts: Sequence[Tokens]) -> Tree:
-    """The beginnings that are worth running once, and which of them each prompt continues."""
-    order = lexicographic(prompts)
-    alike = _alike(prompts, order)
-    beginnings: list[Part] = []
-    found = no_tree(prompts).prompts
+def build_prefix_tree(prompts: Sequence[TokenIds]) -> PrefixTree:
+    """The prefixes worth running once, and the one that each prompt continues."""
+    order = lexicographic_order(prompts)
+    common = _common_with_previous(prompts, order)
+    prefixes: list[PrefixNode] = []
+    nodes = without_sharing(prompts).prompts
 
-    def after(tokens: Tokens, above: int | None) -> Part:
-        if above is None:
-            return Part(tokens, None, len(tokens), 0)
-        known = beginnings[above]
-        return Part(tokens, above, max(1, len(tokens) - len(known.tokens)), known.depth + 1)
+    def child_of(parent: int | None, tokens: TokenIds) -> PrefixNode:
+        if parent is None:
+            return PrefixNode(tokens, None, len(tokens), 0)
+        prefix = prefixes[parent]
+        n_new = max(1, len(tokens) - len(prefix.tokens))
+        return PrefixNode(tokens, parent, n_new, prefix.depth + 1)
 
-    # Ranges of neighbours, and the beginning that all in a range continue.
+    # Ranges of neighbours, each with the prefix that all prompts in it continue.
     level: list[tuple[int, int, int | None]] = [(0, len(order), None)]
     while level:
-        deeper = []
-        for start, end, above in level:
+        next_level = []
+        for start, end, parent in level:
             if end - start == 1:
-                found[order[start]] = after(prompts[order[start]], above)
+                nodes[order[start]] = child_of(parent, prompts[order[start]])
                 continue
-            least = int(alike[start + 1 : end].min())
-            known = len(beginnings[above].tokens) if above is not None else 0
-            if (least - known) * (end - start - 1) >= LEAST_SHARED:
-                beginnings.append(after(prompts[order[start]][:least], above))
-                above = len(beginnings) - 1
-            deeper += [(*part, above) for part in _parts(alike, start, end, least)]
-        level = deeper
-    return _by_depth(beginnings, found)
+            shortest = int(common[start + 1 : end].min())
+            inherited = len(prefixes[parent].tokens) if parent is not None else 0
+            if (shortest - inherited) * (end - start - 1) >= MIN_SHARED_TOKENS:
+                prefixes.append(child_of(parent, prompts[order[start]][:shortest]))
+                parent = len(prefixes) - 1
+            next_level += [(*part, parent) for part in _split(common, start, end, shortest)]
+        level = next_level
+    return _parents_first(prefixes, nodes)
 
 
-def _by_depth(beginnings: list[Part], prompts: list[Part]) -> Tree:
-    """The same tree, with every beginning after those that continue fewer."""
-    order = sorted(range(len(beginnings)), key=lambda n: (beginnings[n].depth, n))
-    place = {old: new for new, old in enumerate(order)}
+def _parents_first(prefixes: list[PrefixNode], prompts: list[PrefixNode]) -> PrefixTree:
+    """The same tree with its prefixes sorted by depth."""
+    order = sorted(range(len(prefixes)), key=lambda n: (prefixes[n].depth, n))
+    new_index = {old: new for new, old in enumerate(order)}
 
-    def moved(part: Part) -> Part:
-        return part if part.above is None else replace(part, above=place[part.above])
+    def renumbered(node: PrefixNode) -> PrefixNode:
+        return node if node.parent is None else replace(node, parent=new_index[node.parent])
 
-    return Tree([moved(beginnings[old]) for old in order], [moved(each) for each in prompts])
+    return PrefixTree([renumbered(prefixes[n]) for n in order], [renumbered(n) for n in prompts])

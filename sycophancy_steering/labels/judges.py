@@ -3,70 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-
+from sycophancy_steering.config.labels import JudgeAddress, JudgeSettings
 from sycophancy_steering.config.reading import read_section
-from sycophancy_steering.labels.judging import asked_of_a_judge, reply_over_http, row_for_a_judge
+from sycophancy_steering.labels.judging import judge_prompt, judge_row, request_reply
 
-LOCAL = Path("params.local.yaml")
+LOCAL_PARAMS = Path("params.local.yaml")
 Answer = Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Judge:
-    """An entry of `judge` in params.yaml."""
-
-    kind: Literal["model", "address"]
-    model: str
-    """An entry of `model`; or the name by which the address knows it."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """An entry of `judge` in params.local.yaml."""
-
-    address: str
-    """Of an OpenAI-compatible server, up to and with /v1."""
-    key: str = ""
-
-
-def replies_of(settings: Judge, name: str, answers: Sequence[Answer]) -> Iterator[tuple[str, str]]:
+def judge_replies(
+    settings: JudgeSettings, name: str, answers: Sequence[Answer]
+) -> Iterator[tuple[str, str]]:
     """Question and reply, for each of `answers` (see `gradable.py`), as they come."""
     if settings.kind == "model":
         return _by_model(settings, answers)
     return _by_address(name, settings, answers)
 
 
-def _by_model(settings: Judge, answers: Sequence[Answer]) -> Iterator[tuple[str, str]]:
+def _by_model(settings: JudgeSettings, answers: Sequence[Answer]) -> Iterator[tuple[str, str]]:
     """Question and reply, by a model of this study."""
-    from sycophancy_steering.activations.extraction_run import batch_tokens
-    from sycophancy_steering.engine.forward import ReadingSettings, read_batch
-    from sycophancy_steering.engine.language_model import Placement, load_language_model
-    from sycophancy_steering.engine.prefix_tree import batches
+    from sycophancy_steering.activations.prompts import to_prompt
+    from sycophancy_steering.activations.token_budget import batch_tokens
+    from sycophancy_steering.config.activations import ActivationSettings
+    from sycophancy_steering.config.model import ModelSettings
+    from sycophancy_steering.engine.forward import extract_batch
+    from sycophancy_steering.engine.language_model import load_language_model
+    from sycophancy_steering.engine.prefix_tree import plan_batches
 
-    reading = read_section(ReadingSettings, "reading")
-    placement = read_section(Placement, "model", settings.model)
+    reading = read_section(ActivationSettings, "activations")
+    placement = read_section(ModelSettings, "model", settings.model)
     language_model = load_language_model(Path(f"data/models/{settings.model}"), placement)
-    rows = [row_for_a_judge(answer) for answer in answers]
-    prompts = [np.array(language_model.write(row.messages), dtype=np.int32) for row in rows]
-    for batch in batches(prompts, batch_tokens(language_model, reading)):
-        part = [rows[n] for n in batch]
-        result = read_batch(language_model, part, [prompts[n] for n in batch], reading)
-        for row, response in zip(part, result.responses, strict=True):
-            yield row.id, response.continuation
+    rows = [judge_row(answer) for answer in answers]
+    prompts = [to_prompt(language_model, row) for row in rows]
+    token_ids = [prompt.token_ids for prompt in prompts]
+    for batch in plan_batches(token_ids, batch_tokens(language_model, reading)):
+        result = extract_batch(language_model, [prompts[n] for n in batch], reading)
+        for n, output in zip(batch, result.outputs, strict=True):
+            yield rows[n].id, language_model.decode(output.continuation)
 
 
 def _by_address(
-    judge: str, settings: Judge, answers: Sequence[Answer]
+    judge: str, settings: JudgeSettings, answers: Sequence[Answer]
 ) -> Iterator[tuple[str, str]]:
     """Question and reply, by a model behind an address."""
-    at = read_section(Address, "judge", judge, path=LOCAL)
+    at = read_section(JudgeAddress, "judge", judge, path=LOCAL_PARAMS)
     for answer in answers:
         yield (
             answer["id"],
-            reply_over_http(at.address, at.key, settings.model, asked_of_a_judge(answer)),
+            request_reply(at.address, at.key, settings.model, judge_prompt(answer)),
         )

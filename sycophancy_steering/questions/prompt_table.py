@@ -14,11 +14,11 @@ from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.config.prompt_set import Extract
 from sycophancy_steering.questions.question import Row, Turn
 
-READ = b"read"
+EXTRACT_KEY = b"read"
 """The metadata key that says what of the model's doings is wanted: a `Extract`."""
-AT_A_TIME = 256
+BATCH_ROWS = 256
 """Rows in memory."""
-PART = 1024
+ROW_GROUP_SIZE = 1024
 """Rows of a part of a file, of prompts and of the responses to them."""
 TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 SCHEMA = pa.schema(
@@ -36,31 +36,31 @@ SCHEMA = pa.schema(
         ("form", pa.string()),
         ("split", pa.string()),
         ("cause", pa.float64()),
-        ("plain", TURNS),
+        ("without_user", TURNS),
         ("true_answers", pa.list_(pa.string())),
         ("false_answers", pa.list_(pa.string())),
     ]
 )
 
 
-def write_prompts(path: Path, rows: Sequence[Row], reading: Extract = "everything") -> None:
+def write_prompts(path: Path, rows: Sequence[Row], extract: Extract = "everything") -> None:
     """Write `rows` in their order."""
     records = [
         {field.name: getattr(row, field.name) for field in fields(row)}
         | {
             "messages": [asdict(turn) for turn in row.messages],
-            "plain": [asdict(turn) for turn in row.plain],
+            "without_user": [asdict(turn) for turn in row.without_user],
             "choices": [{"letter": letter, "text": text} for letter, text in row.choices],
         }
         for row in rows
     ]
-    schema = SCHEMA.with_metadata({READ: reading})
-    pq.write_table(pa.Table.from_pylist(records, schema=schema), path, row_group_size=PART)
+    schema = SCHEMA.with_metadata({EXTRACT_KEY: extract})
+    pq.write_table(pa.Table.from_pylist(records, schema=schema), path, row_group_size=ROW_GROUP_SIZE)
 
 
-def reading_of(path: Path) -> Extract:
+def read_extract(path: Path) -> Extract:
     """What of the model's doings is wanted of a prompt set, whose rows can be read."""
-    said = (pq.read_schema(path).metadata or {}).get(READ, b"everything").decode()
+    said = (pq.read_schema(path).metadata or {}).get(EXTRACT_KEY, b"everything").decode()
     if said not in (known := get_args(Extract)):
         raise InputError(f"{path}: to read: expected one of {', '.join(known)}, found {said!r}")
     return said  # type: ignore[return-value]
@@ -68,10 +68,10 @@ def reading_of(path: Path) -> Extract:
 
 def read_prompts(path: Path) -> list[Row]:
     """The rows of a prompt set. InputError for a missing or unreadable file, or one without rows."""
-    return list(each_prompt(path))
+    return list(iter_prompts(path))
 
 
-def each_prompt(path: Path, wanted: Collection[int] | None = None) -> Iterator[Row]:
+def iter_prompts(path: Path, indices: Collection[int] | None = None) -> Iterator[Row]:
     """The rows of a prompt set, one after another, or those at the places `wanted`; in memory are a
     few hundred at a time. InputError as `read_prompts`."""
     try:
@@ -86,11 +86,11 @@ def each_prompt(path: Path, wanted: Collection[int] | None = None) -> Iterator[R
         raise InputError(f"{path}: an empty prompt set; expected at least one question")
     start = 0
     try:
-        for batch in file.iter_batches(AT_A_TIME, columns=SCHEMA.names, use_threads=False):
+        for batch in file.iter_batches(BATCH_ROWS, columns=SCHEMA.names, use_threads=False):
             here = range(start, start + len(batch))
             start = here.stop
-            if wanted is not None:
-                places = [n - here.start for n in here if n in wanted]
+            if indices is not None:
+                places = [n - here.start for n in here if n in indices]
                 batch = batch.take(pa.array(places, pa.int64()))
             for record in batch.to_pylist():
                 yield _row(record)
@@ -108,7 +108,7 @@ def _row(record: dict[str, Any]) -> Row:
         **record
         | {
             "messages": tuple(Turn(**turn) for turn in record["messages"]),
-            "plain": tuple(Turn(**turn) for turn in record["plain"]),
+            "without_user": tuple(Turn(**turn) for turn in record["without_user"]),
             "choices": tuple((c["letter"], c["text"]) for c in record["choices"]),
             "not_matching": tuple(record["not_matching"]),
             "answers": tuple(record["answers"]),

@@ -1,9 +1,9 @@
-"""What a model did with questions it was asked before, in `.work`: no question is run twice.
+"""A cache of activations and responses in `.work`, so that no question is run twice.
 
-The rows of all prompt sets of one model and way of reading it are kept together, in blocks: a
-folder with states and responses, put in place whole. A batch is a block while a stage runs; in the
-end the blocks are the shards of its output. So prompt sets and branches share their questions, and
-a stage that was stopped at any moment goes on after its last batch.
+Questions of all prompt sets of one model and extraction are stored together, in blocks: folders
+with activations and responses, written atomically. While a stage runs, a block is a batch; at its
+end, the blocks are the shards of its output. So prompt sets and git branches share their questions,
+and a stage that was killed resumes after its last batch.
 """
 
 from __future__ import annotations
@@ -25,176 +25,203 @@ import pyarrow.parquet as pq
 
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.storage.activation_shards import (
+from sycophancy_steering.schemas.activations import (
+    KEY,
+    REFERENCE_LOGPROBS,
+    REFERENCE_SCHEMA,
     RESPONSES,
+)
+from sycophancy_steering.storage.activation_shards import (
     Origin,
     gather_shards,
-    read_origin_of,
+    read_shard_origin,
     write_shard,
 )
-from sycophancy_steering.storage.result_cache import WORK
+from sycophancy_steering.storage.result_cache import CACHE
 
-STATES = "states.parquet"
-COMPARED = "compared.parquet"
-"""In an output: what answers are compared with, by what was asked."""
-KEY = "key"
+ACTIVATIONS_FILE = "activations.parquet"
+"""In a block, beside its responses."""
 
 
-def key_of(*parts: Any) -> str:
-    """A name for what `parts`, which JSON can write, stand for."""
+def hash_of(*parts: Any) -> str:
+    """A hash of `parts`, which JSON can represent: 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 @contextmanager
-def alone(name: str) -> Iterator[None]:
-    """InputError if another process is at work on `name`; the lock goes with the process."""
-    path = WORK / "locks" / name
+def exclusive_lock(name: str) -> Iterator[None]:
+    """Raises InputError if another process holds the lock `name`. Ends with the process."""
+    path = CACHE / "locks" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
-                f"{name}: another run is at work on it; wait for it, or stop it (lock: {path})"
+                f"{name}: another run is working on it; wait for it, or stop it (lock: {path})"
             ) from None
         yield
 
 
 @contextmanager
-def room_on_disk() -> Iterator[None]:
-    """InputError where a disk is full."""
+def disk_errors_as_input_errors() -> Iterator[None]:
+    """Raises InputError where the disk is full."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise InputError(
-            f"{os.strerror(error.errno)}; what was run is kept in {WORK}, make room and run this "
-            "again"
+            f"{os.strerror(error.errno)}; finished batches are stored in {CACHE}: make room and run this again"
         ) from None
 
 
-class Store:
-    """The blocks of one model, read in one way."""
+class ActivationStore:
+    """The blocks of one model, extracted in one way."""
 
     def __init__(self, name: str, schema: pa.Schema):
-        """`name` stands for the model and all that its readings depend on; `schema` is that of the
-        responses, whose first column is `key`."""
+        """`name` identifies all that the activations depend on but the question; `schema` is that
+        of the responses, with a column `key`."""
         self.name = name
-        self.folder = WORK / "activations" / name
-        self.asked = self.folder / "asked"
+        self.folder = CACHE / "activations" / name
+        self.reference_folder = self.folder / "references"
         self.schema = schema
-        self.known: dict[str, Path] = {}
-        """The block that holds each row, by its key."""
+        self.blocks: dict[str, Path] = {}
+        """Key of a question -> the block that holds it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for block in self._blocks():
-            self._take_in(block)
+        for block in self._complete_blocks():
+            self._register(block)
 
-    def _blocks(self) -> list[Path]:
-        """Those in place: a draft, whose name begins with a dot, may be anything."""
+    def _complete_blocks(self) -> list[Path]:
+        """Blocks in place; drafts, whose names begin with a dot, may be incomplete."""
         return [path.parent for path in sorted(self.folder.glob("[!.]*/" + RESPONSES))]
 
-    def _take_in(self, block: Path) -> None:
+    def _register(self, block: Path) -> None:
         try:
             keys = pq.read_table(block / RESPONSES, columns=[KEY])[KEY].to_pylist()
-            pq.read_metadata(block / STATES)
+            pq.read_metadata(block / ACTIVATIONS_FILE)
         except (pa.ArrowException, OSError):
-            shutil.rmtree(block)  # half written when the power went: made anew
+            shutil.rmtree(block)  # truncated by a power cut: run again
             return
-        self.known |= dict.fromkeys(keys, block)
+        self.blocks |= dict.fromkeys(keys, block)
 
-    def adopt(self, files: Mapping[str, Path]) -> None:
-        """Takes in an output that was made before, if it was read this way."""
+    def import_shards(self, files: Mapping[str, Path]) -> None:
+        """Copies an earlier output (paths by file name), if it was extracted in the same way."""
         shards = [files[name] for name in sorted(files) if name.startswith("shard-")]
-        if not shards or read_origin_of(shards[0]).reading != self.name or COMPARED not in files:
+        if (
+            not shards
+            or read_shard_origin(shards[0]).extraction_key != self.name
+            or REFERENCE_LOGPROBS not in files
+        ):
             return
         responses = pq.ParquetFile(files[RESPONSES])
         for number, shard in enumerate(shards):
             table = responses.read_row_group(number, columns=self.schema.names)
-            block = self.folder / key_of(*table[KEY].to_pylist())
+            block = self.folder / hash_of(*table[KEY].to_pylist())
             if not block.exists():
                 with atomic_write(block) as draft:
                     draft.mkdir()
-                    # A copy: what is linked to DVC's cache could be changed there by mistake.
-                    shutil.copyfile(shard, draft / STATES)
+                    # Not a link, through which a file in DVC's cache could be changed.
+                    shutil.copyfile(shard, draft / ACTIVATIONS_FILE)
                     pq.write_table(table, draft / RESPONSES)
-                self._take_in(block)
-        self.asked.mkdir(exist_ok=True)
-        shutil.copyfile(files[COMPARED], self.asked / f"{files[COMPARED].name}.parquet")
+                self._register(block)
+        self.reference_folder.mkdir(exist_ok=True)
+        references = files[REFERENCE_LOGPROBS]
+        shutil.copyfile(references, self.reference_folder / f"{references.name}.parquet")
 
-    def missing(self, keys: Sequence[str], known: Collection[str]) -> list[str]:
-        """Which of `keys` were not `known` when all of them were first asked for.
+    def uncached_keys(self, keys: Sequence[str], cached: Collection[str]) -> list[str]:
+        """Which of `keys` were not in `cached` when a run over all of them started.
 
-        So a run that was stopped goes on with the same batches, and ends with the same bytes.
+        The list is stored, so a resumed run has the same batches and ends with the same bytes.
         """
         plan = self._plan(keys)
         if plan.exists():
             return json.loads(plan.read_text())
-        missing = [key for key in keys if key not in known]
-        if missing:
+        uncached = [key for key in keys if key not in cached]
+        if uncached:
             with atomic_write(plan) as draft:
-                draft.write_text(json.dumps(missing))
-        return missing
+                draft.write_text(json.dumps(uncached))
+        return uncached
 
     def _plan(self, keys: Sequence[str]) -> Path:
-        return self.folder / f"{key_of(*keys)}.json"
+        return self.folder / f"{hash_of(*keys)}.json"
 
-    def found(self, keys: Sequence[str]) -> None:
-        """All of `keys` are known."""
+    def forget_plan(self, keys: Sequence[str]) -> None:
+        """Deletes the stored list of uncached keys, once all of `keys` are cached."""
         self._plan(keys).unlink(missing_ok=True)
 
-    def keep(
+    def add_block(
         self,
         keys: Sequence[str],
-        held: Mapping[str, tuple[Sequence[str], np.ndarray]],
+        activations: Mapping[str, tuple[Sequence[str], np.ndarray]],
         responses: Sequence[Mapping[str, Any]],
         origin: Origin,
     ) -> None:
-        """Puts one batch in place; from then on it is known."""
-        block = self.folder / key_of(*keys)
+        """Stores a batch: by position ids and activations (layers, rows, d_model); responses."""
+        block = self.folder / hash_of(*keys)
         with atomic_write(block) as draft:
             draft.mkdir()
-            write_shard(draft / STATES, held, origin)
-            rows = [{KEY: key, **each} for key, each in zip(keys, responses, strict=True)]
+            write_shard(draft / ACTIVATIONS_FILE, activations, origin)
+            rows = [{KEY: key, **response} for key, response in zip(keys, responses, strict=True)]
             pq.write_table(pa.Table.from_pylist(rows, schema=self.schema), draft / RESPONSES)
-        self._take_in(block)
+        self._register(block)
 
     def shard(self, keys: Sequence[str]) -> Path:
-        """The block that holds just `keys`, in that order; put together if there is none yet."""
-        block = self.folder / key_of(*keys)
+        """The block that holds exactly `keys`, in that order; gathered from others if needed."""
+        block = self.folder / hash_of(*keys)
         if not (block / RESPONSES).exists():
             with atomic_write(block) as draft:
                 draft.mkdir()
                 table = self._responses(keys)
                 pq.write_table(table, draft / RESPONSES)
-                blocks = dict.fromkeys(self.known[key] for key in keys)
-                paths = [each / STATES for each in blocks]
-                gather_shards(draft / STATES, paths, table["id"].to_pylist())
+                blocks = dict.fromkeys(self.blocks[key] for key in keys)
+                paths = [source / ACTIVATIONS_FILE for source in blocks]
+                gather_shards(draft / ACTIVATIONS_FILE, paths, table["id"].to_pylist())
         return block
 
     def _responses(self, keys: Sequence[str]) -> pa.Table:
         tables = []
-        for block in dict.fromkeys(self.known[key] for key in keys):
+        for block in dict.fromkeys(self.blocks[key] for key in keys):
             tables.append(pq.read_table(block / RESPONSES, filters=[(KEY, "in", set(keys))]))
         table = pa.concat_tables(tables)
-        held = table[KEY].to_pylist()
-        # The first of equals, as `gather_shards` takes the states.
-        place = {held[n]: n for n in reversed(range(len(held)))}
-        return table.take(pa.array([place[key] for key in keys], pa.int64()))
+        stored = table[KEY].to_pylist()
+        # Of duplicates the first, as `gather_shards` takes the activations.
+        index = {stored[n]: n for n in reversed(range(len(stored)))}
+        return table.take(pa.array([index[key] for key in keys], pa.int64()))
 
-    def settle(self, keys: Sequence[str], shards: Sequence[Path]) -> None:
-        """All of `keys` are in `shards`: deletes the blocks that hold nothing else."""
-        inside = set(keys)
-        for block in self._blocks():
+    def remove_merged_blocks(self, keys: Sequence[str], shards: Sequence[Path]) -> None:
+        """Deletes the blocks whose questions are all in `keys`, which `shards` hold."""
+        merged = set(keys)
+        for block in self._complete_blocks():
             if block not in shards:
-                held = pq.read_table(block / RESPONSES, columns=[KEY])[KEY].to_pylist()
-                if inside.issuperset(held):
+                stored = pq.read_table(block / RESPONSES, columns=[KEY])[KEY].to_pylist()
+                if merged.issuperset(stored):
                     shutil.rmtree(block)
-        self.found(keys)
+        self.forget_plan(keys)
+
+    def link_shards(self, shards: Sequence[Path], output: Path) -> None:
+        """Links the activations of `shards` into the folder `output`."""
+        for number, shard in enumerate(shards):
+            link_or_copy(shard / ACTIVATIONS_FILE, output / f"shard-{number:05d}.parquet")
+
+    def add_references(self, keys: Sequence[str], logprobs: Sequence[Sequence[float]]) -> None:
+        """Stores reference log-probabilities by chat key."""
+        with atomic_write(self.reference_folder / f"{hash_of(*keys)}.parquet") as draft:
+            columns = {KEY: keys, "logprobs": logprobs}
+            pq.write_table(pa.table(columns, schema=REFERENCE_SCHEMA), draft)
+
+    def read_references(self, keys: Collection[str]) -> dict[str, list[float]]:
+        """The stored reference log-probabilities of `keys`."""
+        logprobs: dict[str, list[float]] = {}
+        for path in sorted(self.reference_folder.glob("[!.]*.parquet")):
+            table = pq.read_table(path)
+            pairs = zip(table[KEY].to_pylist(), table["logprobs"].to_pylist(), strict=True)
+            logprobs |= {key: values for key, values in pairs if key in keys}
+        return logprobs
 
 
-def link(source: Path, target: Path) -> None:
-    """The same file at two places; a copy where the disk cannot do that."""
+def link_or_copy(source: Path, target: Path) -> None:
+    """Hard-links a file; copies it where the file system cannot."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,45 +1,67 @@
-"""What an output held when it was last made, from DVC's cache.
+"""Finds what an output of a DVC stage last held, in DVC's cache.
 
-DVC deletes the outputs of a stage before it runs it. On another machine, after `dvc pull`, what the
-cache holds of them is all that is known.
+DVC deletes the outputs of a stage before running it. On another machine, after `dvc pull`, its
+cache is the only place where they can be found.
 """
 
 from __future__ import annotations
 
 import configparser
 import json
-import re
 from pathlib import Path
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-def last_made(output: Path) -> dict[str, Path]:
-    """The files of the folder `output`, by name, where `dvc.lock` and the cache have all of it."""
+
+def cached_output(folder: Path) -> dict[str, Path]:
+    """The files that `folder`, an output or a folder within one, last held, by their paths relative
+    to it; none unless dvc.lock and the cache have all of them."""
+    for output, md5 in _locked_folders().items():
+        if not folder.is_relative_to(output):
+            continue
+        objects = _cache_folder() / "files/md5"
+        listing = _object(objects, md5)
+        if not listing.exists():
+            return {}
+        entries = json.loads(listing.read_text(encoding="utf-8"))
+        files = {output / entry["relpath"]: _object(objects, entry["md5"]) for entry in entries}
+        inside = {
+            path.relative_to(folder).as_posix(): source
+            for path, source in files.items()
+            if path.is_relative_to(folder)
+        }
+        return inside if all(source.exists() for source in inside.values()) else {}
+    return {}
+
+
+def _locked_folders() -> dict[Path, str]:
+    """Output folders in dvc.lock -> the hash of their listing."""
     lock = Path("dvc.lock")
-    told = lock.read_text(encoding="utf-8") if lock.exists() else ""
-    entry = (
-        rf"^    outs:\n    - path: {re.escape(str(output))}\n(?:      .*\n)*?      md5: (\w+\.dir)$"
-    )
-    if not (match := re.search(entry, told, re.MULTILINE)):
+    if not lock.exists():
         return {}
-    objects = _cache() / "files/md5"
-    listing = _object(objects, match[1])
-    if not listing.exists():
+    try:
+        stages = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))["stages"]
+    except (YAMLError, KeyError, TypeError):  # unreadable, as during a merge: nothing is reused
         return {}
-    listed = json.loads(listing.read_text())
-    files = {each["relpath"]: _object(objects, each["md5"]) for each in listed}
-    return files if all(path.exists() for path in files.values()) else {}
+    outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
+    return {
+        Path(output["path"]): output["md5"]
+        for output in outputs
+        if output.get("md5", "").endswith(".dir")
+    }
 
 
-def _object(objects: Path, name: str) -> Path:
-    return objects / name[:2] / name[2:]
+def _object(objects: Path, md5: str) -> Path:
+    return objects / md5[:2] / md5[2:]
 
 
-def _cache() -> Path:
+def _cache_folder() -> Path:
     """DVC's cache folder, as its configuration has it."""
-    found = Path(".dvc/cache")
+    folder = Path(".dvc/cache")
     for name in ("config", "config.local"):
         config = configparser.ConfigParser(interpolation=None)
         config.read(Path(".dvc") / name)
-        if place := config.get("cache", "dir", fallback=None):
-            found = Path(".dvc") / place
-    return found
+        if configured := config.get("cache", "dir", fallback=None):
+            folder = Path(".dvc") / configured
+    return folder

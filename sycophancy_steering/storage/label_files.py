@@ -14,14 +14,14 @@ import pyarrow.parquet as pq
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.foundation.grader_error import GraderError
 
-ASKED = ["id", "source", "family", "item", "persona", "matching", "form", "split", "cause"]
+PROMPT_COLUMNS = ["id", "source", "family", "item", "persona", "matching", "form", "split", "cause"]
 """What is kept of a prompt."""
-KEY = b"label_noise"
+GRADER_ERROR_KEY = b"label_noise"
 
 
-def about_noise(noise: GraderError | None) -> dict[bytes, str]:
+def grader_error_metadata(error: GraderError | None) -> dict[bytes, str]:
     """The metadata that says how often the `label`s of a file are known to be wrong."""
-    return {KEY: json.dumps(asdict(noise) if noise else None)}
+    return {GRADER_ERROR_KEY: json.dumps(asdict(error) if error else None)}
 
 
 def read_labels(path: Path, ids: list[str], columns: Sequence[str] | None = None) -> pl.DataFrame:
@@ -38,10 +38,10 @@ def read_labels(path: Path, ids: list[str], columns: Sequence[str] | None = None
     return labels
 
 
-def read_noise(path: Path) -> GraderError | None:
+def read_grader_error(path: Path) -> GraderError | None:
     """How often the labels in a file are known to be wrong, where they are a judge's."""
     try:
-        about = json.loads((pq.read_metadata(path).metadata or {}).get(KEY, b"null"))
+        about = json.loads((pq.read_metadata(path).metadata or {}).get(GRADER_ERROR_KEY, b"null"))
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not readable ({str(error).splitlines()[0]})") from None
     return GraderError(**about) if about else None

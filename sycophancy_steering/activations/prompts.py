@@ -1,0 +1,106 @@
+"""Translates questions into prompts for the engine, and the engine's output into responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.engine.prompt import ModelOutput, Prompt, TokenIds
+from sycophancy_steering.questions.answer_parsing import answer_wordings, find_answer, prefix_free
+from sycophancy_steering.questions.question import Row, Turn
+
+EXTRACTION_SPLIT = "extract"
+"""The split of questions that vectors are made from."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a model answered to one question: a row of responses.parquet."""
+
+    id: str
+    prompt_tokens: int
+    continuation: str = ""
+    """Empty, and all fields below None, where only forced answers were extracted."""
+    answer: str | None = None
+    """Letter of the answer found in the continuation."""
+    logprobs: list[float] | None = None
+    """Log-probability of each choice's answer as written, all its tokens, after the prompt."""
+    any_logprobs: list[float] | None = None
+    """Log-probability of each choice's answer in any wording, with `answer_wordings: any`."""
+    continuation_prefixes: list[str] = field(default_factory=list)
+    """The continuation up to each of `activations.continuation_tokens` that it has."""
+
+
+def chat_tokens(language_model: LanguageModel, turns: Sequence[Turn]) -> TokenIds:
+    """Token ids of a chat."""
+    return np.array(language_model.encode_chat(turns), dtype=np.int32)
+
+
+def to_prompt(language_model: LanguageModel, row: Row, answer_wordings: str = "written") -> Prompt:
+    """The prompt of a question, with its answers to be forced after it.
+
+    Activations are stored at the ends of the sycophantic answer (`matching`) and of the first
+    other one (`not_matching`).
+    """
+    letters = [letter for letter, _ in row.choices]
+    return Prompt(
+        id=row.id,
+        token_ids=chat_tokens(language_model, row.messages),
+        forced_answers=[language_model.encode(answer) for answer in row.answers],
+        answer_positions={
+            "matching": letters.index(row.matching),
+            "not_matching": letters.index(row.not_matching[0]),
+        },
+        answer_wordings=_wordings(language_model, row) if answer_wordings == "any" else (),
+        store_continuation_tokens=row.split != EXTRACTION_SPLIT,
+        is_complete=lambda text: answer_is_complete(row, text),
+    )
+
+
+def _wordings(language_model: LanguageModel, row: Row) -> list[list[tuple[int, ...]]]:
+    """Token ids of all wordings of each choice."""
+    return [
+        prefix_free(
+            language_model.encode(text)
+            for text in answer_wordings(written, letter, option, row.form)
+        )
+        for (letter, option), written in zip(row.choices, row.answers, strict=True)
+    ]
+
+
+def answer_is_complete(row: Row, text: str) -> bool:
+    """Whether a continuation holds a whole answer: a closed bracket or an option's whole text; a
+    bare letter may still become a word."""
+    answer = find_answer(text, list(row.choices), row.form)
+    return answer is not None and (row.form == "free" or text[answer.end - 1] == ")")
+
+
+def to_response(
+    language_model: LanguageModel,
+    row: Row,
+    prompt: Prompt,
+    output: ModelOutput,
+    settings: ActivationSettings,
+) -> Response:
+    """The response to a question; without a continuation where none was generated."""
+    n_tokens = len(prompt.token_ids)
+    if output.answer_logprobs is None:
+        return Response(row.id, n_tokens)
+    text = language_model.decode(output.continuation)
+    answer = find_answer(text, list(row.choices), row.form)
+    prefix_lengths = [n for n in settings.continuation_tokens if n <= len(output.continuation)]
+    return Response(
+        id=row.id,
+        prompt_tokens=n_tokens,
+        continuation=text,
+        answer=answer.letter if answer else None,
+        logprobs=output.answer_logprobs,
+        any_logprobs=output.wording_logprobs,
+        continuation_prefixes=[
+            language_model.decode(output.continuation[:n]) for n in prefix_lengths
+        ],
+    )
