@@ -7,6 +7,7 @@ item that each answer is about. Results have shape (...).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,3 +83,12 @@ def logit_interval(value: Floats, half_width: Floats, n_independent: int) -> Est
     low = np.where(value == 1, bound, np.where(value == 0, 0.0, low))
     high = np.where(value == 0, 1 - bound, np.where(value == 1, 1.0, high))
     return Estimate(value, low, high)
+
+
+def row_of(estimates: Mapping[str, Estimate]) -> dict[str, float]:
+    """Single estimates as columns of a row: NAME, NAME_low, NAME_high of each."""
+    return {
+        column: float(value)
+        for name, estimate in estimates.items()
+        for column, value in estimate.columns(name).items()
+    }

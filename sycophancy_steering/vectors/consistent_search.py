@@ -59,14 +59,14 @@ def consistent_direction(contrast: Contrast) -> Floats:
     means = options[0].mean, options[1].mean
 
     def loss(weights: Floats, _numbers: object) -> tuple[Floats, Floats]:
-        return _loss(pairs, means, sd, weights)
+        return consistency_loss(pairs, means, sd, weights)
 
     starts = contrast.rng.normal(size=(N_STARTS, len(sd) + 1)) / np.sqrt(len(sd))
     weights, losses = minimise_batch(loss, starts)
     return weights[losses.argmin(), :-1] / sd
 
 
-def _loss(
+def consistency_loss(
     pairs: OptionPairs, means: tuple[Floats, Floats], sd: Floats, weights: Floats
 ) -> tuple[Floats, Floats]:
     """Consistency and confidence loss (k,) plus the penalty, and gradients (k, d_model + 1)."""
