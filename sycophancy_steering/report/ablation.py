@@ -7,10 +7,9 @@ from typing import Any
 import polars as pl
 
 from sycophancy_steering.figures.number_format import interval_of
-from sycophancy_steering.interventions.ablation_tables import ORIGINAL, REFITTED
-from sycophancy_steering.interventions.steering_settings import OWN
 from sycophancy_steering.report.steering import REMOVALS, UNCHANGED
 from sycophancy_steering.report.templates import Section, TableData
+from sycophancy_steering.schemas.interventions import ORIGINAL, OWN, REFITTED
 from sycophancy_steering.schemas.table import estimate
 
 
@@ -52,7 +51,8 @@ def aurocs_of_both_vectors(readouts: pl.DataFrame) -> tuple[Any, ...]:
     """AUROC of the original labels by the same vector and by a refitted one, and of the labels
     after the intervention by the same vector. `readouts` has a row for each of the vectors."""
     same, refitted = (
-        readouts.filter(pl.col("by") == by).row(0, named=True) for by in (ORIGINAL, REFITTED)
+        readouts.filter(pl.col("readout_vector") == vector).row(0, named=True)
+        for vector in (ORIGINAL, REFITTED)
     )
     cells = [(same, "auroc"), (refitted, "auroc"), (same, "auroc_after")]
     return tuple(

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import polars as pl
 
 from sycophancy_steering.figures.number_format import Range, interval_of
-from sycophancy_steering.interventions.steering_settings import OWN
 from sycophancy_steering.report.templates import Quotation, Section, TableData
+from sycophancy_steering.schemas.interventions import OWN
 
 REMOVALS = {
     "remove": "component removed",
@@ -94,9 +94,9 @@ def side_effects_section(
         kind, coefficient = row["kind"], row["coefficient"]
         words = f"{coefficient:+g}" if kind == "add" else REMOVALS.get(kind, UNCHANGED)
         share = unparsed.get(coefficient or 0.0) if kind in (None, "add") else None
-        facts, nll = interval_of(row, "fact_accuracy"), interval_of(row, "neutral_nll")
+        facts, nll = interval_of(row, "fact_accuracy"), interval_of(row, "neutral_nll_increase")
         rows.append([words, facts, nll, None if share is None else f"{share:.1%}"])
-    ranges = [Range(*_ends(random[column])) for column in ("fact_accuracy", "neutral_nll")]
+    ranges = [Range(*_ends(random[column])) for column in ("fact_accuracy", "neutral_nll_increase")]
     rows.append(["random vectors, all", *ranges, None])
     header = [
         "coefficient or removal",

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from sycophancy_steering.figures.number_format import interval_of, range_of
+from sycophancy_steering.figures.number_format import Range, interval_of, range_of
 from sycophancy_steering.report.ablation import aurocs_of_both_vectors
 from sycophancy_steering.report.templates import Section, TableData
 from sycophancy_steering.report.training import UNTUNED
@@ -29,7 +29,7 @@ def training_difference_section(
         rows.append(
             [
                 f"{row['method']} on {row['training_set']}",
-                interval_of(row, "cosine"),
+                (row["cosine"], Range(row["cosine_lowest"], row["cosine_highest"])),
                 row["mahalanobis_cosine"],
                 ceiling,
                 *(_auroc(aurocs.filter(of), family) for family in families),
@@ -37,7 +37,7 @@ def training_difference_section(
         )
     own = aurocs.filter(pl.col("method") == PROMPTS)
     rows.append(["the steering vector", 1.0, 1.0, None, *(_auroc(own, f) for f in families)])
-    random = float(at_layer["random_cosine"][0])
+    random = float(at_layer["random_95"][0])
     null = [_row(own, family) for family in families]
     ranges = [row and range_of(row, "random") for row in null]
     rows.append(["random directions, 95%", f"up to {random:.2f}", None, None, *ranges])
