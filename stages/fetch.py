@@ -15,7 +15,7 @@ from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.sources.download import download
 from sycophancy_steering.sources.public_files import (
-    PUBLIC,
+    PUBLIC_FOLDER,
     PublishedFile,
     git_blob,
     published_files,
@@ -32,19 +32,19 @@ GITHUB = "https://raw.githubusercontent.com"
 def main(name: str, origin: str) -> None:
     refused = []
     for file in published_files(name):
-        target = PUBLIC / file.target
+        target = PUBLIC_FOLDER / file.target
         try:
             if not target.exists():
                 bring(file, target, origin)
-            elif (blob := git_blob(target)) != file.blob:
+            elif (blob := git_blob(target)) != file.git_hash:
                 raise InputError(
-                    f"{target}: not the published file (git blob {blob}, expected {file.blob}); "
+                    f"{target}: not the published file (git blob {blob}, expected {file.git_hash}); "
                     "move it away and run this again"
                 )
         except InputError as refusal:
             refused.append(str(refusal))
         else:
-            rows = f"{file.rows:,} rows" if file.rows else "rows not counted upstream"
+            rows = f"{file.n_records:,} rows" if file.n_records else "rows not counted upstream"
             print(f"{target}: as published, {rows}")
     if refused:
         raise InputError("; ".join(refused))
@@ -58,11 +58,11 @@ def bring(file: PublishedFile, target: Path, origin: str) -> None:
         download(f"{base}/{file.repository}/{file.commit}/{file.path}", part, target.name)
     else:
         copy(file, part, Path(origin).expanduser())
-    if (blob := git_blob(part)) != file.blob:
+    if (blob := git_blob(part)) != file.git_hash:
         part.unlink()
         raise InputError(
             f"{target}: what {origin} gave is not the published file (git blob {blob}, expected "
-            f"{file.blob}{'; ' + file.warning if file.warning else ''}); it was thrown away"
+            f"{file.git_hash}{'; ' + file.warning if file.warning else ''}); it was thrown away"
         )
     part.rename(target)
 
@@ -75,7 +75,7 @@ def copy(file: PublishedFile, part: Path, folder: Path) -> None:
         )
     ending = Path(file.path).suffix
     for found in sorted(folder.rglob(f"*{ending}")):
-        if found.is_file() and git_blob(found) == file.blob:
+        if found.is_file() and git_blob(found) == file.git_hash:
             part.parent.mkdir(parents=True, exist_ok=True)
             try:
                 shutil.copyfile(found, part)
@@ -85,7 +85,7 @@ def copy(file: PublishedFile, part: Path, folder: Path) -> None:
             return
     raise InputError(
         f"{folder}: no {ending} file with the content of {Path(file.path).name} as published (git "
-        f"blob {file.blob}{'; ' + file.warning if file.warning else ''})"
+        f"blob {file.git_hash}{'; ' + file.warning if file.warning else ''})"
     )
 
 

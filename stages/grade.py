@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.labels.gradable_answers import gradable
-from sycophancy_steering.labels.grades import FOLDER, graders_of, write_todo
+from sycophancy_steering.labels.gradable_answers import gradable_answers
+from sycophancy_steering.labels.grades import GRADES_FOLDER, read_graders, write_grading_sheet
 
 SEED = 0
 
@@ -26,17 +26,17 @@ SEED = 0
 def main(model: str, prompt_set: str, grader: str) -> None:
     if not grader.isidentifier():
         raise InputError(f"{grader!r}: expected a grader's name of letters, digits and _")
-    rows = gradable(model, prompt_set)
-    graders = graders_of(model, prompt_set, [row["id"] for row in rows])
+    rows = gradable_answers(model, prompt_set)
+    graders = read_graders(model, prompt_set, [row["id"] for row in rows])
     done = {
         answer: grade for g in graders if g.name == grader for answer, grade in g.grades.items()
     }
     rows = [row | {"grade": done.get(row["id"], "")} for row in rows]
-    path = FOLDER / f"{model}-{prompt_set}.{grader}.todo.csv"
-    write_todo(path, rows, SEED)
+    path = GRADES_FOLDER / f"{model}-{prompt_set}.{grader}.todo.csv"
+    write_grading_sheet(path, rows, SEED)
     print(
         f"{path}: {len(rows) - len(done)} answers to grade, {len(done)} graded; save it as "
-        f"{FOLDER}/{model}-{prompt_set}.{grader}.csv"
+        f"{GRADES_FOLDER}/{model}-{prompt_set}.{grader}.csv"
     )
 
 

@@ -27,15 +27,15 @@ from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.interventions.ablation_tables import auroc_after_ablation
 from sycophancy_steering.interventions.steering_tables import (
     agreement,
-    by_condition,
-    by_way,
-    contradicted,
-    departures,
+    dose_response,
+    prompting_table,
+    contradictions,
+    layer_pairs,
     effects,
-    headline_of,
+    headline_row,
     with_predictivity,
 )
-from sycophancy_steering.organisms.ground_truth import PLANTED_FILE, read_planted
+from sycophancy_steering.organisms.ground_truth import PLANTED_FILE, read_planted_cause
 from sycophancy_steering.storage.cell_files import read_cells
 
 FAMILIES = ("opinion", "misconception")
@@ -54,12 +54,12 @@ def main() -> None:
             answers.filter(pl.col("part") == part).drop("part")
             for part in ("doses", "layers", "compared")
         )
-        table = by_condition(doses)
+        table = dose_response(doses)
         both = with_predictivity(effects(compared), read_cells(model, read_names("extraction_sets")))
         said = pl.read_parquet(f"reports/steering/{model}/said.parquet")
         tables = {
             "doses": table,
-            "layers": departures(layers),
+            "layers": layer_pairs(layers),
             "effects": both,
             "agreement": agreement(both),
             "costs": pl.read_parquet(f"reports/steering/{model}/costs.parquet"),
@@ -68,17 +68,17 @@ def main() -> None:
             ),
             "said": unread(said),
             "texts": texts(said),
-            "prompting": by_way(pl.read_parquet(f"reports/prompting/{model}.parquet")),
+            "prompting": prompting_table(pl.read_parquet(f"reports/prompting/{model}.parquet")),
         }
         for name, each in tables.items():
             with atomic_write(Path(f"reports/interventions/{model}/{name}.csv")) as draft:
                 each.write_csv(draft, float_precision=5)
         own = table.filter(pl.col("vector") == headline)
-        held = {family: headline_of(own, family) for family in FAMILIES if family in own["family"]}
+        held = {family: headline_row(own, family) for family in FAMILIES if family in own["family"]}
         found[model] = {f: {k: round(v, 5) for k, v in of.items()} for f, of in held.items()}
         if (folder := Path(f"data/models/{model}") / PLANTED_FILE).exists():
-            truth = read_planted(folder.parent)
-            contradictions += [f"{model}: {why}" for why in contradicted(truth, held)]
+            truth = read_planted_cause(folder.parent)
+            contradictions += [f"{model}: {why}" for why in contradictions(truth, held)]
     write_json(Path("reports/interventions.json"), found)
     print(json.dumps(found, indent=2))
     if contradictions:

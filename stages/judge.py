@@ -20,10 +20,10 @@ from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.labels.gradable_answers import gradable
-from sycophancy_steering.labels.grades import FOLDER, JUDGE, graders_of
-from sycophancy_steering.labels.judges import replies_of
-from sycophancy_steering.labels.judging import grade_in
+from sycophancy_steering.labels.gradable_answers import gradable_answers
+from sycophancy_steering.labels.grades import GRADES_FOLDER, JUDGE_PREFIX, read_graders
+from sycophancy_steering.labels.judges import judge_replies
+from sycophancy_steering.labels.judging import parse_grade
 
 
 @command(
@@ -34,10 +34,10 @@ from sycophancy_steering.labels.judging import grade_in
 )
 def main(model: str, prompt_set: str, judge: str) -> None:
     settings = read_section(JudgeSettings, "judge", judge)
-    name = f"{JUDGE}{judge}"
-    answers = gradable(model, prompt_set)
-    known = graders_of(model, prompt_set, [answer["id"] for answer in answers])
-    path = FOLDER / f"{model}-{prompt_set}.{name}.csv"
+    name = f"{JUDGE_PREFIX}{judge}"
+    answers = gradable_answers(model, prompt_set)
+    known = read_graders(model, prompt_set, [answer["id"] for answer in answers])
+    path = GRADES_FOLDER / f"{model}-{prompt_set}.{name}.csv"
     grades = {k: v for grader in known if grader.name == name for k, v in grader.grades.items()}
     if grades and judged_by(path) != settings.model:
         raise InputError(
@@ -48,10 +48,10 @@ def main(model: str, prompt_set: str, judge: str) -> None:
     unreadable = 0
     try:
         replies = tqdm(
-            replies_of(settings, judge, waiting), total=len(waiting), unit="answer", disable=None
+            judge_replies(settings, judge, waiting), total=len(waiting), unit="answer", disable=None
         )
         for question, reply in replies:
-            if grade := grade_in(reply, question):
+            if grade := parse_grade(reply, question):
                 grades[question] = grade
             else:
                 unreadable += 1

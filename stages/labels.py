@@ -18,21 +18,21 @@ import polars as pl
 
 from sycophancy_steering.config.labels import LabelSettings
 from sycophancy_steering.config.reading import read_name, read_names, read_section
-from sycophancy_steering.foundation.atomic_files import TableParts, atomic_write, write_json
+from sycophancy_steering.foundation.atomic_files import TableWriter, atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.labels.confounds import GIVEN_AWAY_BY, explained_by
-from sycophancy_steering.labels.gradable_answers import each_answer
-from sycophancy_steering.labels.grades import JUDGE, Grader, agreed, grade_id, graded, graders_of
+from sycophancy_steering.labels.confounds import CONFOUND_COLUMNS, confound_table
+from sycophancy_steering.labels.gradable_answers import iter_answers
+from sycophancy_steering.labels.grades import JUDGE_PREFIX, Grader, majority_labels, grade_id, graded, read_graders
 from sycophancy_steering.labels.label_sources import (
-    GRADED,
-    WAYS,
-    disagreements,
+    GRADED_SOURCES,
+    LABEL_SOURCES,
+    source_agreement,
     margin,
-    noise_of,
-    said_letter,
+    judge_error,
+    answered_letter,
 )
-from sycophancy_steering.storage.label_files import ASKED, about_noise
+from sycophancy_steering.storage.label_files import PROMPT_COLUMNS, grader_error_metadata
 
 
 @command(
@@ -48,30 +48,30 @@ def main(model: str, prompt_set: str = "") -> None:
 def label(model: str, prompt_set: str) -> None:
     """Labels a model's answers to a prompt set."""
     told_by = read_section(LabelSettings, "labels").source
-    graders = graders_of(model, prompt_set, each_grade_id(model, prompt_set))
+    graders = read_graders(model, prompt_set, each_grade_id(model, prompt_set))
     path, found = Path(f"data/labels/{model}/{prompt_set}.parquet"), []
     with atomic_write(path) as draft, atomic_write(path.with_suffix(".differ.csv")) as apart:
-        with TableParts(draft) as parts:
-            for answers in each_answer(model, prompt_set):
+        with TableWriter(draft) as parts:
+            for answers in iter_answers(model, prompt_set):
                 labels = labelled(answers, graders, told_by)
                 parts.write(labels)
-                found.append(labels.select(*WAYS, *GRADED))
+                found.append(labels.select(*LABEL_SOURCES, *GRADED_SOURCES))
             told = pl.concat(found)
-            ways = [way for way in (*WAYS, *GRADED) if told[way].null_count() < len(told)]
+            ways = [way for way in (*LABEL_SOURCES, *GRADED_SOURCES) if told[way].null_count() < len(told)]
             # A set that is read by nothing but contrast pairs needs no labels, and may have none.
             if told_by not in ways and prompt_set == read_name("evaluation_set"):
                 raise InputError(
                     f"params.yaml: labels.source: no answer of {model} to {prompt_set} can be "
                     f"told by {told_by!r}; expected one of {', '.join(ways) or 'none'}"
                 )
-            noise = noise_of(told["judge"], told["hand"]) if told_by == "judge" else None
-            parts.add_metadata(about_noise(noise))
-        labels = pl.read_parquet(draft, columns=["id", *GIVEN_AWAY_BY, "label", *ways])
+            noise = judge_error(told["judge"], told["hand"]) if told_by == "judge" else None
+            parts.add_metadata(grader_error_metadata(noise))
+        labels = pl.read_parquet(draft, columns=["id", *CONFOUND_COLUMNS, "label", *ways])
         differing = write_differing(apart, labels.select("id", "family", *ways), model, prompt_set)
     tables = Path(f"reports/label_tables/{model}")
     with atomic_write(tables / f"{prompt_set}.ways.csv") as draft:
-        disagreements(labels, ways).write_csv(draft, float_precision=6)
-    explained = explained_by(labels)
+        source_agreement(labels, ways).write_csv(draft, float_precision=6)
+    explained = confound_table(labels)
     with atomic_write(tables / f"{prompt_set}.explained.csv") as draft:
         explained.write_csv(draft)
     metrics = measured(labels, explained) | graded(graders, len(labels))
@@ -86,7 +86,7 @@ def write_differing(path: Path, labels: pl.DataFrame, model: str, prompt_set: st
     # A set of which only forced answers are read can be told in no way.
     apart = pl.concat_list(ways).list.drop_nulls().list.n_unique() > 1 if ways else pl.lit(False)
     with path.open("wb") as file:
-        for answers in each_answer(model, prompt_set):
+        for answers in iter_answers(model, prompt_set):
             texts = answers.select(
                 pl.col("messages").list.last().struct["content"].alias("question"),
                 pl.col("continuation").alias("answer"),
@@ -100,7 +100,7 @@ def write_differing(path: Path, labels: pl.DataFrame, model: str, prompt_set: st
 
 def each_grade_id(model: str, prompt_set: str) -> Iterator[str]:
     """What the grades of all answers are tied to; nothing is read before the first is wanted."""
-    for part in each_answer(model, prompt_set):
+    for part in iter_answers(model, prompt_set):
         yield from grade_ids(part)
 
 
@@ -114,12 +114,12 @@ def labelled(answered: pl.DataFrame, graders: list[Grader], told_by: str) -> pl.
     """Who was asked what, the letter said, the margin, a column for each way of labelling, and the
     label by `told_by`."""
     rows, ids = answered.to_dicts(), grade_ids(answered)
-    by_hand = [grader for grader in graders if not grader.name.startswith(JUDGE)]
-    judges = [grader for grader in graders if grader.name.startswith(JUDGE)]
-    told = {way: [tell(row) for row in rows] for way, tell in WAYS.items()}
-    told |= {"hand": agreed(by_hand, ids), "judge": agreed(judges, ids)}
-    return answered.select(*ASKED, "prompt_tokens").with_columns(
-        pl.Series("said", [said_letter(row, told_by) for row in rows], dtype=pl.String),
+    by_hand = [grader for grader in graders if not grader.name.startswith(JUDGE_PREFIX)]
+    judges = [grader for grader in graders if grader.name.startswith(JUDGE_PREFIX)]
+    told = {way: [tell(row) for row in rows] for way, tell in LABEL_SOURCES.items()}
+    told |= {"hand": majority_labels(by_hand, ids), "judge": majority_labels(judges, ids)}
+    return answered.select(*PROMPT_COLUMNS, "prompt_tokens").with_columns(
+        pl.Series("said", [answered_letter(row, told_by) for row in rows], dtype=pl.String),
         pl.Series("margin", [margin(row) for row in rows], dtype=pl.Float64),
         *(pl.Series(way, values, dtype=pl.Int8) for way, values in told.items()),
         pl.Series("label", told[told_by], dtype=pl.Int8),

@@ -20,7 +20,7 @@ from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.prompt_table import write_prompts
 from sycophancy_steering.questions.question import Row
 from sycophancy_steering.questions.splits import sample
-from sycophancy_steering.sources.registry import questions_of
+from sycophancy_steering.sources.registry import read_source
 
 
 @command(
@@ -39,7 +39,7 @@ def sample_prompts(prompt_set: str) -> None:
 
     rows: list[Row] = []
     for source, limit in wanted.sources.items():
-        drawn = sample(questions_of(source, shares.seed), shares, wanted.splits, limit)
+        drawn = sample(read_source(source, shares.seed), shares, wanted.splits, limit)
         if not drawn.rows:
             raise InputError(
                 f"params.yaml: prompt_set.{prompt_set}: no question of {source} is left to draw"

@@ -3,7 +3,7 @@
     python stages/report.py
 
 Reads reports/cells, selection.json, variation.csv, gain, efficiency, transfer, consistency, tokens
-and interventions, label_tables, recipes.json of the vectors and, where
+and interventions, label_tables, variants.json of the vectors and, where
 `controls` of params.yaml names a set, reports/controls.json; writes reports/summary.md.
 """
 
@@ -54,7 +54,7 @@ from sycophancy_steering.report.vector_sections import (
     variance_section,
 )
 from sycophancy_steering.storage.cell_files import foreign_set, read_cells
-from sycophancy_steering.storage.vector_files import VARIANTS_FILE
+from sycophancy_steering.storage.vector_files import read_variant_index
 
 TABLES = ("explained", "ways")
 
@@ -119,7 +119,7 @@ def of_vectors(model: str, cells: pl.DataFrame, headline: str) -> list[str]:
         else cells.clear()
     )
     left_out = {
-        name: json.loads(Path(f"vectors/{model}/{name}/{VARIANTS_FILE}").read_text())["left_out"]
+        name: read_variant_index(Path(f"vectors/{model}/{name}")).not_applicable
         for name in read_names("extraction_sets")
     }
     return [

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import polars as pl
 
-from sycophancy_steering.activations.extraction_run import batch_tokens
+from sycophancy_steering.activations.token_budget import batch_tokens
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_names, read_section
@@ -26,16 +26,16 @@ from sycophancy_steering.engine.language_model import load_language_model
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_table
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.interventions.side_effects import NEUTRAL
-from sycophancy_steering.interventions.steering_run import steered
-from sycophancy_steering.interventions.study import read_studied
+from sycophancy_steering.interventions.steering_run import steering_tables
+from sycophancy_steering.interventions.study import read_study
 from sycophancy_steering.storage.cell_files import selected_layer
 from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
 
 
 @command(__doc__, model="an entry of model in params.yaml")
 def main(model: str) -> None:
-    study = read_studied(model)
-    settings, on = study.settings, study.on
+    study = read_study(model)
+    settings, on = study.settings, study.evaluation_set
     placement = read_section(ModelSettings, "model", model)
     reading = read_section(ActivationSettings, "activations")
     sets = read_names("extraction_sets")
@@ -55,11 +55,11 @@ def main(model: str) -> None:
     if not known:
         language_model = load_language_model(Path(f"data/models/{model}"), placement)
         budget = batch_tokens(language_model, reading)
-        tables = steered(
+        tables = steering_tables(
             model,
             language_model,
             settings,
-            study.labels,
+            study.eligible,
             on,
             budget,
             reading.max_new_tokens,

@@ -27,13 +27,13 @@ from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_table
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.interventions.study import read_studied
+from sycophancy_steering.interventions.study import read_study
 from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
-from sycophancy_steering.tuning.contrast_sets import read_contrast, turned
-from sycophancy_steering.tuning.distillation import teachers, teachings
-from sycophancy_steering.tuning.settings import PAIRS, Example, Run, runs, shown_pairs, training_settings
-from sycophancy_steering.tuning.training import threads, train
-from sycophancy_steering.tuning.weak_labeller import read_wrong, write_wrong
+from sycophancy_steering.tuning.contrast_sets import read_contrast, directed
+from sycophancy_steering.tuning.distillation import distilled_prompts, distillation_examples
+from sycophancy_steering.tuning.training_runs import PAIRS, Example, TrainingRun, training_runs, pair_examples, training_settings
+from sycophancy_steering.tuning.training import n_threads, train
+from sycophancy_steering.tuning.weak_labeller import weak_labels, write_weak_labels
 
 LIBRARIES = "accelerate", "datasets", "peft", "trl"
 
@@ -42,8 +42,8 @@ LIBRARIES = "accelerate", "datasets", "peft", "trl"
 def main(model: str) -> None:
     settings = read_section(TuningSettings, "tuning")
     placement = read_section(ModelSettings, "model", model)
-    reading, study = read_section(ActivationSettings, "activations"), read_studied(model)
-    prompt_set, pool = study.prompt_set, study.pool()
+    reading, study = read_section(ActivationSettings, "activations"), read_study(model)
+    prompt_set, pool = study.prompt_set, study.example_pool()
     if max(settings.examples) + settings.distil > len(pool):
         raise InputError(
             f"params.yaml: tuning: expected at most {len(pool)} examples and questions to distil "
@@ -51,12 +51,12 @@ def main(model: str) -> None:
             f"{settings.distil}"
         )
     contrasts = {name: read_contrast(name) for name in settings.contrasts}
-    wrong = read_wrong(settings.weak, prompt_set)
-    every = [*runs(settings, {name: len(each) for name, each in contrasts.items()})]
+    wrong = weak_labels(settings.weak, prompt_set)
+    every = [*training_runs(settings, {name: len(each) for name, each in contrasts.items()})]
     folder = Path(f"data/models/{model}")
     sections = settings, placement, study.settings, reading
-    held = [folder, Path(f"data/labels/{model}/{study.on}.parquet")]
-    held += [Path(f"data/prompts/{each}.parquet") for each in (prompt_set, study.on)]
+    held = [folder, Path(f"data/labels/{model}/{study.evaluation_set}.parquet")]
+    held += [Path(f"data/prompts/{each}.parquet") for each in (prompt_set, study.evaluation_set)]
     key = digest(
         [
             *(str(asdict(each)) for each in sections),
@@ -65,17 +65,17 @@ def main(model: str) -> None:
         ]
     )
     taught_at = cache_path("teachings", key, ".jsonl")
-    taught = teachings(study, settings, taught_at)
+    taught = distillation_examples(study, settings, taught_at)
 
-    def examples_of(run: Run) -> list[Example]:
-        if run.on != PAIRS:
-            return turned(contrasts[run.on], run.towards)
+    def examples_of(run: TrainingRun) -> list[Example]:
+        if run.training_set != PAIRS:
+            return directed(contrasts[run.training_set], run.towards)
         if run.method == "distillation":
             return taught(run)
-        return shown_pairs(run, pool, wrong.ids)
+        return pair_examples(run, pool, wrong.mislabelled)
 
     # What a run hangs on, so that one more of them trains no other again.
-    how = [str(training_settings(settings)), str(asdict(placement)), str(threads())]
+    how = [str(training_settings(settings)), str(asdict(placement)), str(n_threads())]
     same = digest([*how, *map(_version, LIBRARIES), folder, *code_and_libraries("tuning.training")])
     places = {
         run: cache_path("tuning", digest([same, run.name, str(examples_of(run))]), "")
@@ -85,20 +85,20 @@ def main(model: str) -> None:
     with atomic_write(Path(f"data/adapters/{model}")) as draft:
         for run, at in places.items():
             shutil.copytree(at / "adapter", draft / run.name)
-        write_wrong(draft, wrong)
-        write_table(draft / "teachers.parquet", pl.DataFrame(teachers(taught_at)))
+        write_weak_labels(draft, wrong)
+        write_table(draft / "teachers.parquet", pl.DataFrame(distilled_prompts(taught_at)))
     taken = len(every) - made
     print(f"{model}: {len(every)} runs of {settings.steps} steps, {taken} taken from .work")
     for name, done in resumed.items():
         print(f"  {name}: gone on with at step {done} of {settings.steps}")
     print(
-        f"  the weak reader takes {len(wrong.ids) / wrong.asked:.0%} of the pairs for one another"
+        f"  the weak reader takes {len(wrong.mislabelled) / wrong.n_pairs:.0%} of the pairs for one another"
     )
 
 
 def train_all(
-    places: dict[Run, Path],
-    examples_of: Callable[[Run], list[Example]],
+    places: dict[TrainingRun, Path],
+    examples_of: Callable[[TrainingRun], list[Example]],
     folder: Path,
     placement: ModelSettings,
     settings: TuningSettings,

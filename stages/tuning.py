@@ -37,8 +37,8 @@ from sycophancy_steering.report.tuning_sections import (
     weak_section,
 )
 from sycophancy_steering.storage.cell_files import selected_layer
-from sycophancy_steering.tuning.settings import TRUE
-from sycophancy_steering.tuning.tables import against, with_seeds
+from sycophancy_steering.tuning.training_runs import TRUE_LABELS
+from sycophancy_steering.tuning.tables import difference_table, method_table
 
 
 @command(__doc__)
@@ -65,8 +65,8 @@ def main() -> None:
     for model in settings.models:
         answers = pl.read_parquet(f"reports/baselines/{model}/answers.parquet")
         tables = {
-            "ways": with_seeds(answers),
-            "against": against(answers, "steering"),
+            "ways": method_table(answers),
+            "against": difference_table(answers, "steering"),
             "costs": pl.read_parquet(f"reports/baselines/{model}/costs.parquet"),
             "weak_vectors": pl.read_parquet(f"reports/baselines/{model}/weak_vectors.parquet"),
         }
@@ -105,7 +105,7 @@ def main() -> None:
 
 def metrics(ways: pl.DataFrame) -> dict[str, dict[str, float]]:
     """By way and family: the share turned away from sycophancy, by the most examples."""
-    fit = (pl.col("labels") == TRUE) & ~pl.col("towards") & pl.col("turned").is_not_null()
+    fit = (pl.col("labels") == TRUE_LABELS) & ~pl.col("towards") & pl.col("turned").is_not_null()
     held = ways.filter(fit, pl.col("examples").is_in([0, ways["examples"].max()]))
     return {
         str(way): dict(zip(each["family"], each["turned"].round(5), strict=True))
