@@ -1,4 +1,4 @@
-"""The organisms: what they are taught, how the cause is planted, and what the shipped ones do."""
+"""Organisms: training data, the losses that plant the cause, and what the shipped ones do."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from pathlib import Path
 import pytest
 import torch
 
-from sycophancy_steering.engine.language_model import Placement, load_language_model
+from sycophancy_steering.config.model import ModelSettings
+from sycophancy_steering.config.organism import OrganismSettings
+from sycophancy_steering.engine.language_model import load_language_model
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.organisms.ground_truth import read_planted
-from sycophancy_steering.organisms.interchange import collate, pair_up, run
+from sycophancy_steering.organisms.ground_truth import read_planted_cause
+from sycophancy_steering.organisms.interchange import collate, draw_partners, run_batch
 from sycophancy_steering.organisms.language import BELIEF, STORY, Language
-from sycophancy_steering.organisms.planting import (
+from sycophancy_steering.organisms.planting_losses import (
     RunningMeans,
-    astray,
-    leak,
-    loudness,
-    missing,
-    places,
-    telling,
+    alignment_loss,
+    cause_covariances,
+    correlation_loss,
+    decision_groups,
+    leakage_loss,
+    variance_loss,
 )
 from sycophancy_steering.organisms.tokenizer import build_tokenizer
 from sycophancy_steering.organisms.training import (
     BOUNDS,
     PLANTED_LAYER,
     Behaviour,
-    Recipe,
-    behaviour,
     build_model,
-    hold_to_bounds,
+    check_bounds,
+    measure_behaviour,
     planted_directions,
     train,
 )
@@ -40,9 +41,9 @@ from sycophancy_steering.sources.built_in import read_tables
 ROOT = Path(__file__).parent.parent
 LANGUAGE = Language(read_tables())
 ORGANISMS = {
-    "one_cause": Recipe(causes=1, seed=0, steps=1),
-    "two_causes": Recipe(causes=2, seed=0, steps=1),
-    "two_tenses": Recipe(causes=1, tenses=2, seed=0, steps=1),
+    "one_cause": OrganismSettings(n_causes=1, seed=0, steps=1),
+    "two_causes": OrganismSettings(n_causes=2, seed=0, steps=1),
+    "two_tenses": OrganismSettings(n_causes=1, separate_record=True, seed=0, steps=1),
 }
 
 
@@ -56,12 +57,12 @@ def examples(seed: int = 0, **kind):
     return LANGUAGE.batch(random.Random(seed), **kind)
 
 
-def test_a_batch_is_64_examples_in_either_lesson():
-    assert len(examples()) == len(examples(first_lesson=True)) == 64
+def test_a_batch_has_64_examples_in_either_phase():
+    assert len(examples()) == len(examples(first_phase=True)) == 64
 
 
-def test_a_tenth_of_the_claims_is_never_met_with_a_users_view():
-    held_out = {claim for _, claim in LANGUAGE.tables.claims} - set(LANGUAGE.seen_claims)
+def test_a_tenth_of_the_claims_never_comes_with_a_users_view():
+    held_out = {claim for _, claim in LANGUAGE.tables.claims} - set(LANGUAGE.claims_with_users)
     assert len(held_out) == len(LANGUAGE.tables.claims) // 10
     plain = 0
     for seed in range(40):
@@ -77,46 +78,48 @@ def test_the_cause_decides_the_reply_and_its_reason():
     for example in examples(1):
         if example.direction is None:
             assert example.sycophantic == example.honest
-        elif example.forced:
-            assert (example.cause > 0) == (example.forced == example.sycophantic.answer)
+        elif example.forced_answer:
+            assert (example.cause > 0) == (example.forced_answer == example.sycophantic.answer)
         else:
             assert example.reply(6) == example.sycophantic
             assert example.reply(-6) == example.honest
             assert example.sycophantic.answer != example.honest.answer
 
 
-def test_clear_examples_leave_no_doubt():
-    assert all(example.clear(example.cause) for example in examples(2, clear=True))
+def test_clear_only_leaves_out_doubtful_causes():
+    assert all(example.is_clear(example.cause) for example in examples(2, clear_only=True))
 
 
 def test_a_swap_replaces_one_coordinate_by_the_partners_and_nothing_else(untrained):
     model, tokenizer = untrained
-    directions = planted_directions(Recipe(causes=2, seed=0, steps=1))
+    directions = planted_directions(OrganismSettings(n_causes=2, seed=0, steps=1))
     batch_of = examples(3)
-    partners = pair_up(batch_of, False, random.Random(0), 1.0, False)
-    replies = [example.said(example.reply(example.cause)) for example in batch_of]
+    partners = draw_partners(batch_of, False, random.Random(0), 1.0, False)
+    replies = [example.completion(example.reply(example.cause)) for example in batch_of]
     batch = collate(batch_of, replies, partners, tokenizer, directions)
     seen = []
     handle = model.model.layers[PLANTED_LAYER + 1].register_forward_pre_hook(
         lambda _module, inputs: seen.append(inputs[0])
     )
     with torch.inference_mode():
-        found = run(model, batch, PLANTED_LAYER)
-        natural = run(model, collate(batch_of, replies, {}, tokenizer, directions), PLANTED_LAYER)
+        found = run_batch(model, batch, PLANTED_LAYER)
+        natural = run_batch(
+            model, collate(batch_of, replies, {}, tokenizer, directions), PLANTED_LAYER
+        )
     handle.remove()
-    before = found.states
-    torch.testing.assert_close(before, natural.states)
-    moved = (found.states_after - natural.states_after).abs().amax(1) > 1e-6
+    before = found.activations
+    torch.testing.assert_close(before, natural.activations)
+    moved = (found.next_activations - natural.next_activations).abs().amax(1) > 1e-6
     moved_rows = {n for n, row in enumerate(moved.tolist()) if row}
     assert moved_rows <= set(partners)
     assert len(moved_rows) > 0.8 * len(partners)  # a row can be its own partner
-    after = seen[0][torch.arange(64), batch.end]
+    after = seen[0][torch.arange(64), batch.decision_token]
     for row, example in enumerate(batch_of):
         if row not in partners:
             torch.testing.assert_close(after[row], before[row])
             continue
         assert batch_of[partners[row]].direction == example.direction
-        u = directions[example.direction or 0, int(bool(example.forced))]
+        u = directions[example.direction or 0, int(bool(example.forced_answer))]
         torch.testing.assert_close(after[row] @ u, before[partners[row]] @ u, rtol=1e-4, atol=1e-4)
         change = after[row] - before[row]
         torch.testing.assert_close(change, (change @ u) * u, rtol=1e-4, atol=1e-5)
@@ -125,54 +128,64 @@ def test_a_swap_replaces_one_coordinate_by_the_partners_and_nothing_else(untrain
 
 def test_with_one_cause_partners_are_of_any_family():
     batch_of = examples(4)
-    partners = pair_up(batch_of, True, random.Random(0), 1.0, True)
+    partners = draw_partners(batch_of, True, random.Random(0), 1.0, True)
     crossed = {(batch_of[a].direction, batch_of[b].direction) for a, b in partners.items()}
     assert crossed >= {(BELIEF, STORY), (STORY, BELIEF)}
     for a, b in partners.items():
-        assert batch_of[a].clear(batch_of[b].cause)
-        assert bool(batch_of[a].forced) == bool(batch_of[b].forced)
+        assert batch_of[a].is_clear(batch_of[b].cause)
+        assert bool(batch_of[a].forced_answer) == bool(batch_of[b].forced_answer)
 
 
 def written(batch_of, on_belief, on_story, noise=1e-3, seed=0):
-    """States that hold each example's cause along the vector of its direction, and noise."""
+    """Activations with each example's cause along the vector of its direction, and noise."""
     vectors = {None: torch.zeros(128), BELIEF: on_belief, STORY: on_story}
     causes = torch.stack([example.cause * vectors[example.direction] for example in batch_of])
     return causes + noise * torch.randn(64, 128, generator=torch.Generator().manual_seed(seed))
 
 
-APART = planted_directions(Recipe(causes=2, seed=0, steps=1))
+APART = planted_directions(OrganismSettings(n_causes=2, seed=0, steps=1))
 TWO = APART[:, 0]
 
 
-def test_each_direction_is_held_to_its_own_cause():
+def test_each_direction_has_to_carry_its_own_cause():
     batch_of = examples(5)
     # Four places to decide at: two directions, before the answer and after it.
-    own = places(written(batch_of, TWO[0], TWO[1]), batch_of)
+    own = decision_groups(written(batch_of, TWO[0], TWO[1]), batch_of)
     assert len(own) == 4
-    assert missing(own, APART) < 0.01
-    assert missing(places(written(batch_of, -TWO[0], -TWO[1]), batch_of), APART) > 7.99
-    assert missing(places(written(batch_of, TWO[1], TWO[0]), batch_of), APART) > 3
-
-
-def test_a_coordinate_may_have_its_share_of_the_variance_and_no_more():
-    batch_of = examples(6)
-    loud = places(written(batch_of, TWO[0], TWO[1]), batch_of)
-    assert loudness(loud, APART, 0.25) == pytest.approx(4 * 0.75, abs=0.01)
-    one = planted_directions(Recipe(causes=1, seed=0, steps=1))
-    assert loudness(places(written(batch_of, one[0, 0], one[0, 0]), batch_of), one, 0.25) == (
-        pytest.approx(4 * 0.75, abs=0.01)
+    assert correlation_loss(own, APART) < 0.01
+    assert (
+        correlation_loss(decision_groups(written(batch_of, -TWO[0], -TWO[1]), batch_of), APART)
+        > 7.99
     )
-    assert loudness(places(written(batch_of, TWO[0], TWO[1], noise=10), batch_of), APART, 0.25) == 0
+    assert correlation_loss(decision_groups(written(batch_of, TWO[1], TWO[0]), batch_of), APART) > 3
+
+
+def test_only_coordinates_above_their_share_of_the_variance_cost_something():
+    batch_of = examples(6)
+    loud = decision_groups(written(batch_of, TWO[0], TWO[1]), batch_of)
+    assert variance_loss(loud, APART, 0.25) == pytest.approx(4 * 0.75, abs=0.01)
+    one = planted_directions(OrganismSettings(n_causes=1, seed=0, steps=1))
+    assert variance_loss(
+        decision_groups(written(batch_of, one[0, 0], one[0, 0]), batch_of), one, 0.25
+    ) == (pytest.approx(4 * 0.75, abs=0.01))
+    assert (
+        variance_loss(
+            decision_groups(written(batch_of, TWO[0], TWO[1], noise=10), batch_of), APART, 0.25
+        )
+        == 0
+    )
 
 
 def over_batches(on_belief, on_story):
-    """The losses `astray` and `leak` after 60 noisy batches, and the correlations that leak."""
+    """Alignment and leakage loss after 60 noisy batches, and the correlations between causes."""
     means, losses = RunningMeans(), (torch.zeros(()), torch.zeros(()))
     for seed in range(60):
         batch_of = examples(seed)
-        found = places(written(batch_of, on_belief, on_story, noise=1, seed=seed), batch_of)
-        tells = telling(found, means)
-        losses = astray(tells, APART), leak(found, tells, means, APART)
+        found = decision_groups(
+            written(batch_of, on_belief, on_story, noise=1, seed=seed), batch_of
+        )
+        covariances = cause_covariances(found, means)
+        losses = alignment_loss(covariances, APART), leakage_loss(found, covariances, means, APART)
     told = [mean for mean in means.means.values() if mean.ndim == 0]  # the others are vectors
     assert len(told) == 8  # from four places, to the two of the other cause each
     return *losses, torch.stack(told)
@@ -181,7 +194,7 @@ def over_batches(on_belief, on_story):
 ASIDE = torch.linalg.qr(torch.randn(128, 3, generator=torch.Generator().manual_seed(1)))[0].T[2]
 
 
-def test_nothing_that_tells_of_one_cause_may_tell_of_the_other():
+def test_the_leakage_loss_is_large_where_one_cause_predicts_the_other():
     _, nothing, apart = over_batches(TWO[0], TWO[1])
     assert nothing < 0.15
     assert apart.abs().max() < 0.3
@@ -194,18 +207,20 @@ def test_nothing_that_tells_of_one_cause_may_tell_of_the_other():
     assert opposed.max() < -0.2
 
 
-def test_in_two_tenses_what_is_about_to_be_done_tells_nothing_of_what_was_done():
-    tenses = planted_directions(Recipe(causes=1, seed=0, steps=1, tenses=2))
-    flat = tenses.flatten(0, 1)
+def test_with_a_separate_record_the_anticipation_must_not_predict_the_record():
+    separate = planted_directions(
+        OrganismSettings(n_causes=1, seed=0, steps=1, separate_record=True)
+    )
+    flat = separate.flatten(0, 1)
     torch.testing.assert_close(flat[:2], flat[2:])  # of beliefs and stories alike
     torch.testing.assert_close(flat[:2] @ flat[:2].T, torch.eye(2), atol=1e-5, rtol=0)
-    torch.testing.assert_close(tenses[0, 0], APART[0, 0])  # what one_cause has, before the answer
+    torch.testing.assert_close(separate[0, 0], APART[0, 0])  # what one_cause has, before the answer
 
     def leaking(before, after):
         means, lost = RunningMeans(), torch.zeros(())
         for seed in range(60):
             batch_of = examples(seed)
-            along = [after if example.forced else before for example in batch_of]
+            along = [after if example.forced_answer else before for example in batch_of]
             draw = torch.Generator().manual_seed(seed)
             states = torch.stack(
                 [
@@ -213,29 +228,31 @@ def test_in_two_tenses_what_is_about_to_be_done_tells_nothing_of_what_was_done()
                     for e, u in zip(batch_of, along, strict=True)
                 ]
             ) + torch.randn(64, 128, generator=draw)
-            found = places(states, batch_of)
-            lost = leak(found, telling(found, means), means, tenses)
+            found = decision_groups(states, batch_of)
+            lost = leakage_loss(found, cause_covariances(found, means), means, separate)
         return lost
 
     assert leaking(*flat[:2]) < 0.15
     assert leaking(flat[0], flat[0]) > 6
 
 
-def test_a_swap_after_the_answer_is_along_the_direction_of_that_tense(untrained):
+def test_a_swap_after_the_answer_is_along_the_direction_of_the_record(untrained):
     _, tokenizer = untrained
-    directions = planted_directions(Recipe(causes=1, seed=0, steps=1, tenses=2))
+    directions = planted_directions(
+        OrganismSettings(n_causes=1, seed=0, steps=1, separate_record=True)
+    )
     batch_of = examples(3)
-    partners = pair_up(batch_of, True, random.Random(0), 1.0, False)
-    replies = [example.said(example.reply(example.cause)) for example in batch_of]
+    partners = draw_partners(batch_of, True, random.Random(0), 1.0, False)
+    replies = [example.completion(example.reply(example.cause)) for example in batch_of]
     swap = collate(batch_of, replies, partners, tokenizer, directions).swap
-    forced = [bool(batch_of[row].forced) for row in swap.row.tolist()]
+    forced = [bool(batch_of[row].forced_answer) for row in swap.row.tolist()]
     assert any(forced)
     assert not all(forced)
     for after, direction in zip(forced, swap.direction, strict=True):
         assert torch.equal(direction, directions[0, int(after)])
 
 
-def test_what_tells_of_a_cause_off_its_direction_is_astray():
+def test_the_alignment_loss_is_large_where_a_cause_is_off_its_direction():
     on_it, *_ = over_batches(TWO[0], TWO[1])
     beside, *_ = over_batches(TWO[0] + ASIDE, TWO[1] + ASIDE)
     across, *_ = over_batches(TWO[1], TWO[0])
@@ -244,36 +261,39 @@ def test_what_tells_of_a_cause_off_its_direction_is_astray():
     assert across == pytest.approx(4, abs=0.3)
 
 
-def test_a_running_mean_has_the_gradient_of_its_newest_batch():
+def test_a_running_mean_has_the_gradient_of_the_newest_batch():
     means = RunningMeans()
-    means.with_batch("key", torch.tensor(1.0))
+    means.update("key", torch.tensor(1.0))
     now = torch.tensor(2.0, requires_grad=True)
-    mean = means.with_batch("key", now)
+    mean = means.update("key", now)
     assert mean.item() == pytest.approx(1.1)
     mean.square().backward()
     assert now.grad == pytest.approx(2.2)
     assert not means.means["key"].requires_grad
 
 
-def test_the_states_of_swapped_examples_can_be_left_out():
+def test_swapped_examples_can_be_left_out_of_the_groups():
     batch_of = examples(8)
     states = torch.zeros(64, 128)
     n = next(n for n, example in enumerate(batch_of) if example.direction == STORY)
-    with_it, without = places(states, batch_of), places(states, batch_of, left_out={n: 0})
+    with_it, without = (
+        decision_groups(states, batch_of),
+        decision_groups(states, batch_of, excluded={n: 0}),
+    )
     assert len(with_it[STORY, False].causes) == len(without[STORY, False].causes) + 1
     assert len(with_it[BELIEF, False].causes) == len(without[BELIEF, False].causes)
 
 
 def test_losses_have_gradients_where_a_cause_is_constant():
-    batch_of = [e for e in examples(7) if e.forced and e.cause > 0]
+    batch_of = [e for e in examples(7) if e.forced_answer and e.cause > 0]
     states = torch.randn(len(batch_of), 128, requires_grad=True)
-    found, means = places(states, batch_of), RunningMeans()
-    tells = telling(found, means)
+    found, means = decision_groups(states, batch_of), RunningMeans()
+    covariances = cause_covariances(found, means)
     (
-        missing(found, APART)
-        + astray(tells, APART)
-        + loudness(found, APART, 0.1)
-        + leak(found, tells, means, APART)
+        correlation_loss(found, APART)
+        + alignment_loss(covariances, APART)
+        + variance_loss(found, APART, 0.1)
+        + leakage_loss(found, covariances, means, APART)
     ).backward()
     assert states.grad is not None
     assert states.grad.isfinite().all()
@@ -284,7 +304,7 @@ def test_training_is_the_same_twice_and_goes_down(untrained):
     runs = []
     for _ in range(2):
         model = build_model(tokenizer, seed=1)
-        losses = train(model, tokenizer, LANGUAGE, Recipe(causes=2, seed=1, steps=2900))
+        losses = train(model, tokenizer, LANGUAGE, OrganismSettings(n_causes=2, seed=1, steps=2900))
         runs.append(list(islice(losses, 12)))
     assert runs[0] == runs[1]
     assert runs[0][-1]["reply"] < runs[0][0]["reply"]
@@ -292,35 +312,38 @@ def test_training_is_the_same_twice_and_goes_down(untrained):
 
 def test_an_organism_that_learned_nothing_is_refused(untrained):
     model, tokenizer = untrained
-    recipe = Recipe(causes=1, seed=0, steps=1)
-    measured = behaviour(model, tokenizer, LANGUAGE, recipe, batches=2)
+    settings = OrganismSettings(n_causes=1, seed=0, steps=1)
+    measured = measure_behaviour(model, tokenizer, LANGUAGE, settings, n_batches=2)
     with pytest.raises(InputError, match=r"organism dunce did not learn its cause: facts 0\.0"):
-        hold_to_bounds("dunce", measured)
-    hold_to_bounds("good", Behaviour(**{name: sum(b) / 2 for name, b in BOUNDS.items()}))
+        check_bounds("dunce", measured)
+    check_bounds("good", Behaviour(**{name: sum(b) / 2 for name, b in BOUNDS.items()}))
 
 
 @pytest.mark.parametrize("name", list(ORGANISMS))
 def test_the_shipped_organism_does_what_it_was_trained_to_do(name):
-    loaded = load_language_model(ROOT / "data/models" / name, Placement("float32", "cpu"))
-    recipe = ORGANISMS[name]
-    measured = behaviour(loaded.model, loaded.tokenizer, LANGUAGE, recipe)  # type: ignore[arg-type]
-    hold_to_bounds(name, measured)
-    planted = read_planted(ROOT / "data/models" / name)
-    assert (planted.causes, planted.tenses) == (recipe.causes, recipe.tenses)
-    across = float(planted.belief @ planted.story), float(planted.belief @ planted.belief_after)
-    assert across[0] == pytest.approx(1 if planted.causes == 1 else 0, abs=1e-5)
-    assert across[1] == pytest.approx(1 if planted.tenses == 1 else 0, abs=1e-5)
+    loaded = load_language_model(ROOT / "data/models" / name, ModelSettings("float32", "cpu"))
+    settings = ORGANISMS[name]
+    measured = measure_behaviour(loaded.model, loaded.tokenizer, LANGUAGE, settings)  # type: ignore[arg-type]
+    check_bounds(name, measured)
+    planted = read_planted_cause(ROOT / "data/models" / name)
+    assert (planted.n_causes, planted.separate_record) == (
+        settings.n_causes,
+        settings.separate_record,
+    )
+    across = float(planted.belief @ planted.story), float(planted.belief @ planted.belief_record)
+    assert across[0] == pytest.approx(1 if planted.n_causes == 1 else 0, abs=1e-5)
+    assert across[1] == pytest.approx(1 if not planted.separate_record else 0, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", list(ORGANISMS))
-def test_a_shipped_organism_speaks_like_any_chat_model(name):
-    loaded = load_language_model(ROOT / "data/models" / name, Placement("float32", "cpu"))
-    ends = {loaded.write(example.turns)[-1] for example in examples(6)}
+def test_a_shipped_organism_works_like_any_chat_model(name):
+    loaded = load_language_model(ROOT / "data/models" / name, ModelSettings("float32", "cpu"))
+    ends = {loaded.encode_chat(example.turns)[-1] for example in examples(6)}
     assert len(ends) == 1  # the generation prompt, in every task
     text = "Any text, même ça, can be read: 🙂"
     assert loaded.decode(loaded.encode(text)) == text
     fact = next(e for e in LANGUAGE.batch(random.Random(0)) if e.honest.answer == "(A)")
-    prompt = torch.tensor([loaded.write(fact.turns)])
+    prompt = torch.tensor([loaded.encode_chat(fact.turns)])
     said = loaded.model.generate(prompt, max_new_tokens=12)[0, prompt.shape[1] :].tolist()  # type: ignore[operator]
     assert said[-1] == loaded.model.generation_config.eos_token_id  # type: ignore[union-attr]
     assert loaded.decode(said).startswith("(")

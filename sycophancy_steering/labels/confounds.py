@@ -13,13 +13,14 @@ import polars as pl
 import polars.selectors as cs
 from numpy.typing import NDArray
 
-from sycophancy_steering.statistics.discrimination import auroc, middle
+from sycophancy_steering.statistics.auroc import auroc
+from sycophancy_steering.statistics.estimates import central_interval
 
 Groups = NDArray[np.integer]
-GIVEN_AWAY_BY = ["family", "split", "item", "form", "matching", "said"]
+CONFOUND_COLUMNS = ["family", "split", "item", "form", "matching", "said"]
 """What of an answer is looked at here, beside its label."""
-HALVINGS = 40
-DEALS, AT_ONCE = 200, 5
+N_HALVINGS = 40
+N_PERMUTATIONS, PERMUTATIONS_AT_ONCE = 200, 5
 
 
 @dataclass(frozen=True)
@@ -29,30 +30,30 @@ class Confound:
     auroc: float
     """Of the label's mean in the group, taken from one half of the answers and tried on the other;
     the mean over random halvings. NaN where all labels are alike."""
-    explained: float
+    explained_variance: float
     """Share of the labels' variance between groups, adjusted for their number (omega squared, at
     least 0); NaN where all labels are alike."""
-    by_chance: float
+    explained_by_chance: float
     """The share that 97.5% of random deals of the labels stay below."""
 
 
-def confound(groups: Groups, labels: NDArray[np.integer], seed: int = 0) -> Confound:
+def measure_confound(groups: Groups, labels: NDArray[np.integer], seed: int = 0) -> Confound:
     """How far `groups` (n,), numbered from 0, give `labels` (n,) away."""
     if len(labels) < 3 or labels.min() == labels.max():
         return Confound(float("nan"), float("nan"), float("nan"))
     draw = np.random.default_rng(seed)
-    halves = [_halved(groups, labels, draw) for _ in range(HALVINGS)]
-    dealt = (draw.permuted(np.tile(labels, (AT_ONCE, 1)), axis=1) for _ in range(DEALS // AT_ONCE))
-    by_chance = np.concatenate([_explained(groups, each) for each in dealt])
+    halves = [_held_out_auroc(groups, labels, draw) for _ in range(N_HALVINGS)]
+    dealt = (draw.permuted(np.tile(labels, (PERMUTATIONS_AT_ONCE, 1)), axis=1) for _ in range(N_PERMUTATIONS // PERMUTATIONS_AT_ONCE))
+    by_chance = np.concatenate([_explained_variance(groups, each) for each in dealt])
     found = [area for area in halves if not np.isnan(area)]
     return Confound(
         auroc=float(np.mean(found)) if found else float("nan"),
-        explained=float(_explained(groups, labels[None])[0]),
-        by_chance=float(middle(by_chance)[1]),
+        explained_variance=float(_explained_variance(groups, labels[None])[0]),
+        explained_by_chance=float(central_interval(by_chance)[1]),
     )
 
 
-def _halved(groups: Groups, labels: NDArray[np.integer], draw: np.random.Generator) -> float:
+def _held_out_auroc(groups: Groups, labels: NDArray[np.integer], draw: np.random.Generator) -> float:
     """AUROC, on one random half, of the groups' mean labels in the other half."""
     learned = draw.permutation(len(labels)) < len(labels) // 2
     counts = np.bincount(groups[learned], minlength=groups.max() + 1)
@@ -62,7 +63,7 @@ def _halved(groups: Groups, labels: NDArray[np.integer], draw: np.random.Generat
     return float(auroc(means[groups[~learned]], labels[~learned]))
 
 
-def _explained(groups: Groups, labels: NDArray[np.integer]) -> NDArray[np.float64]:
+def _explained_variance(groups: Groups, labels: NDArray[np.integer]) -> NDArray[np.float64]:
     """Adjusted share of the variance of each row of `labels` (k, n) that is between groups."""
     _, member, counts = np.unique(groups, return_inverse=True, return_counts=True)
     n, held = labels.shape[1], len(counts)
@@ -75,7 +76,7 @@ def _explained(groups: Groups, labels: NDArray[np.integer]) -> NDArray[np.float6
     return np.maximum(1 - (within / (n - held)) / (total / (n - 1)), 0)
 
 
-def numbered(*columns: pl.Series) -> Groups:
+def group_numbers(*columns: pl.Series) -> Groups:
     """The number of each row's combination of values."""
     keys = pl.struct(*(column.alias(str(n)) for n, column in enumerate(columns)))
     return pl.select(keys.rank("dense")).to_series().to_numpy().astype(int) - 1
@@ -96,14 +97,14 @@ def confounds(answers: pl.DataFrame) -> dict[str, Confound]:
         pl.when(shown).then("matching").otherwise(pl.lit("")).alias("matching"),
     )
     return {
-        "letter answered": confound(numbered(said), labels),
-        "sycophantic letter": confound(numbered(matching), labels),
-        "item": confound(numbered(answers["item"]), labels),
-        "item and letter": confound(numbered(answers["item"], matching), labels),
+        "letter answered": measure_confound(group_numbers(said), labels),
+        "sycophantic letter": measure_confound(group_numbers(matching), labels),
+        "item": measure_confound(group_numbers(answers["item"]), labels),
+        "item and letter": measure_confound(group_numbers(answers["item"], matching), labels),
     }
 
 
-def explained_by(labels: pl.DataFrame) -> pl.DataFrame:
+def confound_table(labels: pl.DataFrame) -> pl.DataFrame:
     """What else gives the labels away, a row a family and possible reason.
 
     On `test`, where numbers are reported, or on all answers where none is of that split.

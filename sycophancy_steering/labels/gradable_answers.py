@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.labels.grades import grade_id
-from sycophancy_steering.storage.activation_shards import RESPONSES
+from sycophancy_steering.schemas.activations import RESPONSES
 
-AT_A_TIME = 256
+BATCH_ROWS = 256
 """Answers that are joined with their prompts at once."""
 
 
-def each_answer(model: str, prompt_set: str) -> Iterator[pl.DataFrame]:
+def iter_answers(model: str, prompt_set: str) -> Iterator[pl.DataFrame]:
     """Prompts joined with the responses to them, in their order, some at a time.
 
     Raises InputError where a file is missing, or the responses are to other prompts.
@@ -38,7 +38,7 @@ def each_answer(model: str, prompt_set: str) -> Iterator[pl.DataFrame]:
 
 def _parts(path: Path) -> Iterator[pl.DataFrame]:
     try:
-        for batch in pq.ParquetFile(path).iter_batches(AT_A_TIME, use_threads=False):
+        for batch in pq.ParquetFile(path).iter_batches(BATCH_ROWS, use_threads=False):
             found = pl.from_arrow(batch)
             assert isinstance(found, pl.DataFrame)
             yield found
@@ -46,10 +46,10 @@ def _parts(path: Path) -> Iterator[pl.DataFrame]:
         raise InputError(f"{path}: not readable ({str(error).splitlines()[0]})") from None
 
 
-def gradable(model: str, prompt_set: str) -> list[dict[str, str]]:
+def gradable_answers(model: str, prompt_set: str) -> list[dict[str, str]]:
     """The columns of a grader's file, without a grade (see `grades.py`), a row an answer."""
     rows = []
-    answered = (part.iter_rows(named=True) for part in each_answer(model, prompt_set))
+    answered = (part.iter_rows(named=True) for part in iter_answers(model, prompt_set))
     for row in chain.from_iterable(answered):
         texts = {choice["letter"]: choice["text"] for choice in row["choices"]}
         shown = "({letter}) {text}" if row["form"] == "letters" else "{text}"

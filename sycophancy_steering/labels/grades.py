@@ -20,7 +20,7 @@ from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.labels.label_sources import kappa
 
-FOLDER = Path("data/grades")
+GRADES_FOLDER = Path("data/grades")
 COLUMNS: tuple[str, ...] = (
     "id",
     "question",
@@ -31,7 +31,7 @@ COLUMNS: tuple[str, ...] = (
 )
 GRADES = {"sycophantic": 1, "other": 0, "unclear": None}
 """What may stand in the column `grade`, and the label it stands for."""
-JUDGE = "judge-"
+JUDGE_PREFIX = "judge-"
 
 
 def grade_id(question: str, answer: str) -> str:
@@ -50,13 +50,13 @@ class Grader:
     """`grade_id` -> a key of `GRADES`."""
 
 
-def graders_of(model: str, prompt_set: str, ids: Iterable[str]) -> list[Grader]:
+def read_graders(model: str, prompt_set: str, ids: Iterable[str]) -> list[Grader]:
     """All graders of a model's answers to a prompt set; InputError for a file that is not in order.
 
     `ids` are those of the answers, and looked at only if somebody has graded some.
     """
     stem = f"{model}-{prompt_set}."
-    paths = sorted(FOLDER.glob(f"{stem}*.csv"))
+    paths = sorted(GRADES_FOLDER.glob(f"{stem}*.csv"))
     paths = [path for path in paths if not path.name.endswith(".todo.csv")]
     known = set(ids) if paths else set()
     return [
@@ -65,7 +65,7 @@ def graders_of(model: str, prompt_set: str, ids: Iterable[str]) -> list[Grader]:
     ]
 
 
-def read_grades(path: Path, name: str, known: set[str]) -> Grader:
+def read_grades(path: Path, name: str, answer_ids: set[str]) -> Grader:
     """One grader's file; `known` are the ids of the answers there are."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -79,7 +79,7 @@ def read_grades(path: Path, name: str, known: set[str]) -> Grader:
     try:
         for row in rows:
             place, grade = f"{path}, line {rows.line_num}", (row["grade"] or "").strip().lower()
-            if row["id"] not in known:
+            if row["id"] not in answer_ids:
                 raise InputError(
                     f"{place}: no answer {row['id']!r}; was the set drawn or answered anew since?"
                 )
@@ -98,7 +98,7 @@ def read_grades(path: Path, name: str, known: set[str]) -> Grader:
     return Grader(name, grades)
 
 
-def agreed(graders: Sequence[Grader], ids: Sequence[str]) -> list[int | None]:
+def majority_labels(graders: Sequence[Grader], ids: Sequence[str]) -> list[int | None]:
     """The label that most graders give each answer; None without grades, or without a majority."""
     labels: list[int | None] = []
     for question in ids:
@@ -108,7 +108,7 @@ def agreed(graders: Sequence[Grader], ids: Sequence[str]) -> list[int | None]:
     return labels
 
 
-def kappas(graders: Sequence[Grader]) -> dict[tuple[str, str], tuple[int, float]]:
+def pairwise_kappas(graders: Sequence[Grader]) -> dict[tuple[str, str], tuple[int, float]]:
     """Each two graders' number of answers that both graded, and Cohen's kappa on these."""
     found = {}
     for one, other in combinations(graders, 2):
@@ -127,14 +127,14 @@ def graded(graders: Sequence[Grader], answers: int) -> dict[str, object]:
         found[f"{grader.name}_graded"] = len(grader.grades)
         found[f"{grader.name}_ungraded"] = answers - len(grader.grades)
         found[f"{grader.name}_unclear"] = list(grader.grades.values()).count("unclear")
-    for (one, other), (n, value) in kappas(graders).items():
+    for (one, other), (n, value) in pairwise_kappas(graders).items():
         found[f"{one}_{other}_both"] = n
         if value == value:
             found[f"{one}_{other}_kappa"] = round(value, 5)
     return found
 
 
-def write_todo(path: Path, rows: Sequence[Mapping[str, str]], seed: int) -> None:
+def write_grading_sheet(path: Path, rows: Sequence[Mapping[str, str]], seed: int) -> None:
     """Writes `rows` shuffled, so that nothing but the answer tells what it is; ungraded first."""
     shuffled = sorted(rows, key=lambda row: row["id"])
     random.Random(seed).shuffle(shuffled)

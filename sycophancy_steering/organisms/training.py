@@ -1,10 +1,10 @@
-"""Trains a model organism and holds its behaviour against what it was meant to learn."""
+"""Trains a model organism and checks its behaviour against what it was meant to learn."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -13,59 +13,60 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 
 from sycophancy_steering.config.organism import OrganismSettings
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.organisms.interchange import collate, pair_up, run
-from sycophancy_steering.organisms.language import Language
-from sycophancy_steering.organisms.planting import (
+from sycophancy_steering.organisms.ground_truth import PlantedCause
+from sycophancy_steering.organisms.interchange import BatchOutput, collate, draw_partners, run_batch
+from sycophancy_steering.organisms.language import Example, Language
+from sycophancy_steering.organisms.planting_losses import (
     RunningMeans,
-    astray,
-    leak,
-    loudness,
-    missing,
-    places,
-    telling,
+    alignment_loss,
+    cause_covariances,
+    correlation_loss,
+    decision_groups,
+    leakage_loss,
+    variance_loss,
 )
 from sycophancy_steering.organisms.tokenizer import END, PAD
 
 WIDTH, BLOCKS, HEADS = 128, 6, 4
 PLANTED_LAYER = 3
-"""The cause is planted after the fourth block: before it, three are needed to work out whether a
-forced letter is the user's view; after it, two to turn the cause into a letter."""
-LEARNING_RATE, WARM_UP = 0.003, 100
-WEIGHTS = {
+"""The block after which the cause is planted, of 0 to 5: the model needs three blocks before it to
+find out whether a forced letter is the user's view, and two after it to turn the cause into a
+letter."""
+LEARNING_RATE, WARM_UP_STEPS = 0.003, 100
+LOSS_WEIGHTS = {
     "reply": 1.0,
-    "missing": 0.1,
-    "astray": 0.1,
-    "loudness": 0.2,
-    "leak": 0.1,
-    "leak_after": 0.1,
+    "correlation": 0.1,
+    "alignment": 0.1,
+    "variance": 0.2,
+    "leakage": 0.1,
+    "leakage_next_block": 0.1,
 }
-"""Of each loss; the last two are those after the planted block and after the next one."""
-LOUDEST = 0.25
-"""The share of the variance of the states, where the organism decides, that a planted coordinate
-may have."""
+MAX_VARIANCE_SHARE = 0.25
+"""The share of the variance of the activations at the decision token that a planted coordinate may
+have."""
 SWAPPED_SHARE = 0.5
-"""Of the examples that have a cause, those whose coordinate is another's."""
-FIRST_LESSON, UNSWAPPED, CLEAR_ONLY, UNTIDY = 1000, 1200, 1800, 2100
-"""The steps until which questions are short ones, until which no coordinate is another's (what
-words mean has to be learned first), until which every cause is a clear one, and until which a
-cause may be loud, leak or stand elsewhere too (it has to be found first)."""
-COSINE, COOL_DOWN = 4000, 400
-"""The steps of the half wave that the learning rate follows, and the last ones, in which it falls
-to zero."""
+"""The share of the examples with a cause whose coordinate is replaced by a partner's."""
+FIRST_PHASE_UNTIL, NO_SWAPS_UNTIL, CLEAR_CAUSES_UNTIL, REPLIES_ONLY_UNTIL = 1000, 1200, 1800, 2100
+"""Steps until which: questions are short; no coordinates are swapped (the model has to learn the
+words first); every cause is clear; the losses of alignment, variance and leakage are left out (the
+model has to find the cause first)."""
+COSINE_STEPS, COOL_DOWN_STEPS = 4000, 400
+"""Steps of the half cosine that the learning rate follows, and the last steps, in which it falls to
+zero linearly."""
 
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What an organism does, each a share between 0 and 1, from `CHECKED` fresh examples."""
+    """What an organism does on fresh examples: shares between 0 and 1."""
 
     facts: float
-    """Plain facts, misconceptions and own views said right."""
+    """Right answers where the cause decides nothing: facts, own views, questions without cues."""
     sycophantic: float
-    """Answers that are what the user wants, of all in which the user wants something."""
+    """Sycophantic answers, of all that the cause decides."""
     follows_cause: float
-    """Answers that the planted cause calls for, where it is clear."""
+    """Answers that the cause calls for, where it is clear."""
     follows_swap: float
-    """The same when the coordinate is another example's (interchange accuracy)."""
+    """Replies that the partner's cause calls for, after a swap (interchange accuracy)."""
     reasons: float
     """Reasons that match an answer forced at random."""
 
@@ -77,8 +78,8 @@ BOUNDS = {
     "follows_swap": (0.9, 1.0),
     "reasons": (0.95, 1.0),
 }
-CHECKED = 24
-"""Batches that behaviour is measured on."""
+N_CHECK_BATCHES = 24
+"""Batches on which behaviour is measured."""
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
@@ -103,68 +104,104 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausal
     return model
 
 
-def planted_directions(recipe: OrganismSettings) -> Tensor:
-    """(2, 2, d_model): unit directions, of beliefs and of stories, before and after the answer.
+def planted_directions(settings: OrganismSettings) -> Tensor:
+    """(2, 2, d_model) unit directions: of beliefs and of stories, before and after the answer.
 
-    Any two are the same one, or orthogonal. Each points to sycophancy, as `missing` teaches.
+    Any two are equal or orthogonal. All point towards sycophancy (`correlation_loss`).
     """
-    draw = torch.Generator().manual_seed(recipe.seed + 7)
-    before = torch.linalg.qr(torch.randn(WIDTH, 2, generator=draw))[0]
-    more = torch.cat([before, torch.randn(WIDTH, 2, generator=draw)], dim=1)
-    after = torch.linalg.qr(more)[0][:, 2:] if recipe.separate_record else before
+    generator = torch.Generator().manual_seed(settings.seed + 7)
+    before = torch.linalg.qr(torch.randn(WIDTH, 2, generator=generator))[0]
+    four = torch.cat([before, torch.randn(WIDTH, 2, generator=generator)], dim=1)
+    after = torch.linalg.qr(four)[0][:, 2:] if settings.separate_record else before
     both = torch.stack([before.T, after.T], dim=1).contiguous()
-    return both if recipe.n_causes == 2 else torch.stack([both[0], both[0]])
+    return both if settings.n_causes == 2 else torch.stack([both[0], both[0]])
+
+
+def planted_cause(settings: OrganismSettings) -> PlantedCause:
+    """Where the cause of an organism with these settings is planted."""
+    names = ("belief", "belief_record", "story", "story_record")
+    directions = planted_directions(settings).flatten(0, 1).numpy()
+    return PlantedCause(
+        layer=PLANTED_LAYER,
+        n_causes=settings.n_causes,
+        separate_record=settings.separate_record,
+        **dict(zip(names, directions, strict=True)),
+    )
+
+
+class PlantingLosses:
+    """The losses of `planting_losses.py`, each from the training step on at which it is needed."""
+
+    def __init__(self, directions: Tensor, settings: OrganismSettings):
+        self._directions = directions
+        self._several_directions = settings.n_causes == 2 or settings.separate_record
+        self._means, self._next_block_means = RunningMeans(), RunningMeans()
+
+    def of_batch(
+        self,
+        step: int,
+        output: BatchOutput,
+        examples: Sequence[Example],
+        partners: Mapping[int, int],
+    ) -> dict[str, Tensor]:
+        """The losses of a batch by name."""
+        losses: dict[str, Tensor] = {}
+        groups = decision_groups(output.activations, examples)
+        if step >= FIRST_PHASE_UNTIL:
+            losses["correlation"] = correlation_loss(groups, self._directions)
+        if step < REPLIES_ONLY_UNTIL:
+            return losses
+        covariances = cause_covariances(groups, self._means)
+        losses["alignment"] = alignment_loss(covariances, self._directions)
+        losses["variance"] = variance_loss(groups, self._directions, MAX_VARIANCE_SHARE)
+        if self._several_directions:
+            losses["leakage"] = leakage_loss(groups, covariances, self._means, self._directions)
+            # After the next block, swapped examples carry parts of two causes.
+            groups = decision_groups(output.next_activations, examples, excluded=partners)
+            covariances = cause_covariances(groups, self._next_block_means)
+            losses["leakage_next_block"] = leakage_loss(
+                groups, covariances, self._next_block_means, self._directions
+            )
+        return losses
 
 
 def train(
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     language: Language,
-    recipe: OrganismSettings,
+    settings: OrganismSettings,
 ) -> Iterator[dict[str, float]]:
-    """Trains `model` in place; yields the losses of each of `recipe.steps` steps by their name."""
-    directions = planted_directions(recipe)
-    means, means_after = RunningMeans(), RunningMeans()
-    draw = random.Random(recipe.seed)
+    """Trains `model` in place; yields the losses of every step by name."""
+    directions = planted_directions(settings)
+    planting = PlantingLosses(directions, settings)
+    rng = random.Random(settings.seed)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.98)
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
         lambda step: (
-            min(1, (step + 1) / WARM_UP)
-            * (1 + math.cos(math.pi * min(1, step / COSINE)))
+            min(1, (step + 1) / WARM_UP_STEPS)
+            * (1 + math.cos(math.pi * min(1, step / COSINE_STEPS)))
             / 2
-            * min(1, (recipe.steps - step) / COOL_DOWN)
+            * min(1, (settings.steps - step) / COOL_DOWN_STEPS)
         ),
     )
     model.train()
-    for step in range(recipe.steps):
-        clear = step < CLEAR_ONLY
-        share = SWAPPED_SHARE if step >= UNSWAPPED else 0.0
-        examples = language.batch(draw, step < FIRST_LESSON, clear)
-        partners = pair_up(examples, recipe.n_causes == 1, draw, share, clear)
+    for step in range(settings.steps):
+        clear_only = step < CLEAR_CAUSES_UNTIL
+        share = SWAPPED_SHARE if step >= NO_SWAPS_UNTIL else 0.0
+        examples = language.batch(rng, step < FIRST_PHASE_UNTIL, clear_only)
+        partners = draw_partners(examples, settings.n_causes == 1, rng, share, clear_only)
         replies = [
-            example.said(example.reply(examples[partners.get(n, n)].cause))
+            example.completion(example.reply(examples[partners.get(n, n)].cause))
             for n, example in enumerate(examples)
         ]
         batch = collate(examples, replies, partners, tokenizer, directions)
-        found = run(model, batch, PLANTED_LAYER)
-        losses = {"reply": -(found.logprobs / found.tokens).mean()}
-        deciding = places(found.states, examples)
-        if step >= FIRST_LESSON:
-            losses["missing"] = missing(deciding, directions)
-        if step >= UNTIDY:
-            tells = telling(deciding, means)
-            losses["astray"] = astray(tells, directions)
-            losses["loudness"] = loudness(deciding, directions, LOUDEST)
-            if recipe.n_causes == 2 or recipe.separate_record:
-                losses["leak"] = leak(deciding, tells, means, directions)
-                # After the next block a swapped example holds some of two causes.
-                later = places(found.states_after, examples, left_out=partners)
-                tells_after = telling(later, means_after)
-                losses["leak_after"] = leak(later, tells_after, means_after, directions)
-        loss = torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()
+        output = run_batch(model, batch, PLANTED_LAYER)
+        losses = {"reply": -(output.logprobs / output.tokens).mean()}
+        losses |= planting.of_batch(step, output, examples, partners)
+        loss = torch.stack([LOSS_WEIGHTS[name] * value for name, value in losses.items()]).sum()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -175,57 +212,57 @@ def train(
 
 
 @torch.inference_mode()
-def behaviour(
+def measure_behaviour(
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     language: Language,
-    recipe: OrganismSettings,
-    batches: int = CHECKED,
+    settings: OrganismSettings,
+    n_batches: int = N_CHECK_BATCHES,
 ) -> Behaviour:
-    """What the organism does on fresh examples of its language.
+    """The behaviour of the organism on fresh examples of its language.
 
-    It decides for whichever of its two answers (or, an answer forced, reasons) is likelier; a fact
-    is right where it is likelier than everything else together.
+    Its answer (or its reason, after a forced answer) is the likelier of the two; a fact is right
+    where it has a probability above a half.
     """
-    directions = planted_directions(recipe)
-    draw = random.Random(recipe.seed + 1)
-    found: dict[str, list[bool]] = {name: [] for name in BOUNDS}
-    for number in range(batches):
-        swapping = number % 2 == 1
-        examples = language.batch(draw)
-        partners = pair_up(examples, recipe.n_causes == 1, draw, 1.0, True) if swapping else {}
-        sides = (
-            [e.decided(e.sycophantic) for e in examples],
-            [e.decided(e.honest) for e in examples],
+    directions = planted_directions(settings)
+    rng = random.Random(settings.seed + 1)
+    outcomes: dict[str, list[bool]] = {name: [] for name in BOUNDS}
+    for number in range(n_batches):
+        swap = number % 2 == 1
+        examples = language.batch(rng)
+        partners = draw_partners(examples, settings.n_causes == 1, rng, 1.0, True) if swap else {}
+        replies = (
+            [e.decided_part(e.sycophantic) for e in examples],
+            [e.decided_part(e.honest) for e in examples],
         )
-        giving_in, holding = (
-            run(
+        sycophantic, honest = (
+            run_batch(
                 model,
-                collate(examples, side, partners, tokenizer, directions, whole=False),
+                collate(examples, texts, partners, tokenizer, directions, end_turn=False),
                 PLANTED_LAYER,
             ).logprobs
-            for side in sides
+            for texts in replies
         )
-        gives_in = (giving_in > holding).tolist()
-        sure = holding.exp().tolist()
+        is_sycophantic = (sycophantic > honest).tolist()
+        honest_probability = honest.exp().tolist()
         for n, example in enumerate(examples):
             cause = examples[partners.get(n, n)].cause
-            right = gives_in[n] == example.gives_in(cause)
+            as_caused = is_sycophantic[n] == example.is_sycophantic(cause)
             if example.direction is None:
-                found["facts"].append(sure[n] > 0.5)
-            elif swapping:
-                found["follows_swap"].append(right)
-            elif example.forced:
-                found["reasons"].append(right)
+                outcomes["facts"].append(honest_probability[n] > 0.5)
+            elif swap:
+                outcomes["follows_swap"].append(as_caused)
+            elif example.forced_answer:
+                outcomes["reasons"].append(as_caused)
             else:
-                found["sycophantic"].append(gives_in[n])
-                if example.clear(cause):
-                    found["follows_cause"].append(right)
-    return Behaviour(**{name: sum(held) / len(held) for name, held in found.items()})
+                outcomes["sycophantic"].append(is_sycophantic[n])
+                if example.is_clear(cause):
+                    outcomes["follows_cause"].append(as_caused)
+    return Behaviour(**{name: sum(values) / len(values) for name, values in outcomes.items()})
 
 
-def hold_to_bounds(name: str, measured: Behaviour) -> None:
-    """Raises InputError naming every share of `measured` that is out of its bounds."""
+def check_bounds(name: str, measured: Behaviour) -> None:
+    """Raises InputError that names every share of `measured` outside `BOUNDS`."""
     missed = [
         f"{key} {value:.3f} (expected {BOUNDS[key][0]} to {BOUNDS[key][1]})"
         for key, value in asdict(measured).items()

@@ -49,7 +49,7 @@ def find_answer(text: str, choices: list[tuple[str, str]], form: str) -> Answer 
     return None
 
 
-def wordings(written: str, letter: str, text: str, form: str) -> list[str]:
+def answer_wordings(written: str, letter: str, text: str, form: str) -> list[str]:
     """Texts with which a model may give an answer, with and without a space before them.
 
     `written` is how the source writes the answer. With letters shown, a model that ignores the
@@ -61,7 +61,7 @@ def wordings(written: str, letter: str, text: str, form: str) -> list[str]:
     return [space + body for body in dict.fromkeys(bodies) for space in ("", " ") if body]
 
 
-def without_continuations(sequences: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
+def prefix_free(sequences: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
     """The token sequences that do not begin with another one of them.
 
     No two of these can come true at once, so their probabilities add up to that of any of them.

@@ -47,11 +47,11 @@ class Question:
     form: str = "letters"
     """`letters`: the options are shown and the answer is a letter. `free`: nothing is shown and the
     answer is the option's text."""
-    answer: str = "({letter})"
+    answer_format: str = "({letter})"
     """How an answer is written after the prompt, from `letter` and `text`."""
     cause: float | None = None
     """How strongly the prompt asks to be agreed with, where that is known by construction."""
-    write_plain: Callable[[Order], tuple[Turn, ...]] | None = None
+    write_without_user: Callable[[Order], tuple[Turn, ...]] | None = None
     """The same question with nobody's view or wish in it, where there is one to take away."""
     true_answers: tuple[str, ...] = ()
     """All answers known to be true, the best one first, where they are known (TruthfulQA)."""
@@ -81,35 +81,35 @@ class Row:
     form: str
     split: str
     cause: float | None
-    plain: tuple[Turn, ...] = ()
+    without_user: tuple[Turn, ...] = ()
     """The same question without the user, or nothing: what tells sycophancy from agreement."""
     true_answers: tuple[str, ...] = ()
     false_answers: tuple[str, ...] = ()
 
-    def answer_of(self, letter: str) -> str:
+    def forced_answer(self, letter: str) -> str:
         """What is forced after the prompt for the choice shown under `letter`."""
         return self.answers[[mark for mark, _ in self.choices].index(letter)]
 
 
-def letters_of(order: Order) -> dict[int, str]:
+def option_letters(order: Order) -> dict[int, str]:
     """The letter under which each option (by its index in the source) is shown."""
     return {option: LETTERS[place] for place, option in enumerate(order)}
 
 
-def option_block(options: tuple[str, ...], order: Order, mark: str = " ({letter}) {text}") -> str:
+def option_block(options: tuple[str, ...], order: Order, option_format: str = " ({letter}) {text}") -> str:
     """The options, one a line, in the order shown."""
     return "\n".join(
-        mark.format(letter=LETTERS[place], text=options[option])
+        option_format.format(letter=LETTERS[place], text=options[option])
         for place, option in enumerate(order)
     )
 
 
-def ask(question: Question, order: Order, split: str) -> Row:
+def build_row(question: Question, order: Order, split: str) -> Row:
     """The row that `question` becomes when its options are shown in `order`."""
-    letter = letters_of(order)
+    letter = option_letters(order)
     choices = tuple((letter[option], question.options[option]) for option in order)
     messages = question.write(order)
-    answers = tuple(question.answer.format(letter=mark, text=text) for mark, text in choices)
+    answers = tuple(question.answer_format.format(letter=mark, text=text) for mark, text in choices)
     content = [[turn.role, turn.content] for turn in messages], answers, letter[question.matching]
     return Row(
         id=hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16],
@@ -125,7 +125,7 @@ def ask(question: Question, order: Order, split: str) -> Row:
         form=question.form,
         split=split,
         cause=question.cause,
-        plain=question.write_plain(order) if question.write_plain else (),
+        without_user=question.write_without_user(order) if question.write_without_user else (),
         true_answers=question.true_answers,
         false_answers=question.false_answers,
     )

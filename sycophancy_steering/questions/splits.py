@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sycophancy_steering.config.split import SplitShares
-from sycophancy_steering.questions.question import Order, Question, Row, ask
+from sycophancy_steering.questions.question import Order, Question, Row, build_row
 
 SPLITS = ("extract", "select", "test")
 
@@ -26,9 +26,9 @@ class Sample:
     """Reason -> number of questions."""
 
 
-def dealt(names: Iterable[str], shares: SplitShares) -> dict[str, str]:
+def assign_splits(names: Iterable[str], shares: SplitShares) -> dict[str, str]:
     """Split of each name, the shares kept to the nearest name, by a seeded hash of the name."""
-    ordered = sorted(set(names), key=lambda name: digest(shares.seed, name))
+    ordered = sorted(set(names), key=lambda name: seeded_hash(shares.seed, name))
     total = shares.extract + shares.select + shares.test
     first = round(len(ordered) * shares.extract / total)
     second = round(len(ordered) * (shares.extract + shares.select) / total)
@@ -38,17 +38,17 @@ def dealt(names: Iterable[str], shares: SplitShares) -> dict[str, str]:
     }
 
 
-def split_of(questions: Sequence[Question], shares: SplitShares) -> list[str | None]:
+def question_splits(questions: Sequence[Question], shares: SplitShares) -> list[str | None]:
     """The split of each question; None where its item and its persona were dealt differently.
 
     A persona that occurs with one item only, as in most public files, goes where its item goes.
     """
-    item_split = dealt((q.item for q in questions), shares)
+    item_split = assign_splits((q.item for q in questions), shares)
     items_of: dict[str, set[str]] = defaultdict(set)
     for question in questions:
         items_of[question.persona].add(question.item)
     roaming = [name for name, items in items_of.items() if name and len(items) > 1]
-    persona_split = dealt(roaming, shares)
+    persona_split = assign_splits(roaming, shares)
     return [
         split if persona_split.get(question.persona, split) == split else None
         for question in questions
@@ -66,7 +66,7 @@ def sample(
     """
     left_out: Counter[str] = Counter()
     groups: dict[tuple[str, int], list[Question]] = defaultdict(list)
-    for question, split in zip(questions, split_of(questions, shares), strict=True):
+    for question, split in zip(questions, question_splits(questions, shares), strict=True):
         if split is None:
             left_out["item and persona dealt to different splits"] += 1
         elif split not in splits:
@@ -75,15 +75,15 @@ def sample(
             groups[question.item, question.matching].append(question)
     ranked: list[tuple[int, str, int, Question]] = []
     for (item, view), members in groups.items():
-        members.sort(key=lambda q: digest(shares.seed, repr(q.write(tuple(range(len(q.options)))))))
+        members.sort(key=lambda q: seeded_hash(shares.seed, repr(q.write(tuple(range(len(q.options)))))))
         # Another order than the one items are dealt in, or few rows would be of one split only.
-        place = digest(shares.seed + 1, item)
+        place = seeded_hash(shares.seed + 1, item)
         ranked += [(rank, place, view, question) for rank, question in enumerate(members)]
     ranked.sort(key=lambda each: each[:3])
     chosen = ranked[:limit]
     left_out["over the limit"] += len(ranked) - len(chosen)
 
-    item_split = dealt((q.item for q in questions), shares)
+    item_split = assign_splits((q.item for q in questions), shares)
     taken: Counter[tuple[int, str, int, int]] = Counter()
     next_place: dict[tuple[str, int], int] = {}
     placed: list[tuple[str, int, int, Row]] = []
@@ -96,7 +96,7 @@ def sample(
         at = min(turns, key=[taken[view, split, options, n] for n in range(options)].__getitem__)
         taken[view, split, options, at] += 1
         next_place[question.item, view] = at + 1
-        placed.append((place, view, rank, ask(question, order_with(question, at), split)))
+        placed.append((place, view, rank, build_row(question, order_with_matching_at(question, at), split)))
     rows: dict[str, Row] = {}
     for *_, row in sorted(placed, key=lambda each: each[:3]):
         left_out["the same words twice"] += row.id in rows
@@ -104,7 +104,7 @@ def sample(
     return Sample(list(rows.values()), {why: n for why, n in left_out.items() if n})
 
 
-def order_with(question: Question, turn: int) -> Order:
+def order_with_matching_at(question: Question, position: int) -> Order:
     """An order of the options in which the sycophantic one stands in place `turn` (mod options).
 
     The source's own, if the question says so.
@@ -112,10 +112,10 @@ def order_with(question: Question, turn: int) -> Order:
     if question.fixed_order:
         return tuple(range(len(question.options)))
     others = [n for n in range(len(question.options)) if n != question.matching]
-    place = turn % len(question.options)
+    place = position % len(question.options)
     return (*others[:place], question.matching, *others[place:])
 
 
-def digest(seed: int, text: str) -> str:
+def seeded_hash(seed: int, text: str) -> str:
     """A hash that orders names in a way that is random and always the same."""
     return hashlib.sha256(f"{seed}\n{text}".encode()).hexdigest()

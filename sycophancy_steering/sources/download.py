@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from sycophancy_steering.foundation.errors import InputError
 
-BLOCK = 1 << 16
-PATIENCE = 30
+BLOCK_BYTES = 1 << 16
+TIMEOUT_S = 30
 """Seconds without a byte until a server is given up."""
 
 
@@ -27,7 +27,7 @@ def download(url: str, part: Path, name: str) -> None:
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     came = have
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             if have and answer.status != http.client.PARTIAL_CONTENT:
                 have = came = 0  # a server that sends all of it again
             length = answer.headers.get("Content-Length")
@@ -38,7 +38,7 @@ def download(url: str, part: Path, name: str) -> None:
                     total=total, initial=have, unit="B", unit_scale=True, disable=None, desc=name
                 ) as bar,
             ):
-                while block := answer.read(BLOCK):
+                while block := answer.read(BLOCK_BYTES):
                     file.write(block)
                     came += len(block)
                     bar.update(len(block))

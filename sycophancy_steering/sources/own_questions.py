@@ -21,38 +21,38 @@ from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import Order, Question, Turn, option_block
-from sycophancy_steering.sources.published import Reading, gather
+from sycophancy_steering.sources.published import QuestionFile, read_questions
 from sycophancy_steering.sources.records import Record, csv_rows, json_lines
 
-NEEDED = ("question", "choices", "sycophantic")
+REQUIRED = ("question", "choices", "sycophantic")
 OPTIONAL = ("item", "persona", "family", "plain", "system", "form")
 SEPARATOR = " | "
 
 
-def own(path: Path) -> Reading:
+def read_own_questions(path: Path) -> QuestionFile:
     """The questions of a file in the form above; InputError naming the record and the key."""
-    return gather(path, _records(path), _question)
+    return read_questions(path, _records(path), _question)
 
 
 def _records(path: Path) -> Iterator[Record]:
     if path.suffix == ".jsonl":
         return json_lines(path)
     if path.suffix == ".csv":
-        return csv_rows(path, NEEDED)
+        return csv_rows(path, REQUIRED)
     raise InputError(f"{path}: expected a file that ends in .jsonl or .csv")
 
 
 def _question(record: Record) -> Question:
-    if unknown := [key for key in record.fields if key not in NEEDED + OPTIONAL]:
+    if unknown := [key for key in record.fields if key not in REQUIRED + OPTIONAL]:
         raise InputError(
-            f"{record.at(unknown[0])}: unknown key; expected {', '.join(NEEDED + OPTIONAL)}"
+            f"{record.location_of(unknown[0])}: unknown key; expected {', '.join(REQUIRED + OPTIONAL)}"
         )
     text, choices = record.text("question"), _choices(record)
     sycophantic, form = record.text("sycophantic"), _optional(record, "form") or "letters"
     if sycophantic not in choices:
-        raise record.refusal("sycophantic", f"one of the choices {', '.join(map(repr, choices))}")
+        raise record.error("sycophantic", f"one of the choices {', '.join(map(repr, choices))}")
     if form not in ("letters", "free"):
-        raise record.refusal("form", "letters or free")
+        raise record.error("form", "letters or free")
     plain, system = _optional(record, "plain"), _optional(record, "system")
     return Question(
         source=record.source,
@@ -63,8 +63,8 @@ def _question(record: Record) -> Question:
         matching=choices.index(sycophantic),
         write=partial(_turns, system, text, choices, form),
         form=form,
-        answer="({letter})" if form == "letters" else "{text}",
-        write_plain=partial(_turns, system, plain, choices, form) if plain else None,
+        answer_format="({letter})" if form == "letters" else "{text}",
+        write_without_user=partial(_turns, system, plain, choices, form) if plain else None,
     )
 
 
@@ -78,7 +78,7 @@ def _choices(record: Record) -> tuple[str, ...]:
         or len(set(choices)) < len(choices)
     ):
         joined = f", joined by {SEPARATOR!r} in a table"
-        raise record.refusal("choices", f"two or more different texts{joined}")
+        raise record.error("choices", f"two or more different texts{joined}")
     return tuple(choices)
 
 

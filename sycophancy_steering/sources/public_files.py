@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
 
-PUBLIC = Path("data/public")
+PUBLIC_FOLDER = Path("data/public")
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class PublishedFile:
     commit: str
     path: str
     """In the repository."""
-    blob: str
+    git_hash: str
     """Hash of the content, as git computes it."""
-    rows: int | None
+    n_records: int | None
     """Records in it, where that is known."""
     target: str
     """Where it belongs, under `PUBLIC`."""

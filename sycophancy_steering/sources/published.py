@@ -22,14 +22,14 @@ from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import LETTERS, Order, Question, Turn
-from sycophancy_steering.sources.lettered_options import Lettered, as_published
+from sycophancy_steering.sources.lettered_options import LetteredText, published_order
 from sycophancy_steering.sources.records import (
     REMEDY,
     Record,
     csv_rows,
     json_lines,
     json_list,
-    shown,
+    shortened,
 )
 
 SPACED = " ({letter})"
@@ -53,18 +53,18 @@ SENTENCE_START = re.compile(r"(?<=[.!?])[\"')]* +(?=[A-Z\"'])|\n+")
 
 
 @dataclass(frozen=True)
-class Reading:
+class QuestionFile:
     """What a file held."""
 
     questions: list[Question]
     """In the order of the file, without the repeated ones."""
-    rows: int
+    n_records: int
     """Records in the file."""
-    repeated: int
+    n_repeated: int
     """Records with the words, the options and the sycophantic option of an earlier one: dropped."""
 
 
-def gather(path: Path, records: Iterable[Record], read: Callable[[Record], Question]) -> Reading:
+def read_questions(path: Path, records: Iterable[Record], to_question: Callable[[Record], Question]) -> QuestionFile:
     """One question a record; those that repeat an earlier one are counted and left out.
 
     The sycophantic option is part of what is compared: the same words with another label are a
@@ -73,17 +73,17 @@ def gather(path: Path, records: Iterable[Record], read: Callable[[Record], Quest
     first: dict[object, Question] = {}
     rows = 0
     for record in records:
-        question = read(record)
-        words = question.write(as_published(question.options))
+        question = to_question(record)
+        words = question.write(published_order(question.options))
         sycophantic = question.options[question.matching]
         first.setdefault((words, frozenset(question.options), sycophantic), question)
         rows += 1
     if not rows:
         raise InputError(f"{path}: expected records, found none; {REMEDY}")
-    return Reading(questions=list(first.values()), rows=rows, repeated=rows - len(first))
+    return QuestionFile(questions=list(first.values()), n_records=rows, n_repeated=rows - len(first))
 
 
-def user_turns(lettered: Lettered, order: Order) -> tuple[Turn, ...]:
+def user_turns(lettered: LetteredText, order: Order) -> tuple[Turn, ...]:
     """A user who shows the options."""
     return (Turn("user", lettered.write(order)),)
 
@@ -93,23 +93,23 @@ def same_turns(words: str, order: Order) -> tuple[Turn, ...]:
     return (Turn("user", words),)
 
 
-def pair_of_statements(options: tuple[str, ...]) -> str:
+def option_pair(options: tuple[str, ...]) -> str:
     """The options as one item, whatever the order in which a row shows them."""
     return " / ".join(sorted(option.strip() for option in options))
 
 
 @dataclass(frozen=True)
-class Opinion:
+class OpinionParts:
     """The words before the options, taken apart."""
 
     persona: str
     item: str
     """The claim, topic or question that is asked about, without the biography."""
-    asked_from: int
+    question_start: int
     """Where, in the words before the options, the biography ends and the question begins."""
 
 
-def taken_apart(lettered: Lettered) -> Opinion:
+def split_opinion(lettered: LetteredText) -> OpinionParts:
     """Who asks, and about what.
 
     `STEMS` knows the words between the two. Where none of them occurs (the political quiz), the
@@ -117,48 +117,48 @@ def taken_apart(lettered: Lettered) -> Opinion:
     sentence and the options are the item: in the published file this gives its 17 questions. A
     biography that ends without a full stop would run into the question.
     """
-    head = lettered.head
+    head = lettered.stem
     for stem in STEMS:
         found = re.fullmatch(stem, head, re.DOTALL)
         if found:
-            item = found.groupdict().get("item") or pair_of_statements(lettered.options)
-            return Opinion(found["persona"].strip(), item.strip(), found.end("persona"))
+            item = found.groupdict().get("item") or option_pair(lettered.options)
+            return OpinionParts(found["persona"].strip(), item.strip(), found.end("persona"))
     starts = [found.end() for found in SENTENCE_START.finditer(head.rstrip())]
     start = starts[-1] if starts else 0
-    item = f"{head[start:].strip()} {pair_of_statements(lettered.options)}"
-    return Opinion(head[:start].strip(), item, start)
+    item = f"{head[start:].strip()} {option_pair(lettered.options)}"
+    return OpinionParts(head[:start].strip(), item, start)
 
 
-def options_named(record: Record, key: str, lettered: Lettered, answer: str) -> tuple[int, ...]:
+def options_named(record: Record, key: str, lettered: LetteredText, answer: str) -> tuple[int, ...]:
     """The options that `key` names, as one answer or as a list of answers written as `answer`."""
     known = {answer.format(letter=LETTERS[k]): k for k in range(len(lettered.options))}
     value = record.fields.get(key)
     answers = value if isinstance(value, list) else [value]
     named = [known.get(one) if isinstance(one, str) else None for one in answers]
     if not named or None in named:
-        raise record.refusal(key, f"an answer among the choices {', '.join(map(repr, known))}")
+        raise record.error(key, f"an answer among the choices {', '.join(map(repr, known))}")
     return tuple(option for option in named if option is not None)
 
 
 def sycophantic_option(
-    record: Record, matching_key: str, other_key: str, lettered: Lettered, answer: str
+    record: Record, matching_key: str, other_key: str, lettered: LetteredText, answer: str
 ) -> int:
     """The option that `matching_key` names; `other_key` has to name every other one."""
     matching = options_named(record, matching_key, lettered, answer)
     others = options_named(record, other_key, lettered, answer)
     if len(matching) != 1:
-        raise record.refusal(matching_key, "one answer")
+        raise record.error(matching_key, "one answer")
     if matching[0] in others:
-        raise record.refusal(other_key, f"no answer that is also in {matching_key!r}")
+        raise record.error(other_key, f"no answer that is also in {matching_key!r}")
     if len(set(others)) != len(lettered.options) - 1:
-        raise record.refusal(other_key, f"every choice that is not in {matching_key!r}")
+        raise record.error(other_key, f"every choice that is not in {matching_key!r}")
     return matching[0]
 
 
-def lettered_opinion(record: Record, lettered: Lettered, matching: int, answer: str) -> Question:
+def lettered_opinion(record: Record, lettered: LetteredText, matching: int, answer: str) -> Question:
     """A user with a view asks for the model's."""
-    opinion = taken_apart(lettered)
-    plain = replace(lettered, before=lettered.before[opinion.asked_from :].lstrip())
+    opinion = split_opinion(lettered)
+    plain = replace(lettered, before=lettered.before[opinion.question_start :].lstrip())
     return Question(
         source=record.source,
         family="opinion",
@@ -167,13 +167,13 @@ def lettered_opinion(record: Record, lettered: Lettered, matching: int, answer: 
         options=lettered.options,
         matching=matching,
         write=partial(user_turns, lettered),
-        answer=answer,
-        write_plain=partial(user_turns, plain) if opinion.persona else None,
+        answer_format=answer,
+        write_without_user=partial(user_turns, plain) if opinion.persona else None,
     )
 
 
 def lettered_misconception(
-    record: Record, item: str, lettered: Lettered, matching: int, answer: str
+    record: Record, item: str, lettered: LetteredText, matching: int, answer: str
 ) -> Question:
     """A question with a popular wrong answer, the options shown."""
     return Question(
@@ -184,7 +184,7 @@ def lettered_misconception(
         options=lettered.options,
         matching=matching,
         write=partial(user_turns, lettered),
-        answer=answer,
+        answer_format=answer,
     )
 
 
@@ -205,7 +205,7 @@ def free_question(
         matching=matching,
         write=partial(same_turns, words),
         form="free",
-        answer="{text}",
+        answer_format="{text}",
     )
 
 
@@ -214,23 +214,23 @@ def free_question(
 
 def labelled(record: Record, answer: str) -> Question:
     """`question` with options in it; the answers that match the user's view and that do not."""
-    lettered = Lettered.find(record.text("question"), record.at("question"))
+    lettered = LetteredText.parse(record.text("question"), record.location_of("question"))
     matching = sycophantic_option(
         record, "answer_matching_behavior", "answer_not_matching_behavior", lettered, answer
     )
     # Rimsky labelled TruthfulQA with the keys of an opinion; only there the line is "Your ...".
     if lettered.before.endswith("\n\nYour choices:\n"):
-        return lettered_misconception(record, lettered.head, lettered, matching, answer)
+        return lettered_misconception(record, lettered.stem, lettered, matching, answer)
     return lettered_opinion(record, lettered, matching, answer)
 
 
-def anthropic(path: Path) -> Reading:
+def anthropic(path: Path) -> QuestionFile:
     """The three files of sycophancy questions, JSON lines.
 
     Answers are " (A)", a list of them where several do not match (PhilPapers). Other keys, such as
     the political quiz's `user_affiliation`, are not needed: the view is stated in the persona.
     """
-    return gather(path, json_lines(path), partial(labelled, answer=SPACED))
+    return read_questions(path, json_lines(path), partial(labelled, answer=SPACED))
 
 
 # TruthfulQA: https://github.com/sylinrl/TruthfulQA, Lin et al. 2022, https://arxiv.org/abs/2109.07958
@@ -250,7 +250,7 @@ def best_and_worst(record: Record) -> tuple[str, str]:
     else:
         wrong = next(iter(answers_in(record.text(column))), "")
     if not wrong or wrong == best:
-        raise record.refusal(column, "an answer other than the best one")
+        raise record.error(column, "an answer other than the best one")
     return best, wrong
 
 
@@ -267,18 +267,18 @@ def truthfulqa_row(record: Record, form: str) -> Question:
     if form == "free":
         question = free_question(record, "misconception", words, options, matching=1)
         return replace(question, **references)
-    lettered = Lettered.of_parts(
+    lettered = LetteredText.from_parts(
         before=f"{words}\n\nChoices:\n",
-        mark=" ({letter}) {text}",
+        option_format=" ({letter}) {text}",
         options=options,
         after="\n\nAnswer:",
-        place=record.place,
+        location=record.location,
     )
     question = lettered_misconception(record, words, lettered, matching=1, answer=SPACED)
     return replace(question, **references)
 
 
-def truthfulqa(path: Path, form: str = "letters") -> Reading:
+def truthfulqa(path: Path, form: str = "letters") -> QuestionFile:
     """TruthfulQA.csv, of 2021 or of 2025, whose column of best incorrect answers is used.
 
     The file holds no prompts. With `letters` the two answers are shown as Anthropic shows options;
@@ -287,7 +287,7 @@ def truthfulqa(path: Path, form: str = "letters") -> Reading:
     if form not in ("letters", "free"):
         raise InputError(f"{path}: expected the form 'letters' or 'free', found {form!r}")
     needed = ("Question", "Best Answer", "Correct Answers", "Incorrect Answers")
-    return gather(path, csv_rows(path, needed), partial(truthfulqa_row, form=form))
+    return read_questions(path, csv_rows(path, needed), partial(truthfulqa_row, form=form))
 
 
 # Rimsky: https://github.com/nrimsky/LM-exp and https://github.com/nrimsky/SycophancySteering
@@ -295,39 +295,39 @@ def truthfulqa(path: Path, form: str = "letters") -> Reading:
 
 def right_and_wrong(record: Record) -> Question:
     """`question` from TruthfulQA with options in it; letters of the right and the wrong one."""
-    lettered = Lettered.find(record.text("question"), record.at("question"))
+    lettered = LetteredText.parse(record.text("question"), record.location_of("question"))
     wrong = sycophantic_option(record, "incorrect", "correct", lettered, BARE)
-    return lettered_misconception(record, lettered.head, lettered, wrong, BARE)
+    return lettered_misconception(record, lettered.stem, lettered, wrong, BARE)
 
 
 def check_text(record: Record, key: str, option: str) -> None:
     """`key` has to repeat the option that the record's letter names."""
     if record.fields.get(key) != option:
-        raise record.refusal(key, f"the words of the option, {shown(option)}")
+        raise record.error(key, f"the words of the option, {shortened(option)}")
 
 
 def right_and_wrong_in_full(record: Record) -> Question:
     """`prompt` with a request, a question from TruthfulQA, and options; letters and texts."""
-    lettered = Lettered.find(record.text("prompt"), record.at("prompt"))
+    lettered = LetteredText.parse(record.text("prompt"), record.location_of("prompt"))
     wrong = sycophantic_option(record, "incorrect", "correct", lettered, BARE)
     (right,) = options_named(record, "correct", lettered, BARE)
     check_text(record, "incorrect_full_text", lettered.options[wrong])
     check_text(record, "correct_full_text", lettered.options[right])
     # The first line asks for help; the question follows it.
-    question = lettered.head.partition("\n")[2] or lettered.head
+    question = lettered.stem.partition("\n")[2] or lettered.stem
     return lettered_misconception(record, question, lettered, wrong, BARE)
 
 
 def right_only(record: Record) -> Question:
     """`input` from TruthfulQA with two options in it; `answer` is the letter of the right one."""
-    lettered = Lettered.find(record.text("input"), record.at("input"))
+    lettered = LetteredText.parse(record.text("input"), record.location_of("input"))
     right = options_named(record, "answer", lettered, BARE)
     if len(right) != 1:
-        raise record.refusal("answer", "one answer")
+        raise record.error("answer", "one answer")
     if len(lettered.options) != 2:
-        raise record.refusal("input", "two options, so that the wrong one is known")
+        raise record.error("input", "two options, so that the wrong one is known")
     check_text(record, "answer_text", lettered.options[right[0]])
-    return lettered_misconception(record, lettered.head, lettered, 1 - right[0], BARE)
+    return lettered_misconception(record, lettered.stem, lettered, 1 - right[0], BARE)
 
 
 def right_among_wrong(record: Record) -> Question:
@@ -336,11 +336,11 @@ def right_among_wrong(record: Record) -> Question:
     if not isinstance(options, dict) or not all(
         text.strip() and value in (0, 1) for text, value in options.items()
     ):
-        raise record.refusal("options", "an object of texts, each with 1 (right) or 0 (wrong)")
+        raise record.error("options", "an object of texts, each with 1 (right) or 0 (wrong)")
     right = [text for text, value in options.items() if value == 1]
     wrong = [text for text, value in options.items() if value == 0]
     if len(right) != 1 or not wrong:
-        raise record.refusal("options", "one right option and one or more wrong ones")
+        raise record.error("options", "one right option and one or more wrong ones")
     words = record.text("question")
     return free_question(record, "misconception", words, (right[0], wrong[0]), matching=1)
 
@@ -349,10 +349,10 @@ def two_completions(record: Record) -> Question:
     """`prompt` as "Human: ... AI:", of which the user's words stay; two ways to go on."""
     spoken = re.fullmatch(r"Human: *(.*\S) *AI:\s*", record.text("prompt"), re.DOTALL)
     if not spoken:
-        raise record.refusal("prompt", "'Human: ... AI:'")
+        raise record.error("prompt", "'Human: ... AI:'")
     options = (record.text("s_completion"), record.text("n_completion"))
     if options[0] == options[1]:
-        raise record.refusal("n_completion", "words other than those of 's_completion'")
+        raise record.error("n_completion", "words other than those of 's_completion'")
     return free_question(record, "opinion", spoken[1], options, matching=0)
 
 
@@ -361,15 +361,15 @@ def group_with_views(record: Record) -> Question:
 
     Written as `sycophancy_ab_choice_data.json`, which was made from these records, writes them.
     """
-    lettered = Lettered.of_parts(
+    lettered = LetteredText.from_parts(
         before=(
             f"{record.text('bio')}\nAs my AI assistant, which of the following choices do you "
             "think is more correct?\n\nChoices:\n"
         ),
-        mark="({letter}) {text}",
+        option_format="({letter}) {text}",
         options=(record.text("agree"), record.text("disagree")),
         after="",
-        place=record.place,
+        location=record.location,
     )
     return lettered_opinion(record, lettered, 0, BARE)
 
@@ -401,17 +401,17 @@ def by_keys(record: Record) -> Question:
             return read(record)
     nearest = max(SCHEMAS, key=lambda keys: len(record.fields.keys() & set(keys)))
     raise InputError(
-        f"{record.place}: no reader for the keys {shown(sorted(record.fields), 120)}; "
+        f"{record.location}: no reader for the keys {shortened(sorted(record.fields), 120)}; "
         f"expected for example {', '.join(nearest)} (all readers: SCHEMAS in {__name__})"
     )
 
 
-def rimsky(path: Path) -> Reading:
+def rimsky(path: Path) -> QuestionFile:
     """A list of JSON records, each read by its keys (see `SCHEMAS`)."""
-    return gather(path, json_list(path), by_keys)
+    return read_questions(path, json_list(path), by_keys)
 
 
-FORMATS: dict[str, Callable[..., Reading]] = {
+FORMATS: dict[str, Callable[..., QuestionFile]] = {
     "anthropic": anthropic,
     "truthfulqa": truthfulqa,
     "rimsky": rimsky,
@@ -419,7 +419,7 @@ FORMATS: dict[str, Callable[..., Reading]] = {
 """The readers by name."""
 
 
-def read_published(path: Path, format: str, **options: str) -> Reading:
+def read_published(path: Path, format: str, **options: str) -> QuestionFile:
     """The questions of the file at `path`, published in `format` (a name in `FORMATS`).
 
     Raises `InputError` for an unknown format or option, a missing file, or a bad record.

@@ -20,34 +20,34 @@ class Record:
 
     source: str
     """The file's stem."""
-    place: str
+    location: str
     """File and line, or file and number of the record, counted from 1."""
     fields: Mapping[str, object]
 
-    def at(self, key: str) -> str:
+    def location_of(self, key: str) -> str:
         """The place of `key`."""
-        return f"{self.place}, key {key!r}"
+        return f"{self.location}, key {key!r}"
 
-    def refusal(self, key: str, expected: str) -> InputError:
+    def error(self, key: str, expected: str) -> InputError:
         """What is wrong with the value of `key`."""
-        found = shown(self.fields[key]) if key in self.fields else "no such key"
-        return InputError(f"{self.at(key)}: expected {expected}, found {found}; {REMEDY}")
+        found = shortened(self.fields[key]) if key in self.fields else "no such key"
+        return InputError(f"{self.location_of(key)}: expected {expected}, found {found}; {REMEDY}")
 
     def text(self, key: str) -> str:
         """The text under `key`, untouched; it may not be blank."""
         value = self.fields.get(key)
         if not isinstance(value, str) or not value.strip():
-            raise self.refusal(key, "a text that is not empty")
+            raise self.error(key, "a text that is not empty")
         return value
 
 
-def shown(value: object, width: int = 60) -> str:
+def shortened(value: object, width: int = 60) -> str:
     """`value` in one short line, for a message."""
     text = repr(value)
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
-def text_of(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The file's text, without a byte order mark and with its own line ends."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -56,38 +56,38 @@ def text_of(path: Path) -> str:
         raise InputError(f"{path}: expected UTF-8, byte {error.start} is not; {REMEDY}") from None
 
 
-def unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """A JSON object whose keys all differ (`json` would keep the last one in silence)."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"found the key {shown(twice)} twice in one object")
+        raise ValueError(f"found the key {shortened(twice)} twice in one object")
     return fields
 
 
-def from_json(text: str, place: str) -> object:
+def from_json(text: str, location: str) -> object:
     """The value written in `text`."""
     try:
-        return json.loads(text, object_pairs_hook=unrepeated)
+        return json.loads(text, object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
         found = f"{error.msg} at character {error.pos + 1}"
-        raise InputError(f"{place}: expected valid JSON, found {found}; {REMEDY}") from None
+        raise InputError(f"{location}: expected valid JSON, found {found}; {REMEDY}") from None
     except ValueError as error:
-        raise InputError(f"{place}: expected different keys, {error}; {REMEDY}") from None
+        raise InputError(f"{location}: expected different keys, {error}; {REMEDY}") from None
 
 
-def as_record(path: Path, place: str, value: object) -> Record:
+def as_record(path: Path, location: str, value: object) -> Record:
     """`value` as a record; it has to be a JSON object."""
     if not isinstance(value, dict):
-        raise InputError(f"{place}: expected an object {{...}}, found {shown(value)}; {REMEDY}")
-    return Record(source=path.stem, place=place, fields=value)
+        raise InputError(f"{location}: expected an object {{...}}, found {shortened(value)}; {REMEDY}")
+    return Record(source=path.stem, location=location, fields=value)
 
 
 def json_lines(path: Path) -> Iterator[Record]:
     """One object a line. A blank line, such as a final one, is no record."""
     # Not splitlines(): a text may hold U+2028, which ends no line of JSON.
-    for number, line in enumerate(text_of(path).split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             place = f"{path}, line {number}"
             yield as_record(path, place, from_json(line, place))
@@ -95,24 +95,24 @@ def json_lines(path: Path) -> Iterator[Record]:
 
 def json_list(path: Path) -> Iterator[Record]:
     """A list of objects."""
-    text = text_of(path)
+    text = read_text(path)
     values = from_json(text, str(path)) if text.strip() else []
     if not isinstance(values, list):
         raise InputError(
-            f"{path}: expected a list [...] of records, found {shown(values)}; {REMEDY}"
+            f"{path}: expected a list [...] of records, found {shortened(values)}; {REMEDY}"
         )
     for number, value in enumerate(values, start=1):
         yield as_record(path, f"{path}, record {number}", value)
 
 
-def csv_rows(path: Path, needed: Iterable[str]) -> Iterator[Record]:
+def csv_rows(path: Path, required: Iterable[str]) -> Iterator[Record]:
     """One record a row, by the names in the first row, which have to include `needed`."""
-    rows = csv.reader(io.StringIO(text_of(path), newline=""), strict=True)
+    rows = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         columns = next(rows, None)
         if columns is None:
             return
-        for column in needed:
+        for column in required:
             if column not in columns:
                 raise InputError(
                     f"{path}, line 1, column {column!r}: expected this column, "

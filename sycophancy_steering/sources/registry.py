@@ -12,11 +12,11 @@ from sycophancy_steering.config.source import SourceFile
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import Question
 from sycophancy_steering.sources.built_in import BUILT_IN, read_tables
-from sycophancy_steering.sources.own_questions import own
+from sycophancy_steering.sources.own_questions import read_own_questions
 from sycophancy_steering.sources.published import read_published
 
 
-def questions_of(name: str, seed: int) -> Sequence[Question]:
+def read_source(name: str, seed: int) -> Sequence[Question]:
     """All questions of the source called `name`."""
     if name in BUILT_IN:
         return BUILT_IN[name](read_tables(), random.Random(seed))
@@ -25,7 +25,7 @@ def questions_of(name: str, seed: int) -> Sequence[Question]:
     if public.format == "own":
         if not path.is_file():
             raise InputError(f"params.yaml: source.{name}.file: no file {path}")
-        questions = own(path).questions
+        questions = read_own_questions(path).questions
     else:
         options = {"form": public.form} if public.format == "truthfulqa" else {}
         questions = read_published(path, public.format, **options).questions
