@@ -1,1 +1,1 @@
-"""Figures of the reports."""
+"""The study in figures: each function takes tables and returns a matplotlib figure."""

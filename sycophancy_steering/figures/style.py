@@ -1,6 +1,7 @@
-"""What all pictures have in common.
+"""Colours, lines, intervals and legends that all figures share.
 
-Colours are Okabe and Ito's, which the colour-blind tell apart; markers and lines differ too.
+Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind readers
+can distinguish; markers and line styles differ too.
 """
 
 from __future__ import annotations
@@ -23,15 +24,18 @@ mpl.rcParams.update({"svg.hashsalt": "0", "axes.spines.top": False, "axes.spines
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write `figure` as PNG: the same picture, the same bytes."""
+    """Writes `figure` as PNG; the same figure gives the same bytes."""
     figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
 
 
 def panels(
-    families: Sequence[str], title: str, height: float, rows: int = 1, aside: float = 1.4
+    families: Sequence[str], title: str, height: float, rows: int = 1, margin: float = 1.4
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with a column a family, in `rows`; `aside` inches of it are for what is beside."""
-    figure = Figure(figsize=(3.4 * len(families) + aside, height), layout="constrained")
+    """A figure and its axes (rows, families), which share their scales.
+
+    `height` is in inches; so is `margin`, which is for labels and the legend beside the panels.
+    """
+    figure = Figure(figsize=(3.4 * len(families) + margin, height), layout="constrained")
     axes = figure.subplots(rows, len(families), sharex=rows > 1, sharey=True, squeeze=False)
     figure.suptitle(title, fontsize=10)
     return figure, [list(row) for row in axes]
@@ -39,15 +43,17 @@ def panels(
 
 def line_with_band(
     axis: Axes,
-    held: pl.DataFrame,
+    table: pl.DataFrame,
     columns: tuple[str, str, str, str],
     n: int,
     label: str,
     style: str = "-",
 ) -> None:
-    """A line with its interval, in the n-th colour and marker; `columns` of `held` are those of x,
-    the value, and the ends of its interval."""
-    x, value, low, high = (held[name].to_numpy() for name in columns)
+    """A line with its interval, in the n-th colour and marker.
+
+    `columns` of `table` are x, the value and the bounds of its interval.
+    """
+    x, value, low, high = (table[name].to_numpy() for name in columns)
     colour, marker = COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]
     axis.plot(x, value, style, color=colour, marker=marker, ms=4, lw=1.3, label=label)
     axis.fill_between(x, low, high, color=colour, alpha=0.12, lw=0)
@@ -56,30 +62,32 @@ def line_with_band(
 def points_with_intervals(
     axis: Axes,
     y: np.ndarray,
-    held: pl.DataFrame,
+    table: pl.DataFrame,
     columns: tuple[str, str, str],
     n: int,
     label: str,
 ) -> None:
-    """Points with their intervals, one under the other, in the n-th colour and marker; `columns` of
-    `held` are those of the value, and of the ends of its interval."""
-    value, low, high = (held[name].to_numpy() for name in columns)
-    reach = np.abs(np.stack([low, high]) - value)
+    """Points at heights `y` with horizontal intervals, in the n-th colour and marker.
+
+    `columns` of `table` are the value and the bounds of its interval.
+    """
+    value, low, high = (table[name].to_numpy() for name in columns)
+    half_widths = np.abs(np.stack([low, high]) - value)
     colour, marker = COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]
-    axis.errorbar(value, y, xerr=reach, fmt=marker, ms=5, lw=1.4, color=colour, label=label)
+    axis.errorbar(value, y, xerr=half_widths, fmt=marker, ms=5, lw=1.4, color=colour, label=label)
 
 
 def chance_line(axis: Axes, at: float = 0.5, vertical: bool = False) -> None:
-    """A thin dotted line where nothing is found."""
+    """A thin dotted line at chance level."""
     draw = axis.axvline if vertical else axis.axhline
     draw(at, color="black", lw=0.6, ls=":")
 
 
-def legend_of(axis: Axes, figure: Figure, aside: bool = False) -> None:
-    """One legend for all panels, from one of them: below them, or aside."""
+def shared_legend(axis: Axes, figure: Figure, beside: bool = False) -> None:
+    """One legend for all panels, taken from one of them: below the panels, or beside them."""
     handles, labels = axis.get_legend_handles_labels()
     if handles:
-        place: Any = "outside right center" if aside else "outside lower center"
+        location: Any = "outside right center" if beside else "outside lower center"
         figure.legend(
-            handles, labels, loc=place, ncols=1 if aside else 3, frameon=False, fontsize=8
+            handles, labels, loc=location, ncols=1 if beside else 3, frameon=False, fontsize=8
         )

@@ -1,1 +1,1 @@
-"""The study in words and tables."""
+"""The study in Markdown: sections return facts, templates word them."""
