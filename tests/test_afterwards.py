@@ -10,11 +10,18 @@ from tiny_models import rows, tiny
 from tqdm import tqdm
 
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention, ablate_direction
-from sycophancy_steering.interventions.ablation_readout import mean_differences, read_again, _scores_and_log_odds
-from sycophancy_steering.interventions.ablation_tables import REFITTED, ORIGINAL, auroc_after_ablation
+from sycophancy_steering.interventions.ablation_readout import (
+    mean_differences,
+    read_again,
+    _scores_and_log_odds,
+)
+from sycophancy_steering.interventions.ablation_tables import (
+    REFITTED,
+    ORIGINAL,
+    auroc_after_ablation,
+)
 from sycophancy_steering.interventions.question_batch import QuestionBatch, forward_of
 from sycophancy_steering.interventions.conditions import Condition
-from sycophancy_steering.report.summary import quoted
 
 LAYER = 1
 
@@ -74,16 +81,12 @@ def test_what_is_left_of_rounding_is_no_reading(grain):
     vectors[..., 0] = 1
     scores, _ = _scores_and_log_odds(
         held,
-        [Intervention({n: ablate_direction(torch.tensor(vectors[0, 0, 0] + grain)) for n in (0, 1)})],
+        [
+            Intervention(
+                {n: ablate_direction(torch.tensor(vectors[0, 0, 0] + grain)) for n in (0, 1)}
+            )
+        ],
         vectors,
         tqdm(disable=True),
     )
     assert len(set(scores[0, 0, 1])) == 1
-
-
-def test_what_a_model_wrote_is_no_markup_in_a_page():
-    written = "<script>x</script> | **bold** [a](b)\n\n# title"
-    assert quoted(written) == (
-        r"&lt;script&gt;x&lt;/script&gt; \| \*\*bold\*\* \[a\](b) / \# title"
-    )
-    assert quoted(None) == ""

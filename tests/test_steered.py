@@ -28,7 +28,6 @@ from sycophancy_steering.interventions.steering_tables import (
     rank_correlation,
 )
 from sycophancy_steering.organisms.ground_truth import PlantedCause
-from sycophancy_steering.report.steering_sections import AT
 from sycophancy_steering.statistics.clustered_means import clustered_mean, clustered_share
 
 ITEMS, EACH = 12, 4
@@ -210,7 +209,7 @@ def test_the_headline_says_from_where_to_where_and_how_far_chance_gets():
 
 def test_what_the_planted_cause_speaks_against_is_named():
     some = np.zeros(4, np.float32)
-    one = PlantedCause(3, 1, 1, some, some, some, some)
+    one = PlantedCause(3, 1, False, some, some, some, some)
     two = replace(one, causes=2)
     moved = headline_row(steered(0.9, 0.1, 0.0, 0.1), "opinion")
     still = headline_row(steered(0.1, 0.9, 1.0, 0.1), "opinion")
@@ -307,8 +306,3 @@ def test_settings_that_make_no_sense_are_refused(wrong, message):
     assert InterventionSettings(**good).spread(3) == [0, 1, 2]
     with pytest.raises(InputError, match=message):
         InterventionSettings(**good | wrong)
-
-
-def test_settings_know_every_place_where_something_can_be_done():
-    known = get_args(get_type_hints(InterventionSettings)["where"])
-    assert known == get_args(Where) == tuple(AT)

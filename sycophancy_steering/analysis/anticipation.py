@@ -7,7 +7,7 @@ from scipy.special import ndtri
 
 from sycophancy_steering.statistics.estimates import CONFIDENCE
 
-VARIANT_WORDS = {"mean_difference_prompt": "about to", "mean_difference": "just did"}
+VARIANT_WORDS = {"mean_difference_prompt": "anticipation", "mean_difference": "record"}
 """Anticipation: at the end of the prompt, from the answers that the model went on to give. Record:
 from answers that were forced on it."""
 READOUTS = {
