@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.storage.activation_shards import Origin, stream_activations, write_shard
@@ -42,8 +43,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true")
     large = parser.parse_args().large
-    contrast = on_disk(10_000, 4096) if large else Contrast(*in_memory(320, 128), *PAIRED)
+    contrast = on_disk(10_000, 4096) if large else in_memory(320, 128)
     steps = LARGE_STEPS if large else None
+    group_folds(contrast.other.items, N_FOLDS)  # imports scikit-learn
     rows = [measured("side by side", lambda: side_by_side(contrast, steps), contrast, steps)]
     one_by_one = lambda: scikit_learn(contrast, steps)  # noqa: E731
     rows.append(measured("scikit-learn", one_by_one, contrast, steps))
@@ -55,24 +57,21 @@ def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
-PAIRED = True, np.random.default_rng(0)
+def contrast_of(sycophantic: ArrayStream, other: ArrayStream) -> Contrast:
+    """Pairs about items with ten questions each."""
+    items = np.array([f"item {k // 10}" for k in range(len(other))])
+    groups = (AnswerGroup(rows, items, np.full(len(items), "")) for rows in (sycophantic, other))
+    return Contrast(*groups, paired=True, rng=np.random.default_rng(0))
 
 
-def groups_of(streams: list[ArrayStream]) -> list[AnswerGroup]:
-    """Groups whose items have ten answers each."""
-    items = np.array([f"item {k // 10}" for k in range(len(streams[0]))])
-    letters = np.full(len(items), "")
-    return [AnswerGroup(stream, items, letters) for stream in streams]
-
-
-def in_memory(n_pairs: int, width: int) -> list[AnswerGroup]:
+def in_memory(n_pairs: int, width: int) -> Contrast:
     """Correlated activations, as a model has them, with a small difference of the means."""
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(width, width)) * np.geomspace(3, 0.3, width)[:, None]
     shift = rng.normal(size=width)
     other = rng.normal(size=(n_pairs, width)) @ mixing
     sycophantic = rng.normal(size=(n_pairs, width)) @ mixing + shift
-    return groups_of([ArrayStream.from_array(rows) for rows in (sycophantic, other)])
+    return contrast_of(*(ArrayStream.from_array(rows) for rows in (sycophantic, other)))
 
 
 def on_disk(n_pairs: int, width: int) -> Contrast:
@@ -88,8 +87,8 @@ def on_disk(n_pairs: int, width: int) -> Contrast:
         rows[0] += 0.02
         positions = {"matching": (ids, rows[0]), "not_matching": (ids, rows[1])}
         write_shard(FOLDER / f"shard-{start:06d}.parquet", positions, origin)
-    streams = [stream_activations(FOLDER, 0, name) for name in ("matching", "not_matching")]
-    return Contrast(*groups_of(streams), *PAIRED)
+    names = "matching", "not_matching"
+    return contrast_of(*(stream_activations(FOLDER, 0, name) for name in names))
 
 
 def side_by_side(contrast: Contrast, steps: int | None) -> np.ndarray:
@@ -134,7 +133,8 @@ def measured(
     """Seconds, the smallest gradient that a penalty leaves, and added memory of a fit."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    weights = fit()
+    with threadpool_limits(1, "blas"):  # as in `methods.probe`
+        weights = fit()
     seconds = time.perf_counter() - start
     if steps and name == "scikit-learn":
         seconds *= N_FOLDS

@@ -18,12 +18,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from sycophancy_steering.statistics.permuted_labels import auroc_of_permuted_labels
 from sycophancy_steering.statistics.ranks import tied_ranks
 
+Result = TypeVar("Result")
 CELLS, PERMUTATIONS, ANSWERS, SLOW = 1_000, 1_000, 400, 2_000
 
 
@@ -87,7 +89,7 @@ def importing(modules: str) -> float:
     return timed(lambda: subprocess.run([sys.executable, "-c", f"import {modules}"], check=True))[1]
 
 
-def timed(task: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:
+def timed(task: Callable[[], Result]) -> tuple[Result, float]:
     """What a task returns, and how many seconds it took."""
     start = time.perf_counter()
     result = task()

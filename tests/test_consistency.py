@@ -7,23 +7,28 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from made_material import made_material
+from synthetic_answers import synthetic_answers
 
 from sycophancy_steering.analysis.consistency import (
-    agreements,
-    by_the_draw,
-    directions,
-    reliabilities,
-    variances,
+    agreement_table,
+    mean_differences,
+    reliability_table,
+    sampling_variances,
+    variance_table,
 )
-from sycophancy_steering.analysis.cross_item_products import angles, direction, grouped, jackknifed
-from sycophancy_steering.report.vector_sections import (
+from sycophancy_steering.analysis.cross_item_products import (
+    group_items,
+    jackknife_interval,
+    mean_difference_by_item,
+    noise_free_cosines,
+)
+from sycophancy_steering.report.vectors import (
     ONLY_NOISE,
     reliability_section,
     variance_section,
 )
 from sycophancy_steering.statistics.vector_agreement import cosine
-from sycophancy_steering.vectors.labelled_activations import Material
+from sycophancy_steering.vectors.labelled_activations import LabelledActivations
 
 WIDTH = 30
 ITEMS, EACH = 40, 4
@@ -38,7 +43,7 @@ def pairs(
     letter: np.ndarray | None = None,
     sources: tuple[np.ndarray, ...] = (),
     named: str = "i",
-) -> Material:
+) -> LabelledActivations:
     """Pairs whose difference is `truth`, noise of so much a coordinate, and what differs by letter
     (added for A, taken off for B) and by source."""
     draw = np.random.default_rng(seed)
@@ -55,19 +60,19 @@ def pairs(
         matching = matching + np.array(sources)[which]
     states = {"matching": matching, "not_matching": np.zeros_like(matching)}
     names = [f"s{k}" for k in which] if sources else None
-    return made_material(folder, states, items, letters, sources=names)
+    return synthetic_answers(folder, states, items, letters, sources=names)
 
 
-def study(**material: Material):
+def study(**material: LabelledActivations):
     """Directions, angles and the table of variances of a study of one layer."""
-    of = grouped({str(item): "f" for given in material.values() for item in given.items})
-    made, left_out = directions(material, 0, of)
-    found, least = angles([each.of for each in made], of)
-    return made, found, least, of, left_out
+    of = group_items({str(item): "f" for given in material.values() for item in given.items})
+    made, left_out = mean_differences(material, 0, of)
+    cosines = noise_free_cosines([each.direction for each in made], of)
+    return made, cosines, of, left_out
 
 
 def sources(table: pl.DataFrame) -> dict[tuple[str | None, str], dict]:
-    return {(row["prompt_set"], row["source"]): row for row in table.iter_rows(named=True)}
+    return {(row["prompt_set"], row["component"]): row for row in table.iter_rows(named=True)}
 
 
 def test_noise_is_told_apart_into_items_questions_and_the_draw_of_half(tmp_path):
@@ -85,9 +90,9 @@ def test_noise_is_told_apart_into_items_questions_and_the_draw_of_half(tmp_path)
     found, held = [], np.zeros(3)
     for seed in range(1000):
         given = pairs(tmp_path / str(seed), truth, seed, item, question)
-        of = grouped({str(each): "f" for each in given.items})
-        values = by_the_draw(direction(given, "answer", 0, of), of)
-        area = jackknifed(values, ITEMS)
+        of = group_items({str(each): "f" for each in given.items})
+        values = sampling_variances(mean_difference_by_item(given, "answer", 0, of), of)
+        area = jackknife_interval(values, ITEMS)
         found.append(area.value)
         held += (area.low <= expected) & (expected <= area.high)
     np.testing.assert_allclose(np.mean(found, axis=0), expected, rtol=0.03)
@@ -96,9 +101,9 @@ def test_noise_is_told_apart_into_items_questions_and_the_draw_of_half(tmp_path)
 
 def test_another_half_of_the_questions_turns_a_vector_by_as_much_as_said(tmp_path):
     given = pairs(tmp_path, np.eye(WIDTH)[0] * 2, item=0.3, question=1.0, letter=np.eye(WIDTH)[1])
-    of = grouped({str(each): "f" for each in given.items})
-    said = by_the_draw(direction(given, "answer", 0, of), of)[2, 0]
-    differences = given.states(0, "matching").all()
+    of = group_items({str(each): "f" for each in given.items})
+    said = sampling_variances(mean_difference_by_item(given, "answer", 0, of), of)[2, 0]
+    differences = given.stream(0, "matching").to_array()
     along = differences.mean(0) / np.linalg.norm(differences.mean(0))
     draw, apart = np.random.default_rng(0), []
     for _ in range(4000):
@@ -111,14 +116,14 @@ def test_another_half_of_the_questions_turns_a_vector_by_as_much_as_said(tmp_pat
 def test_what_is_chosen_is_compared_without_noise(tmp_path):
     one, aside, letter = np.eye(WIDTH)[:3]
     near = (one + aside) / np.sqrt(2)
-    made, found, least, of, left_out = study(
+    made, cosines, of, left_out = study(
         a=pairs(tmp_path / "a", one, 0, 0.2, 0.5),
         b=pairs(tmp_path / "b", near, 1, 0.2, 0.5, named="o"),
         c=pairs(tmp_path / "c", one, 2, 0.2, 0.5, letter=letter * 2, named="p"),
         d=pairs(tmp_path / "d", one, 3, 0.2, 0.5, sources=(aside, -aside), named="q"),
     )
     assert set(left_out) == {f"{name}, {p}" for name in "abcd" for p in WHERE}
-    table = sources(variances(made, found, least, of))
+    table = sources(variance_table(made, cosines, of))
     cosines = [0.5**0.5, 1, 1, 0.5**0.5, 0.5**0.5, 1]
     for key, truth in (
         ((None, "prompt set"), 1 - np.mean(cosines)),
@@ -127,14 +132,14 @@ def test_what_is_chosen_is_compared_without_noise(tmp_path):
     ):
         row = table[key]
         assert row["variance"] == pytest.approx(truth, abs=0.03)
-        assert row["low"] <= truth <= row["high"]
-    assert table[None, "prompt set"]["compared"] == 6
+        assert row["variance_low"] <= truth <= row["variance_high"]
+    assert table[None, "prompt set"]["n_compared"] == 6
     assert (("c", "template") in table, ("a", "letter") in table) == (False, False)
-    agreement = agreements(made, found, least, len(of.groups))
+    agreement = agreement_table(made, cosines, len(of.groups))
     assert len(agreement) == 6
     row = agreement.row(1, named=True)  # a and c, the same but for noise
     assert row["cosine"] < 0.97
-    assert row["agreement"] == pytest.approx(1, abs=0.02)
+    assert row["noise_free_cosine"] == pytest.approx(1, abs=0.02)
 
 
 WHERE = ("prompt", "continuation", "continuation_mean")
@@ -153,49 +158,53 @@ def test_natural_positions_are_compared_where_the_model_gave_both_answers(tmp_pa
         states["continuation"][:, 1] += 4 * labels
         states["continuation_mean"][:, 1] += 4 * labels
         items = np.repeat([f"i{k}" for k in range(ITEMS)], EACH)
-        given = made_material(tmp_path / str(seed), states, items, labels=labels)
-        made, found, least, of, left_out = study(a=given)
+        given = synthetic_answers(tmp_path / str(seed), states, items, labels=labels)
+        made, cosines, of, left_out = study(a=given)
         assert left_out == {}
-        row = sources(variances(made, found, least, of))["a", "position"]
-        assert row["compared"] == 6
-        held += row["low"] <= 4 / 6 <= row["high"]  # of six pairs, four are orthogonal
-        assert row["high"] - row["low"] < 0.3
+        row = sources(variance_table(made, cosines, of))["a", "position"]
+        assert row["n_compared"] == 6
+        held += (
+            row["variance_low"] <= 4 / 6 <= row["variance_high"]
+        )  # of six pairs, four are orthogonal
+        assert row["variance_high"] - row["variance_low"] < 0.3
     assert held >= 55
 
 
 def test_a_set_of_noise_has_no_variance_but_is_named(tmp_path):
-    made, found, least, of, _ = study(
+    made, cosines, of, _ = study(
         lost=pairs(tmp_path / "a", np.zeros(WIDTH), 0, 0.0, 1.0),
         known=pairs(tmp_path / "b", np.eye(WIDTH)[0], 1, 0.1, 0.1, named="o"),
     )
-    table = variances(made, found, least, of)
+    table = variance_table(made, cosines, of)
     rows = sources(table)
     for name in ("item", "question", "seed"):
-        assert rows["lost", name]["compared"] == 0
+        assert rows["lost", name]["n_compared"] == 0
         assert np.isnan(rows["lost", name]["variance"])
-        assert rows["known", name]["compared"] == 1
-    assert rows[None, "prompt set"]["compared"] == 0
-    said = variance_section(table.with_columns(pl.lit(0).alias("layer")), 0)
-    line = next(line for line in said.splitlines() if "other items" in line)
+        assert rows["known", name]["n_compared"] == 1
+    assert rows[None, "prompt set"]["n_compared"] == 0
+    section = variance_section(table.with_columns(layer=pl.lit(0)), 0)
+    assert section
+    (line,) = [row for row in section.facts["variance"].rows if row[0] == "other items"]
     assert ONLY_NOISE in line
-    assert "[" in line  # the other set's
+    assert any(hasattr(cell, "low") for cell in line)  # the other set's
 
 
 def test_reliability_rises_with_the_pairs_and_is_the_cosine_of_new_vectors(tmp_path):
     truth = np.eye(WIDTH)[0]
-    found = reliabilities(pairs(tmp_path / "a", truth, 0, 0.2, 1.5), 0, [4, 16, 64, 200])
-    assert found["pairs"].to_list() == [4, 16, 64]  # half of 160 questions is 80
+    found = reliability_table(pairs(tmp_path / "a", truth, 0, 0.2, 1.5), 0, [4, 16, 64, 200])
+    assert found["n_pairs"].to_list() == [4, 16, 64]  # half of 160 questions is 80
     assert found["cosine"].to_list() == sorted(found["cosine"])
     again = []
     for seed in range(200):
         one, two = (
             pairs(tmp_path / f"{seed}-{k}", truth, 1000 + 2 * seed + k, 0.2, 1.5)
-            .states(0, "matching")
-            .all()
+            .stream(0, "matching")
+            .to_array()
             for k in range(2)
         )
         rows = np.random.default_rng(seed).permutation(160)[:16]
         again.append(float(cosine(one[rows].mean(0), two[rows].mean(0))))
     assert found["cosine"][1] == pytest.approx(np.mean(again), abs=0.06)
-    said = reliability_section(found.with_columns(layer=pl.lit(0), prompt_set=pl.lit("a")), 0)
-    assert "| 64    |" in said
+    section = reliability_section(found.with_columns(layer=pl.lit(0), prompt_set=pl.lit("a")), 0)
+    assert section
+    assert [row[0] for row in section.facts["reliability"].rows] == [4, 16, 64]

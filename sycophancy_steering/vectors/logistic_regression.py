@@ -1,8 +1,8 @@
 """Logistic regressions on streamed activations, all folds and penalties in the same passes.
 
-scikit-learn fits one model after the other on activations in memory, to the same weights. That takes
-half as long again at the size of the default study; with 10,000 pairs of width 4,096 it takes twice
-as long and 1.2 GB instead of 0.1 GB (`benchmarks/fitting.py`).
+scikit-learn fits one model after the other on activations in memory, to the same weights. That is
+about as fast at the size of the default study; with 10,000 pairs of width 4,096 it takes twice as
+long, and 1.2 GB instead of 0.1 GB (`benchmarks/fitting.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Material for vectors, of states that a test makes."""
+"""Labelled activations on disk from arrays that a test makes."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from sycophancy_steering.storage.activation_shards import Origin, write_shard
 from sycophancy_steering.vectors.labelled_activations import LabelledActivations
 
 
-def made_material(
+def synthetic_answers(
     folder: Path,
-    states: Mapping[str, np.ndarray],
+    activations: Mapping[str, np.ndarray],
     items: Sequence[str] | np.ndarray,
     letters: Sequence[str] | np.ndarray | None = None,
     labels: np.ndarray | None = None,
     families: Sequence[str] | None = None,
     sources: Sequence[str] | None = None,
 ) -> LabelledActivations:
-    """One layer of `states` (n, d_model) at each position; a question's other letter is swapped."""
-    n, width = next(iter(states.values())).shape
+    """One layer of `activations` (n, d_model) at each position; options are A and B."""
+    n, width = next(iter(activations.values())).shape
     folder.mkdir(parents=True, exist_ok=True)
     origin = Origin("m", "r", "float32", width, 1, "t")
     ids = [f"q{k}" for k in range(n)]
-    held = {name: (ids, each[None].astype(np.float32)) for name, each in states.items()}
-    write_shard(folder / "shard-00000.parquet", held, origin)
+    positions = {name: (ids, rows[None].astype(np.float32)) for name, rows in activations.items()}
+    write_shard(folder / "shard-00000.parquet", positions, origin)
     matching = np.full(n, "") if letters is None else np.array(letters)
     return LabelledActivations(
         folder,
