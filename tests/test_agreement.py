@@ -1,16 +1,17 @@
-"""Angles between directions, and how much of them is noise."""
+"""Agreement of directions, and how much of the rest is noise."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from conftest import run_stage
+from safetensors.numpy import save
 
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.statistics.vector_agreement import (
-    disattenuated,
     cosine,
     cosine_interval,
+    disattenuated,
     principal_angles,
     reliability,
 )
@@ -32,7 +33,9 @@ def test_the_mahalanobis_cosine_is_the_correlation_of_projections():
     states = draw.normal(size=(300, 7)) @ draw.normal(size=(7, 7)) + 3
     one, two = draw.normal(size=(2, 4, 7))
     expected = [np.corrcoef(states @ a, states @ b)[0, 1] for a, b in zip(one, two, strict=True)]
-    np.testing.assert_allclose(cosine(one, two, ArrayStream.from_array(states).covariance), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        cosine(one, two, ArrayStream.from_array(states).covariance), expected, atol=1e-12
+    )
 
 
 def test_principal_angles_of_spaces_that_share_a_line():
@@ -46,7 +49,7 @@ def pairs(draw: np.random.Generator, signal: np.ndarray, n: int) -> np.ndarray:
     return signal + draw.normal(size=(n, len(signal))) * 3
 
 
-def test_what_differs_by_noise_alone_has_a_corrected_cosine_of_one():
+def test_vectors_that_differ_by_noise_alone_have_a_disattenuated_cosine_of_one():
     draw = np.random.default_rng(2)
     signal = draw.normal(size=40) * 0.5
     raw, fixed = [], []
@@ -62,7 +65,9 @@ def test_what_differs_by_noise_alone_has_a_corrected_cosine_of_one():
             for each in (one, two)
         ]
         raw.append(float(cosine(one.mean(0), two.mean(0))))
-        fixed.append(float(disattenuated(np.array(raw[-1]), *(reliability(each) for each in halves))))
+        fixed.append(
+            float(disattenuated(np.array(raw[-1]), *(reliability(each) for each in halves)))
+        )
     assert np.mean(raw) < 0.75
     assert np.mean(fixed) == pytest.approx(1, abs=0.03)
 
@@ -121,6 +126,14 @@ def test_files_are_compared_layer_by_layer_with_intervals_where_activations_are_
     done = run_stage(study, "compare", words[0], "vectors/tiny/pairs/narrow.safetensors")
     assert done.returncode == 1
     assert "expected the same shape" in done.stderr
+    path = folder / "narrow.safetensors"
+    path.write_bytes(save({f"layer_{n:02d}": np.full(32, n - 1.0, np.float32) for n in range(3)}))
+    for words_refused in ([words[0], str(path)], ["vectors/tiny/pairs"] * 2):
+        done = run_stage(study, "compare", *words_refused)
+        assert done.returncode == 1
+        assert "narrow.safetensors: layer 1: the vector is zero" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    write_vectors(path, np.ones((3, 5), np.float32), {})
     done = run_stage(study, "compare", "vectors/tiny/pairs", "vectors/tiny")
     assert "vectors of several shapes" in done.stderr
     done = run_stage(study, "compare", "vectors/tiny", "vectors/tiny")

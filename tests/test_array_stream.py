@@ -1,4 +1,4 @@
-"""States read a block at a time, and what is fitted to them, against the same in memory."""
+"""Streamed arrays and fits to them, against the same in memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def given(request) -> tuple[np.ndarray, ArrayStream]:
     return values, cut(values, request.param)[0]
 
 
-def test_what_is_gathered_is_that_of_all_states(given):
+def test_statistics_of_a_stream_are_those_of_the_array(given):
     values, stream = given
     np.testing.assert_array_equal(stream.to_array(), values)
     np.testing.assert_allclose(stream.mean, values.mean(0), rtol=1e-12)
@@ -58,7 +58,7 @@ def test_what_is_gathered_is_that_of_all_states(given):
     np.testing.assert_allclose(stream.dot(values[0]), values @ values[0], rtol=1e-12)
 
 
-def test_rows_are_those_that_were_asked_for_as_often_as_they_were(given):
+def test_selected_rows_may_repeat(given):
     values, stream = given
     wanted = np.array([0, 3, 3, 3, 63, 64, 65, 400, 699, 699])
     np.testing.assert_array_equal(stream.select_rows(wanted).to_array(), values[wanted])
@@ -67,7 +67,7 @@ def test_rows_are_those_that_were_asked_for_as_often_as_they_were(given):
         np.testing.assert_array_equal(stream.subtract(other).to_array(), values - values[::-1])
 
 
-def test_few_states_are_read_once_and_many_are_not_kept(monkeypatch):
+def test_short_streams_are_read_once_and_long_ones_on_every_pass(monkeypatch):
     few, reads = cut(states(), 64)
     for _ in range(3):
         few.to_array()
@@ -172,7 +172,7 @@ def test_lda_is_that_of_scikit_learn():
     np.testing.assert_allclose(METHODS["lda"](given), np.ravel(model.coef_), rtol=1e-6)
 
 
-def test_the_first_component_is_the_same_by_products_and_by_passes(monkeypatch):
+def test_the_first_component_is_the_same_by_gram_matrix_and_by_lanczos(monkeypatch):
     layers = [cut(states(200, 7, seed), 64)[0] for seed in (1, 2, 3)]
     exact = first_component_weights(layers)
     monkeypatch.setattr(sycophancy_steering.vectors.principal_component, "MAX_GRAM_ROWS", 100)
@@ -181,7 +181,7 @@ def test_the_first_component_is_the_same_by_products_and_by_passes(monkeypatch):
     )
 
 
-def test_functions_side_by_side_reach_the_least_of_each():
+def test_functions_minimised_side_by_side_reach_their_own_minima():
     starts = np.random.default_rng(0).normal(size=(6, 4))
 
     def losses(points: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

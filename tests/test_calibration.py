@@ -8,7 +8,13 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import average_precision_score, brier_score_loss
 
 from sycophancy_steering.statistics.average_precision import average_precision
-from sycophancy_steering.statistics.calibration import N_BINS, PRIOR_SD, brier, calibration_error, fit_slope
+from sycophancy_steering.statistics.calibration import (
+    N_BINS,
+    PRIOR_SD,
+    brier,
+    calibration_error,
+    fit_slope,
+)
 
 
 def study(seed: int, n: int = 60, items: int = 12, ties: bool = True, k: int = 4):
@@ -59,14 +65,14 @@ def test_one_class_has_no_average_precision():
     assert np.isnan(average_precision(scores, np.zeros(60, int), clusters).value).all()
 
 
-def test_one_item_tells_nothing_of_the_error():
+def test_one_item_has_an_interval_from_zero_to_one():
     scores, labels, _ = study(2)
     found = average_precision(scores, labels, np.zeros(60, int))
     assert (found.low == 0).all()
     assert (found.high == 1).all()
 
 
-def test_the_fit_has_the_likeliest_slope_and_nothing_else():
+def test_the_fitted_slope_maximises_the_posterior():
     scores, labels, _ = study(3, ties=False)
     found = fit_slope(scores, labels)
     for each, slope in zip(scores, found.slope, strict=True):

@@ -1,4 +1,4 @@
-"""Tests of many AUROCs at once: right where nothing is to be found, and where something is."""
+"""Sign-flip tests: uniform p-values under the null, small ones where there is an effect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sycophancy_steering.statistics.sign_flips import (
 
 
 def study(draw, items: int = 40, each: int = 5, k: int = 20):
-    """Scores (k, n) that know nothing, labels, items; all of them alike within an item."""
+    """Scores (k, n) independent of the labels, labels, items; all correlate within an item."""
     clusters = np.repeat(np.arange(items), each)
     own = draw.normal(size=items)[clusters]
     labels = (draw.random(items * each) < 1 / (1 + np.exp(-own))).astype(int)
@@ -28,44 +28,48 @@ def study(draw, items: int = 40, each: int = 5, k: int = 20):
     return scores, labels, clusters
 
 
-def test_the_pulls_add_up_to_the_distance_from_one_half():
+def test_influences_add_up_to_the_distance_from_one_half():
     draw = np.random.default_rng(0)
     scores, labels, clusters = study(draw)
-    pulls = item_influences(np.round(scores), labels, clusters, np.arange(-1, 41))
-    assert pulls.shape == (20, 42)
-    np.testing.assert_allclose(np.linalg.norm(pulls, axis=1), 1)
+    influences = item_influences(np.round(scores), labels, clusters, np.arange(-1, 41))
+    assert influences.shape == (20, 42)
+    np.testing.assert_allclose(np.linalg.norm(influences, axis=1), 1)
     found = auroc(np.round(scores), labels) - 0.5
-    np.testing.assert_allclose(np.sign(observed_statistics(pulls)), np.sign(found))
+    np.testing.assert_allclose(np.sign(observed_statistics(influences)), np.sign(found))
     again = item_influences(scores[:1] * 3 + 1, labels, clusters, np.arange(40))
     np.testing.assert_allclose(again, item_influences(scores[:1], labels, clusters, np.arange(40)))
 
 
 @pytest.mark.parametrize("k", [1, 20])
-def test_p_values_are_uniform_where_there_is_nothing_to_find(k):
+def test_p_values_are_uniform_under_the_null(k):
     draw, found = np.random.default_rng(1), []
     signs = random_signs(40, 999, 0)
     for _ in range(500):
-        pulls = item_influences(*study(draw, k=k), np.arange(40))
-        t = np.abs(observed_statistics(pulls)).max(keepdims=True)
-        found.append(p_values(t, maximum_statistics(pulls, signs))[0])
+        influences = item_influences(*study(draw, k=k), np.arange(40))
+        t = np.abs(observed_statistics(influences)).max(keepdims=True)
+        found.append(p_values(t, maximum_statistics(influences, signs))[0])
     assert kstest(found, "uniform").pvalue > 0.01, np.quantile(found, [0.05, 0.25, 0.5, 0.75])
 
 
-def test_what_is_there_is_found_and_what_is_not_is_not():
+def test_an_effect_has_a_small_p_value_and_the_others_have_not():
     draw = np.random.default_rng(2)
     scores, labels, clusters = study(draw)
     scores[3] += 1.5 * labels
-    pulls = item_influences(scores, labels, clusters, np.arange(40))
-    p = p_values(observed_statistics(pulls), maximum_statistics(pulls, random_signs(40, 999, 0)))
+    influences = item_influences(scores, labels, clusters, np.arange(40))
+    p = p_values(
+        observed_statistics(influences), maximum_statistics(influences, random_signs(40, 999, 0))
+    )
     assert p[3] < 0.01
     assert np.delete(p, 3).min() > 0.05
 
 
-def test_one_class_tells_nothing():
+def test_one_class_has_p_values_of_one():
     scores, labels, clusters = study(np.random.default_rng(3))
-    pulls = item_influences(scores, np.zeros_like(labels), clusters, np.arange(40))
-    assert (pulls == 0).all()
+    influences = item_influences(scores, np.zeros_like(labels), clusters, np.arange(40))
+    assert (influences == 0).all()
     assert (
-        p_values(observed_statistics(pulls), maximum_statistics(pulls, random_signs(40, 99, 0)))
+        p_values(
+            observed_statistics(influences), maximum_statistics(influences, random_signs(40, 99, 0))
+        )
         == 1
     ).all()

@@ -118,7 +118,7 @@ def test_simultaneous_intervals_are_those_of_a_higher_level(monkeypatch):
     np.testing.assert_allclose(found.high, expected.high, rtol=1e-9)
 
 
-def test_simultaneous_intervals_hold_all_truths_at_once_where_single_ones_do_not():
+def test_simultaneous_intervals_cover_jointly_where_single_ones_do_not():
     draw, studies = np.random.default_rng(9), 300
     clusters, labels = np.arange(80) // 2, np.arange(80) % 2
     alone = together = 0
@@ -134,14 +134,14 @@ def test_simultaneous_intervals_hold_all_truths_at_once_where_single_ones_do_not
     assert together / studies >= 0.93
 
 
-def test_one_cell_alone_keeps_its_interval():
+def test_one_simultaneous_interval_is_the_plain_one():
     scores, labels, clusters = study(5)
     area = clustered_auroc(scores, labels, clusters)
     found = simultaneous_intervals(area, np.full(5, n_items_of_rarer_class(labels, clusters)), 1)
     np.testing.assert_allclose([found.low, found.high], [area.low, area.high], rtol=1e-9)
 
 
-def test_a_perfect_order_still_has_an_honest_interval():
+def test_a_perfect_order_has_an_interval_with_width():
     scores, labels = np.arange(20.0), np.repeat([0, 1], 10)
     found = clustered_auroc(scores, labels, np.arange(20))
     assert found.value == 1
@@ -152,7 +152,7 @@ def test_a_perfect_order_still_has_an_honest_interval():
     assert upside_down.high == pytest.approx(1 - 0.025 ** (1 / 10))
 
 
-def test_one_item_says_nothing():
+def test_one_item_has_an_interval_from_zero_to_one():
     scores, labels, _ = study(0)
     found = clustered_auroc(scores, labels, np.zeros(len(labels), int))
     assert (found.low == 0).all()
@@ -186,7 +186,7 @@ def test_shuffled_labels_give_aurocs_around_a_half():
     assert ((low > 0.35) & (low < 0.5) & (high > 0.5) & (high < 0.65)).all()
 
 
-def test_label_noise_is_taken_out_of_an_auroc_and_its_interval_covers():
+def test_an_auroc_corrected_for_grader_error_is_unbiased_and_its_interval_covers():
     """500 studies: a judge of known error rates, some answers graded by hand as well."""
     draw, covered, values = np.random.default_rng(5), 0, []
     truth_of = stats.norm.cdf(1 / np.sqrt(2))  # scores of the two classes one sd apart
@@ -210,7 +210,7 @@ def test_label_noise_is_taken_out_of_an_auroc_and_its_interval_covers():
     assert covered / 500 >= 0.93
 
 
-def test_a_judge_no_better_than_chance_leaves_nothing_known():
+def test_a_grader_no_better_than_chance_leaves_an_interval_from_zero_to_one():
     area = clustered_auroc(np.arange(40.0), np.arange(40) % 2, np.arange(40))
     known = without_grader_error(area, GraderError(10, 5, 10, 5))
     assert (known.low, known.high) == (0, 1)
@@ -218,7 +218,7 @@ def test_a_judge_no_better_than_chance_leaves_nothing_known():
     assert np.isnan(without_grader_error(nothing, GraderError(10, 5, 10, 5)).value)
 
 
-def test_nulls_are_put_on_the_scale_of_the_estimate_they_stand_beside():
+def test_nulls_are_corrected_to_the_scale_of_the_estimate():
     noise = GraderError(100, 20, 100, 20)
     area = clustered_auroc(np.arange(400.0) % 7, np.arange(400) % 2, np.arange(400))
     fixed = without_grader_error(area, noise)
