@@ -36,7 +36,7 @@ def by_examples(table: pl.DataFrame, title: str) -> Figure:
     families = rows["family"].unique(maintain_order=True).to_list()
     title = f"{title}; lines: mean over seeds, bands: range over seeds"
     figure, axes = panels(families, title, 6.2, rows=2, margin=1.8)
-    columns = "n_examples", "changed_share", "changed_share_lowest", "changed_share_highest"
+    columns = "n_examples", "changed_share", "lowest", "highest"
     for row, (towards, words) in enumerate(((False, "away"), (True, "towards"))):
         for axis, family in zip(axes[row], families, strict=True):
             part = rows.filter(pl.col("family") == family, pl.col("towards") == towards)
@@ -47,7 +47,7 @@ def by_examples(table: pl.DataFrame, title: str) -> Figure:
             for value in part.filter(pl.col("method") == "instruction")["changed_share"]:
                 axis.axhline(value, color=NULL, lw=1.5, ls="--", label="instruction, no examples")
             axis.set_title(
-                f"{family}, {words}\nn = {part['n_changeable'][0]}, {part['n_seeds'].max()} seeds",
+                f"{family}, {words}\nn = {part['n_changed'][0]}, {part['n_seeds'].max()} seeds",
                 fontsize=8.5,
             )
             axis.set_xscale("log", base=2)
@@ -89,7 +89,7 @@ def from_weak_labels(table: pl.DataFrame, title: str) -> Figure:
                 axis.errorbar(
                     x, value, yerr=half_widths, fmt=MARKERS[n], color=COLOURS[n], ms=5, label=method
                 )
-            axis.set_title(f"{family}, {words}\nn = {part['n_changeable'][0]}", fontsize=8.5)
+            axis.set_title(f"{family}, {words}\nn = {part['n_changed'][0]}", fontsize=8.5)
             axis.set_ylim(-0.03, 1.03)
             axis.set_xticks(range(len(sources)), sources, fontsize=8)
         axes[row][0].set_ylabel("share of answers changed,\n95% interval")
@@ -117,8 +117,8 @@ def training_differences(cosines: pl.DataFrame, title: str) -> Figure:
     null = cosines.unique("layer", maintain_order=True)
     axis.fill_between(
         null["layer"],
-        -null["random_95"],
-        null["random_95"],
+        -null["random_cosine"],
+        null["random_cosine"],
         color=NULL,
         alpha=0.4,
         lw=0,

@@ -49,7 +49,7 @@ def prompting_section(prompting: pl.DataFrame, headline: str) -> Section:
             of = part.filter(pl.col("method") == method, pl.col("n_examples") == n_examples)
             cells = [changed_share(of, family) for family in families]
             rows.append([method, n_examples, of["n_seeds"][0], *cells])
-        counts = {row["family"]: row["n_changeable"] for row in part.iter_rows(named=True)}
+        counts = {row["family"]: row["n_changed"] for row in part.iter_rows(named=True)}
         header = [words, "examples", "seeds", *(f"{f} (n = {counts[f]})" for f in families)]
         tables.append(TableData(header, rows))
     return Section("prompting", {"headline": headline, "tables": tables})

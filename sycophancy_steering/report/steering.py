@@ -94,9 +94,9 @@ def side_effects_section(
         kind, coefficient = row["kind"], row["coefficient"]
         words = f"{coefficient:+g}" if kind == "add" else REMOVALS.get(kind, UNCHANGED)
         share = unparsed.get(coefficient or 0.0) if kind in (None, "add") else None
-        facts, nll = interval_of(row, "fact_accuracy"), interval_of(row, "neutral_nll_increase")
+        facts, nll = interval_of(row, "fact_accuracy"), interval_of(row, "neutral_nll")
         rows.append([words, facts, nll, None if share is None else f"{share:.1%}"])
-    ranges = [Range(*_ends(random[column])) for column in ("fact_accuracy", "neutral_nll_increase")]
+    ranges = [Range(*_ends(random[column])) for column in ("fact_accuracy", "neutral_nll")]
     rows.append(["random vectors, all", *ranges, None])
     header = [
         "coefficient or removal",

@@ -28,7 +28,7 @@ def methods_section(methods: pl.DataFrame, own: Sequence[str], facts: Mapping[st
     tables = []
     for towards, words in DIRECTIONS.items():
         part = true.filter(pl.col("towards") == towards)
-        counts = {row["family"]: row["n_changeable"] for row in part.iter_rows(named=True)}
+        counts = {row["family"]: row["n_changed"] for row in part.iter_rows(named=True)}
         rows = []
         kinds = part.select("method", "n_examples", "n_seeds").unique(maintain_order=True)
         for method, n_examples, n_seeds in kinds.sort("n_examples", maintain_order=True).rows():
@@ -87,7 +87,7 @@ def training_costs_section(side_effects: pl.DataFrame) -> Section:
     for (method, towards), runs in part.group_by("method", "towards", maintain_order=True):
         cells = [
             (_mean(runs[column]), Range(*_ends(runs[column])))
-            for column in ("fact_accuracy", "neutral_nll_increase")
+            for column in ("fact_accuracy", "neutral_nll")
         ]
         direction = None if method == UNTUNED else AWAY_OR_TOWARDS[bool(towards)]
         rows.append([method, direction, len(runs), *cells])
@@ -134,11 +134,7 @@ def _changed(methods: pl.DataFrame, family: str) -> object:
     if row["shift"] is None:
         return DOES_NOT_FIT
     share = interval_of(row, "changed_share")
-    return (
-        (share, Range(row["changed_share_lowest"], row["changed_share_highest"]))
-        if row["n_seeds"] > 1
-        else share
-    )
+    return (share, Range(row["lowest"], row["highest"])) if row["n_seeds"] > 1 else share
 
 
 def _verdict(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def training_difference_section(
         )
     own = aurocs.filter(pl.col("method") == PROMPTS)
     rows.append(["the steering vector", 1.0, 1.0, None, *(_auroc(own, f) for f in families)])
-    random = float(at_layer["random_95"][0])
+    random = float(at_layer["random_cosine"][0])
     null = [_row(own, family) for family in families]
     ranges = [row and range_of(row, "random") for row in null]
     rows.append(["random directions, 95%", f"up to {random:.2f}", None, None, *ranges])
