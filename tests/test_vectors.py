@@ -207,7 +207,9 @@ def test_the_gradient_of_consistent_search_is_that_of_its_loss():
         return float(consistency_loss(pairs, means, sd, point[None])[0][0])
 
     gradient = consistency_loss(pairs, means, sd, weights)[1][0]
-    np.testing.assert_allclose(gradient, approx_fprime(weights[0], loss, 1e-7), atol=1e-5)
+    np.testing.assert_allclose(
+        gradient, np.asarray(approx_fprime(weights[0], loss, 1e-7)), atol=1e-5
+    )
 
 
 def test_the_letter_needs_two_letters():
