@@ -72,8 +72,9 @@ def layers(*ends: tuple[float | None, float | None]) -> pl.DataFrame:
         {
             "layer": range(len(ends)),
             "noise_free_cosine": [
-                float("nan") if low is None else (low + high) / 2 for low, high in ends
-            ],  # type: ignore[operator]
+                float("nan") if low is None or high is None else (low + high) / 2
+                for low, high in ends
+            ],
             "noise_free_cosine_low": [low for low, _ in ends],
             "noise_free_cosine_high": [high for _, high in ends],
         },
@@ -115,10 +116,10 @@ def test_the_section_shows_every_family_against_every_other():
     }
     section = anticipation_section(found, read.with_columns(n=pl.lit(9)))
     assert section
-    across = [cell for row in section.facts["across"].rows for cell in row[1:]]
+    across = [cell for row in section.facts["across"].rows for cell in row[1:]]  # type: ignore[attr-defined]
     assert [cell[1] for cell in across] == ["layer 0"] * 4
     assert [round(cell[0].low, 2) for cell in across] == [0.48] * 4
-    assert "anticipation, before the answer" in section.facts["aurocs"].header
+    assert "anticipation, before the answer" in section.facts["aurocs"].header  # type: ignore[attr-defined]
 
 
 CONTROL = {

@@ -124,9 +124,9 @@ def test_what_is_chosen_is_compared_without_noise(tmp_path):
     )
     assert set(left_out) == {f"{name}, {p}" for name in "abcd" for p in WHERE}
     table = sources(variance_table(made, cosines, of))
-    cosines = [0.5**0.5, 1, 1, 0.5**0.5, 0.5**0.5, 1]
+    true_cosines = [0.5**0.5, 1, 1, 0.5**0.5, 0.5**0.5, 1]
     for key, truth in (
-        ((None, "prompt set"), 1 - np.mean(cosines)),
+        ((None, "prompt set"), 1 - np.mean(true_cosines)),
         (("c", "letter"), 1 + 3 / 5),  # one and twice its letter, against one less twice its letter
         (("d", "template"), 1.0),  # (1, 1) against (1, -1)
     ):
@@ -184,7 +184,8 @@ def test_a_set_of_noise_has_no_variance_but_is_named(tmp_path):
     assert rows[None, "prompt set"]["n_compared"] == 0
     section = variance_section(table.with_columns(layer=pl.lit(0)), 0)
     assert section
-    (line,) = [row for row in section.facts["variance"].rows if row[0] == "other items"]
+    rows = section.facts["variance"].rows  # type: ignore[attr-defined]
+    (line,) = [row for row in rows if row[0] == "other items"]
     assert ONLY_NOISE in line
     assert any(hasattr(cell, "low") for cell in line)  # the other set's
 
@@ -207,4 +208,5 @@ def test_reliability_rises_with_the_pairs_and_is_the_cosine_of_new_vectors(tmp_p
     assert found["cosine"][1] == pytest.approx(np.mean(again), abs=0.06)
     section = reliability_section(found.with_columns(layer=pl.lit(0), prompt_set=pl.lit("a")), 0)
     assert section
-    assert [row[0] for row in section.facts["reliability"].rows] == [4, 16, 64]
+    rows = section.facts["reliability"].rows  # type: ignore[attr-defined]
+    assert [row[0] for row in rows] == [4, 16, 64]

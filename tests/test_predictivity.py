@@ -7,16 +7,12 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from sycophancy_steering.analysis.predictivity import (
-    READ_AT,
-    choose_layers,
-    generalisation,
-    predictivity,
-    project,
-)
-from sycophancy_steering.foundation.array_stream import Stream
+from sycophancy_steering.analysis.layer_selection import generalisation, select_layers
+from sycophancy_steering.analysis.predictivity import EvaluationOptions, evaluate_vectors
+from sycophancy_steering.analysis.readouts import READ_POSITIONS, read_out
+from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.statistics.calibration import fit
+from sycophancy_steering.statistics.calibration import fit_slope
 
 
 def answers(n: int = 240, sources: int = 1) -> pl.DataFrame:
@@ -51,20 +47,23 @@ def states_of(responses: pl.DataFrame, layers: int = 3, width: int = 6) -> np.nd
 def table_of(responses: pl.DataFrame, vectors: np.ndarray, states: np.ndarray) -> pl.DataFrame:
     places = {"prompt": 0, "continuation": 1, "continuation_mean": 1}
     given = {"v": vectors}
-    return predictivity(
-        given, lambda layer, p: Stream.of(states[layer, places[p]]), responses, seed=0
+    return evaluate_vectors(
+        given,
+        lambda layer, p: ArrayStream.from_array(states[layer, places[p]]),
+        responses,
+        EvaluationOptions(),
     )
 
 
 def layers_of(table: pl.DataFrame, families: list[str]) -> dict[str, int]:
-    chosen = choose_layers(table, families)
+    chosen = select_layers(table, families)
     return dict(zip(chosen["position"], chosen["layer"], strict=True))
 
 
 def test_projection_and_cosine_are_what_they_are_called():
     draw = np.random.default_rng(0)
     states, vectors = draw.normal(size=(7, 5)), draw.normal(size=(3, 5))
-    projection, cosine = project(Stream.of(states), vectors)
+    projection, cosine = read_out(ArrayStream.from_array(states), vectors)
     for k, vector in enumerate(vectors):
         for n, state in enumerate(states):
             along = state @ vector / np.linalg.norm(vector)
@@ -75,7 +74,7 @@ def test_projection_and_cosine_are_what_they_are_called():
 def test_cosine_is_no_cosine_of_signs():
     # The original study normalised along the wrong axis, which leaves the signs of the elements.
     state, vector = np.array([[3.0, 0.1]]), np.array([[3.0, -0.1]])
-    assert project(Stream.of(state), vector)[1, 0, 0] > 0.99
+    assert read_out(ArrayStream.from_array(state), vector)[1, 0, 0] > 0.99
 
 
 def test_each_cell_equals_a_slow_computation():
@@ -115,10 +114,15 @@ def test_the_memory_that_is_allowed_makes_no_difference():
     states, draw = states_of(responses), np.random.default_rng(2)
     vectors = {name: draw.normal(size=(3, 6)) for name in "abcd"}
     small, large = (
-        predictivity(vectors, lambda n, _: Stream.of(states[n, 0]), responses, 0, memory_mb=memory)
+        evaluate_vectors(
+            vectors,
+            lambda n, _: ArrayStream.from_array(states[n, 0]),
+            responses,
+            EvaluationOptions(memory_mb=memory),
+        )
         for memory in (1, 512)
     )
-    keys = ["name", "extraction_layer", "layer", "position", "family", "split", "readout"]
+    keys = ["vector", "extraction_layer", "layer", "position", "family", "split", "readout"]
     assert small.sort(keys).equals(large.sort(keys))
 
 
@@ -143,7 +147,7 @@ def test_probabilities_are_fitted_on_select_and_tried_on_test():
     for split in ("select", "test"):
         held = known.filter(pl.col("split") == split)
         parts[split] = states[1, 0][held["index"].to_numpy(), 0], held["label"].to_numpy()
-    likely = fit(*parts["select"]).probabilities(parts["test"][0])
+    likely = fit_slope(*parts["select"]).probabilities(parts["test"][0])
     assert row["brier"] == pytest.approx(brier_score_loss(parts["test"][1], likely), abs=1e-12)
     assert row["auprc"] == pytest.approx(average_precision_score(*parts["test"][::-1]), abs=1e-12)
 
@@ -180,7 +184,7 @@ def test_the_layer_is_chosen_on_select_and_never_sees_test():
     states[2, :, test, 0] += 50 * known[test][:, None]  # a layer that is perfect on test alone
     vectors = np.tile(np.eye(6)[0], (3, 1))
     table = table_of(responses, vectors, states)
-    assert layers_of(table, ["opinion"]) == dict.fromkeys(READ_AT, 1)
+    assert layers_of(table, ["opinion"]) == dict.fromkeys(READ_POSITIONS, 1)
 
 
 def test_an_undefined_auroc_is_never_chosen():

@@ -6,17 +6,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sycophancy_steering.analysis.cells import cells
-from sycophancy_steering.analysis.permuted_vectors import aurocs, shuffled_differences
+from sycophancy_steering.analysis.cells import evaluation_cells
+from sycophancy_steering.analysis.readouts import cell_aurocs
 from sycophancy_steering.analysis.selection import (
-    beaten,
-    choose,
-    chosen_by_chance,
-    selected_by_chance,
+    best_of_shuffled_pairs,
+    false_positive_rate,
+    permutation_p_value,
+    select_best,
 )
-from sycophancy_steering.foundation.array_stream import Stream
-from sycophancy_steering.statistics.auroc_difference import against, auroc_difference
-from sycophancy_steering.statistics.discrimination import auroc
+from sycophancy_steering.analysis.shuffled_pairs import shuffled_differences
+from sycophancy_steering.foundation.array_stream import ArrayStream
+from sycophancy_steering.statistics.auroc import auroc
+from sycophancy_steering.statistics.auroc_difference import auroc_difference, auroc_differences_from
 
 
 def tried(**areas: tuple[float, float]) -> pl.DataFrame:
@@ -31,14 +32,14 @@ def tried(**areas: tuple[float, float]) -> pl.DataFrame:
 
 
 def test_what_is_chosen_did_best_on_select_and_is_reported_on_test():
-    found = choose(tried(a=(0.7, 0.6), b=(0.8, 0.5), c=(0.6, 0.99), d=(np.nan, 1.0)))
+    found = select_best(tried(a=(0.7, 0.6), b=(0.8, 0.5), c=(0.6, 0.99), d=(np.nan, 1.0)))
     assert found.select("vector", "auroc", "split").rows() == [("b", 0.5, "test")]
-    assert choose(tried(b=(0.7, 0.1), a=(0.7, 0.2)))["vector"].to_list() == ["a"]
+    assert select_best(tried(b=(0.7, 0.1), a=(0.7, 0.2)))["vector"].to_list() == ["a"]
 
 
 def test_p_values_count_what_was_found_itself():
-    assert beaten(0.9, np.array([0.5, 0.6, 0.7])) == 0.25
-    assert beaten(0.6, np.array([0.5, 0.6, 0.7])) == 0.75
+    assert permutation_p_value(0.9, np.array([0.5, 0.6, 0.7])) == 0.25
+    assert permutation_p_value(0.6, np.array([0.5, 0.6, 0.7])) == 0.75
 
 
 @pytest.fixture(scope="module")
@@ -70,35 +71,38 @@ def loud():
 
 def test_vectors_of_shuffled_pairs_are_selected_in_at_most_5_of_100_studies(loud):
     states, responses, differences = loud
-    held, studies, each = cells(responses), 200, 4
-    parts = [cell.labelled for cell in held]
-    vectors = shuffled_differences(Stream.of(differences), studies * each)
+    held, studies, each = evaluation_cells(responses), 200, 4
+    vectors = shuffled_differences(ArrayStream.from_array(differences), studies * each)
     tables = [
-        pl.DataFrame({"study": np.repeat(np.arange(studies), each), "auroc": found}).with_columns(
+        pl.DataFrame({"shuffle": np.repeat(np.arange(studies), each), "auroc": found}).with_columns(
             pl.lit("f").alias("family"),
             pl.lit("prompt").alias("position"),
             pl.lit(0).alias("layer"),
             pl.lit(cell.split).alias("split"),
             pl.int_range(pl.len()).mod(each).alias("vector"),
         )
-        for cell, found in zip(held, aurocs(vectors, Stream.of(states), parts), strict=True)
+        for cell, found in zip(
+            held, cell_aurocs(vectors, ArrayStream.from_array(states), held), strict=True
+        )
     ]
-    chance = chosen_by_chance(pl.concat(tables))["auroc"].to_numpy()
+    chance = best_of_shuffled_pairs(pl.concat(tables))["auroc"].to_numpy()
     assert np.quantile(chance, 0.5) > 0.6  # direction by direction, chance is loud here
-    assert selected_by_chance(chance) <= 0.05
-    p = [beaten(area, np.delete(chance, n)) for n, area in enumerate(chance)]
-    assert np.mean(np.array(p) < 0.05) == selected_by_chance(chance)
+    assert false_positive_rate(chance) <= 0.05
+    p = [permutation_p_value(area, np.delete(chance, n)) for n, area in enumerate(chance)]
+    assert np.mean(np.array(p) < 0.05) == false_positive_rate(chance)
     # A vector along the cause itself is still told from them.
     best = auroc(states[::2, 0], responses["label"].to_numpy()[::2])
-    assert beaten(float(best), chance) < 0.05
+    assert permutation_p_value(float(best), chance) < 0.05
 
 
 def test_shuffled_differences_are_what_they_are_called():
     differences = np.random.default_rng(1).normal(size=(30, 5))
-    found = shuffled_differences(Stream.of(differences), 2000)
+    found = shuffled_differences(ArrayStream.from_array(differences), 2000)
     covariance = differences.T @ differences / 30**2
     np.testing.assert_allclose(found.T @ found / 2000, covariance, atol=0.15 * covariance.max())
-    np.testing.assert_array_equal(found, shuffled_differences(Stream.of(differences), 2000))
+    np.testing.assert_array_equal(
+        found, shuffled_differences(ArrayStream.from_array(differences), 2000)
+    )
 
 
 def answered(draw: np.random.Generator, items: int = 40, each: int = 5):
@@ -147,7 +151,7 @@ def test_every_vector_is_compared_with_the_headline_answer_by_answer():
         for name, scores in (("a", base), ("b", other))
         for order in [draw.permutation(len(labels))]
     ]
-    found = against(pl.concat(rows), "a").row(0, named=True)
+    found = auroc_differences_from(pl.concat(rows), "a").row(0, named=True)
     assert found["vector"] == "b"
     assert found["difference"] == pytest.approx(auroc(other, labels) - auroc(base, labels))
-    assert found["low"] < found["difference"] < found["high"]
+    assert found["difference_low"] < found["difference"] < found["difference_high"]

@@ -60,9 +60,9 @@ def write_predictivity(
     """Evaluates the vectors that the model `vectors_from` made from `prompt_set`.
 
     Writes CELLS, SCORES and SIGN_FLIPS, or the cross-model tables where the model is another.
-    Returns the numbers of vectors, and of those that were not in the cache. Raises InputError where the
-    extraction and the evaluation set share questions, a vector does not fit the model, or `select`
-    has no family with answers of both classes.
+    Returns the numbers of vectors, and of those that were not in the cache. Raises InputError where
+    the extraction and the evaluation set share questions, a vector does not fit the model, or
+    `select` has no family with answers of both classes.
     """
     extraction = pl.read_parquet(PROMPTS / f"{prompt_set}.parquet", columns=QUESTION_COLUMNS)
     kinds = generalisation(extraction, evaluation.labels)

@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sycophancy_steering.analysis.vector_pairs import LayerAgreement
-from sycophancy_steering.figures.number_format import Interval
+from sycophancy_steering.figures.number_format import Interval, number_text
 from sycophancy_steering.report.templates import TableData, markdown_table
 from sycophancy_steering.statistics.estimates import Estimate
 
 
 def agreement_table(agreements: Sequence[LayerAgreement]) -> str:
     """A row a layer: cosines, reliability of both, and the cosine corrected for it."""
+    header = ["layer", "cosine"]
     if any(layer.reliabilities is None for layer in agreements):
-        rows = [[n, float(layer.cosine.value)] for n, layer in enumerate(agreements)]
-        return markdown_table(TableData(["layer", "cosine"], rows))
-    header = [
-        "layer",
-        "cosine",
-        "Mahalanobis cosine",
-        "reliability, one",
-        "two",
-        "cosine over what noise allows",
-    ]
+        rows = [[n, number_text(float(layer.cosine.value))] for n, layer in enumerate(agreements)]
+        return markdown_table(TableData(header, rows))
+    header += ["Mahalanobis cosine", "reliability, one", "two", "cosine over what noise allows"]
     rows = []
     for n, layer in enumerate(agreements):
         assert layer.mahalanobis_cosine and layer.reliabilities
@@ -31,8 +25,8 @@ def agreement_table(agreements: Sequence[LayerAgreement]) -> str:
                 n,
                 _interval(layer.cosine),
                 _interval(layer.mahalanobis_cosine),
-                *map(float, layer.reliabilities),
-                layer.disattenuated_cosine,
+                *map(number_text, layer.reliabilities),
+                number_text(layer.disattenuated_cosine),
             ]
         )
     return markdown_table(TableData(header, rows))

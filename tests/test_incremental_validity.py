@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from sycophancy_steering.analysis.incremental_validity import ALL, gains
-from sycophancy_steering.statistics.text_baseline import text_odds
+from sycophancy_steering.analysis.incremental_validity import ALL_FAMILIES, incremental_validity
+from sycophancy_steering.statistics.text_baseline import bag_of_words_log_odds
 
 
 def answers(seed: int = 0, n: int = 600) -> pl.DataFrame:
@@ -36,24 +36,24 @@ def answers(seed: int = 0, n: int = 600) -> pl.DataFrame:
 
 def table(found: pl.DataFrame) -> dict[tuple[str, str], dict]:
     whole = found.filter(pl.col("source") == "all")
-    return {(row["family"], row["way"]): row for row in whole.iter_rows(named=True)}
+    return {(row["family"], row["predictor"]): row for row in whole.iter_rows(named=True)}
 
 
 def test_what_only_the_projection_knows_is_a_gain_over_words_and_margin():
-    found = table(gains(answers()))
-    assert {family for family, _ in found} == {"f", "g", ALL}
+    found = table(incremental_validity(answers()))
+    assert {family for family, _ in found} == {"f", "g", ALL_FAMILIES}
     for over in ("text", "margin"):
-        row = found[ALL, f"{over} + projection"]
-        assert row["gain_low"] > 0.03
-        gap = row["auroc"] - found[ALL, over]["auroc"]
-        assert row["gain"] == pytest.approx(gap, abs=1e-12)
-        assert np.isnan(found[ALL, over]["gain"])
+        row = found[ALL_FAMILIES, f"{over} + projection"]
+        assert row["added_auroc_low"] > 0.03
+        gap = row["auroc"] - found[ALL_FAMILIES, over]["auroc"]
+        assert row["added_auroc"] == pytest.approx(gap, abs=1e-12)
+        assert np.isnan(found[ALL_FAMILIES, over]["added_auroc"])
 
 
 def test_a_projection_that_says_what_the_margin_says_adds_nothing():
     given = answers().with_columns(pl.col("margin").alias("projection"))
-    row = table(gains(given))[ALL, "margin + projection"]
-    assert row["gain"] == pytest.approx(0, abs=1e-9)
+    row = table(incremental_validity(given))[ALL_FAMILIES, "margin + projection"]
+    assert row["added_auroc"] == pytest.approx(0, abs=1e-9)
 
 
 def test_words_are_told_by_models_of_other_items():
@@ -61,7 +61,7 @@ def test_words_are_told_by_models_of_other_items():
     items = np.repeat([f"item{k}" for k in range(40)], 6)
     labels = np.repeat(draw.integers(0, 2, 40), 6)  # the item's name gives its label away
     texts = [f"about {item}" for item in items]
-    own, new = text_odds(texts, labels, items, texts)
+    own, new = bag_of_words_log_odds(texts, labels, items, texts)
     assert roc_auc_score(labels, own) < 0.6
     assert roc_auc_score(labels, new) > 0.9  # as would be read without folds
 
@@ -69,7 +69,7 @@ def test_words_are_told_by_models_of_other_items():
 def test_a_word_that_tells_is_found():
     given = answers(2)
     known = (given["text"].str.contains("surely")).cast(pl.Int64)
-    found = table(gains(given.with_columns(known.alias("label"))))
+    found = table(incremental_validity(given.with_columns(known.alias("label"))))
     assert found["f", "text"]["auroc"] == pytest.approx(1)
 
 
@@ -77,5 +77,5 @@ def test_a_family_whose_answers_are_all_alike_has_no_row():
     given = answers().with_columns(
         pl.when(pl.col("family") == "g").then(1).otherwise("label").alias("label")
     )
-    assert {family for family, _ in table(gains(given))} == {"f", ALL}
-    assert len(gains(given.with_columns(pl.lit(1).alias("label")))) == 0
+    assert {family for family, _ in table(incremental_validity(given))} == {"f", ALL_FAMILIES}
+    assert len(incremental_validity(given.with_columns(pl.lit(1).alias("label")))) == 0
