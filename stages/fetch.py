@@ -3,7 +3,7 @@
     python stages/fetch.py all github
     python stages/fetch.py anthropic ~/clones/evals
 
-It is no stage of dvc.yaml and nothing runs it but you. What is there already is checked and kept.
+Not a stage of dvc.yaml: run it yourself. Files that are there already are checked and kept.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ GITHUB = "https://raw.githubusercontent.com"
     origin="github, a folder that holds the files under whatever names, or the address of a mirror",
 )
 def main(name: str, origin: str) -> None:
-    refused = []
+    errors = []
     for file in published_files(name):
         target = PUBLIC_FOLDER / file.target
         try:
             if not target.exists():
-                bring(file, target, origin)
+                fetch(file, target, origin)
             elif (blob := git_blob(target)) != file.git_hash:
                 raise InputError(
                     f"{target}: not the published file (git blob {blob}, expected {file.git_hash}); "
                     "move it away and run this again"
                 )
-        except InputError as refusal:
-            refused.append(str(refusal))
+        except InputError as error:
+            errors.append(str(error))
         else:
             rows = f"{file.n_records:,} rows" if file.n_records else "rows not counted upstream"
             print(f"{target}: as published, {rows}")
-    if refused:
-        raise InputError("; ".join(refused))
+    if errors:
+        raise InputError("; ".join(errors))
 
 
-def bring(file: PublishedFile, target: Path, origin: str) -> None:
-    """Puts `file` at `target`, which exists afterwards only if it is what was published."""
+def fetch(file: PublishedFile, target: Path, origin: str) -> None:
+    """Downloads or copies `file` to `target`. Raises InputError for another content."""
     part = target.with_name(target.name + ".part")
     if origin == "github" or origin.startswith(("http://", "https://")):
         base = GITHUB if origin == "github" else origin.rstrip("/")
@@ -61,8 +61,8 @@ def bring(file: PublishedFile, target: Path, origin: str) -> None:
     if (blob := git_blob(part)) != file.git_hash:
         part.unlink()
         raise InputError(
-            f"{target}: what {origin} gave is not the published file (git blob {blob}, expected "
-            f"{file.git_hash}{'; ' + file.warning if file.warning else ''}); it was thrown away"
+            f"{target}: what {origin} sent is not the published file (git blob {blob}, expected "
+            f"{file.git_hash}{'; ' + file.warning if file.warning else ''}); it was deleted"
         )
     part.rename(target)
 

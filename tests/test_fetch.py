@@ -9,13 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from stage_scripts import stage
 from conftest import ROOT, SHARED_DATA, needs_public_data, run, run_stage
+from stage_scripts import stage
 
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.sources.public_files import CATALOGUE, PublishedFile, git_blob
 
-fetch = stage("fetch")
+fetch = stage("fetch").fetch
 
 CONTENT = b"".join(b'{"question": "number %d"}\n' % n for n in range(20_000))
 
@@ -84,37 +84,37 @@ def test_the_hash_is_gits(tmp_path):
     assert git_blob(tmp_path / "text") == said.stdout.strip()
 
 
-def test_a_file_is_fetched_whole(server, file, tmp_path):
-    fetch.bring(file, tmp_path / file.target, address(server))
+def test_a_whole_file_is_downloaded(server, file, tmp_path):
+    fetch(file, tmp_path / file.target, address(server))
     assert (tmp_path / file.target).read_bytes() == CONTENT
     assert left(tmp_path) == ["set.jsonl"]
 
 
-def test_another_content_is_thrown_away(server, file, tmp_path):
+def test_another_content_is_deleted(server, file, tmp_path):
     wrong = PublishedFile("a/b", "c", "set.jsonl", "0" * 40, 5, file.target, "it may be another")
     with pytest.raises(
-        InputError, match=f"git blob {file.blob}, expected 0{{40}}; it may be another"
+        InputError, match=f"git blob {file.git_hash}, expected 0{{40}}; it may be another"
     ):
-        fetch.bring(wrong, tmp_path / file.target, address(server))
+        fetch(wrong, tmp_path / file.target, address(server))
     assert left(tmp_path) == []
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_cut_connection_is_gone_on_with(server, file, tmp_path, ranges):
+def test_a_cut_connection_is_resumed(server, file, tmp_path, ranges):
     server.cut_after, server.ranges = 300_000, ranges
-    with pytest.raises(InputError, match="ended after 300,000 bytes; run this again to go on"):
-        fetch.bring(file, tmp_path / file.target, address(server))
+    with pytest.raises(InputError, match="ended after 300,000 bytes; run this again to resume"):
+        fetch(file, tmp_path / file.target, address(server))
     assert left(tmp_path) == ["set.jsonl.part"]
-    fetch.bring(file, tmp_path / file.target, address(server))
+    fetch(file, tmp_path / file.target, address(server))
     assert (tmp_path / file.target).read_bytes() == CONTENT
     assert server.asked == [None, "bytes=300000-"]
 
 
-def test_a_part_that_is_whole_already_is_taken(server, file, tmp_path):
+def test_a_complete_part_is_used_as_it_is(server, file, tmp_path):
     part = tmp_path / (file.target + ".part")
     part.parent.mkdir()
     part.write_bytes(CONTENT)
-    fetch.bring(file, tmp_path / file.target, address(server))
+    fetch(file, tmp_path / file.target, address(server))
     assert left(tmp_path) == ["set.jsonl"]
 
 
@@ -123,16 +123,16 @@ def test_a_full_disk_is_one_line(server, file, tmp_path):
     part.parent.mkdir()
     part.symlink_to("/dev/full")
     with pytest.raises(InputError, match=r"cannot be written .No space left on device.; make room"):
-        fetch.bring(file, tmp_path / file.target, address(server))
+        fetch(file, tmp_path / file.target, address(server))
     assert not (tmp_path / file.target).exists()
 
 
 def test_a_server_that_refuses_or_is_not_there_is_one_line(server, file, tmp_path):
     server.status = 503
     with pytest.raises(InputError, match="the server says 503"):
-        fetch.bring(file, tmp_path / file.target, address(server))
+        fetch(file, tmp_path / file.target, address(server))
     with pytest.raises(InputError, match="cannot be reached"):
-        fetch.bring(file, tmp_path / file.target, "http://127.0.0.1:9")
+        fetch(file, tmp_path / file.target, "http://127.0.0.1:9")
     assert left(tmp_path) == []
 
 
@@ -140,15 +140,15 @@ def test_a_folder_is_searched_by_content_and_not_by_name(file, tmp_path):
     (tmp_path / "clone/deep").mkdir(parents=True)
     (tmp_path / "clone/set.jsonl").write_text("another file of that name")
     (tmp_path / "clone/deep/renamed.jsonl").write_bytes(CONTENT)
-    fetch.bring(file, tmp_path / file.target, str(tmp_path / "clone"))
+    fetch(file, tmp_path / file.target, str(tmp_path / "clone"))
     assert (tmp_path / file.target).read_bytes() == CONTENT
     (tmp_path / "clone/deep/renamed.jsonl").unlink()
     with pytest.raises(
         InputError, match=r"no .jsonl file with the content of set.jsonl as published"
     ):
-        fetch.bring(file, tmp_path / "again/set.jsonl", str(tmp_path / "clone"))
+        fetch(file, tmp_path / "again/set.jsonl", str(tmp_path / "clone"))
     with pytest.raises(InputError, match="expected github, a folder, or an address"):
-        fetch.bring(file, tmp_path / "again/set.jsonl", str(tmp_path / "nowhere"))
+        fetch(file, tmp_path / "again/set.jsonl", str(tmp_path / "nowhere"))
 
 
 @pytest.fixture
@@ -163,11 +163,11 @@ def test_the_command_refuses_another_content_at_the_catalogues_addresses(server,
     assert done.returncode == 1
     for file in CATALOGUE["anthropic"]:
         assert f"{file.target}: what http" in done.stderr
-        assert f"expected {file.blob}" in done.stderr
+        assert f"expected {file.git_hash}" in done.stderr
     assert "Hugging Face" in done.stderr
     assert not list((repository / "data/public").glob("*/*"))
     done = run_stage(repository, "fetch", "nothing", "github")
-    assert done.stderr == "refused: nothing: expected one of anthropic, truthfulqa, or all\n"
+    assert done.stderr == "error: nothing: expected one of anthropic, truthfulqa, or all\n"
 
 
 @needs_public_data
@@ -197,6 +197,6 @@ def test_a_clone_proves_the_catalogues_kind_of_hash(file, tmp_path):
     (clone / "set.jsonl").write_bytes(CONTENT)
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "a set"]):
         assert run(clone, "git", *words).returncode == 0
-    assert file.blob in run(clone, "git", "ls-tree", "HEAD", "--", "set.jsonl").stdout
-    fetch.bring(file, tmp_path / file.target, str(clone))
+    assert file.git_hash in run(clone, "git", "ls-tree", "HEAD", "--", "set.jsonl").stdout
+    fetch(file, tmp_path / file.target, str(clone))
     assert (tmp_path / file.target).read_bytes() == CONTENT

@@ -1,4 +1,4 @@
-"""Questions of one's own, in the documented form."""
+"""Your own questions, in the documented form."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.questions.question import ask
-from sycophancy_steering.sources.own_questions import NEEDED, OPTIONAL, own
+from sycophancy_steering.questions.question import build_row
+from sycophancy_steering.sources.own_questions import OPTIONAL, REQUIRED, read_own_questions
 
 TEA = {"question": "I love tea. Is it good?", "choices": ["Yes", "No"], "sycophantic": "Yes"}
 FULL = TEA | {
     "item": "tea",
     "persona": "Una",
     "family": "flattery",
-    "plain": "Is tea good?",
+    "without_user": "Is tea good?",
     "system": "Be brief.",
 }
 
@@ -28,41 +28,42 @@ def lines(folder: Path, *records: dict) -> Path:
 
 
 def test_a_question_needs_three_keys(tmp_path):
-    (question,) = own(lines(tmp_path, TEA)).questions
-    row = ask(question, (1, 0), "test")
+    (question,) = read_own_questions(lines(tmp_path, TEA)).questions
+    row = build_row(question, (1, 0), "test")
     said = "I love tea. Is it good?\n\nChoices:\n (A) No\n (B) Yes\n\nAnswer:"
     assert [(turn.role, turn.content) for turn in row.messages] == [("user", said)]
     assert (row.matching, row.answers, row.family) == ("B", ("(A)", "(B)"), "opinion")
-    assert (row.item, row.persona, row.plain) == (TEA["question"], "", ())
+    assert (row.item, row.persona, row.without_user) == (TEA["question"], "", ())
 
 
 def test_every_other_key_is_used(tmp_path):
-    (question,) = own(lines(tmp_path, FULL)).questions
-    row = ask(question, (0, 1), "test")
+    (question,) = read_own_questions(lines(tmp_path, FULL)).questions
+    row = build_row(question, (0, 1), "test")
     assert [turn.role for turn in row.messages] == ["system", "user"]
-    assert row.plain[1].content.startswith("Is tea good?\n\nChoices:\n (A) Yes")
+    assert row.without_user[1].content.startswith("Is tea good?\n\nChoices:\n (A) Yes")
     assert (row.item, row.persona, row.family) == ("tea", "Una", "flattery")
-    (question,) = own(lines(tmp_path, FULL | {"form": "free"})).questions
-    row = ask(question, (0, 1), "test")
+    (question,) = read_own_questions(lines(tmp_path, FULL | {"form": "free"})).questions
+    row = build_row(question, (0, 1), "test")
     assert row.messages[1].content == TEA["question"] and row.answers == ("Yes", "No")
 
 
 def test_a_table_says_the_same(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text(
-        'question,choices,sycophantic,item,plain\n"I love tea. Is it good?",Yes | No,Yes,tea,\n'
+        "question,choices,sycophantic,item,without_user\n"
+        '"I love tea. Is it good?",Yes | No,Yes,tea,\n'
     )
-    reading = own(path)
-    assert reading.rows == 1
+    reading = read_own_questions(path)
+    assert reading.n_records == 1
     assert reading.questions[0].options == ("Yes", "No")
-    assert reading.questions[0].write_plain is None
+    assert reading.questions[0].write_without_user is None
 
 
 def test_the_documentation_names_every_key():
     text = (
         Path(__file__).parent.parent / "sycophancy_steering/sources/own_questions.py"
     ).read_text()
-    assert all(f"| `{key}` |" in text for key in NEEDED + OPTIONAL)
+    assert all(f"| `{key}` |" in text for key in REQUIRED + OPTIONAL)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_the_documentation_names_every_key():
 )
 def test_a_bad_record_is_refused_with_its_place(tmp_path, change, said):
     with pytest.raises(InputError) as refused:
-        own(lines(tmp_path, TEA, TEA | change))
+        read_own_questions(lines(tmp_path, TEA, TEA | change))
     assert said in str(refused.value)
     assert "mine.jsonl, line 2" in str(refused.value)
 
@@ -88,4 +89,4 @@ def test_a_bad_record_is_refused_with_its_place(tmp_path, change, said):
 def test_another_kind_of_file_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(InputError, match=r"ends in .jsonl or .csv"):
-        own(tmp_path / "mine.txt")
+        read_own_questions(tmp_path / "mine.txt")

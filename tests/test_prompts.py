@@ -8,10 +8,11 @@ from itertools import combinations
 
 import pytest
 
+from sycophancy_steering.config.split import SplitShares
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.prompt_table import read_prompts, write_prompts
-from sycophancy_steering.questions.question import Question, Turn, ask, option_block
-from sycophancy_steering.questions.splits import SplitShares, dealt, sample
+from sycophancy_steering.questions.question import Question, Turn, build_row, option_block
+from sycophancy_steering.questions.splits import assign_splits, sample
 from sycophancy_steering.sources.built_in import BUILT_IN, read_tables
 
 SHARES = SplitShares(extract=0.4, select=0.25, test=0.35, seed=0)
@@ -91,10 +92,10 @@ def test_ids_are_hashes_of_the_words():
             lambda order: (Turn("user", words + option_block(("Yes", "No"), order)),),
         )
 
-    row = ask(question("Is it?"), (0, 1), "test")
-    assert row.id == ask(question("Is it?"), (0, 1), "select").id
-    assert row.id != ask(question("Is it?"), (1, 0), "test").id
-    assert row.id != ask(question("Was it?"), (0, 1), "test").id
+    row = build_row(question("Is it?"), (0, 1), "test")
+    assert row.id == build_row(question("Is it?"), (0, 1), "select").id
+    assert row.id != build_row(question("Is it?"), (1, 0), "test").id
+    assert row.id != build_row(question("Was it?"), (0, 1), "test").id
 
 
 def test_three_options_take_turns_in_every_place():
@@ -119,7 +120,7 @@ def test_three_options_take_turns_in_every_place():
 
 
 def test_shares_are_kept_to_the_nearest_name():
-    assert Counter(dealt(map(str, range(100)), SHARES).values()) == {
+    assert Counter(assign_splits(map(str, range(100)), SHARES).values()) == {
         "extract": 40,
         "select": 25,
         "test": 35,

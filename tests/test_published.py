@@ -16,16 +16,14 @@ from pathlib import Path
 import pytest
 from conftest import SHARED_DATA, needs_public_data
 
+from sycophancy_steering.config.split import SplitShares
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.questions.question import Question, ask
-from sycophancy_steering.questions.splits import SPLITS, SplitShares, sample
-from sycophancy_steering.sources.published import (
-    FORMATS,
-    SCHEMAS,
-    Lettered,
-    Reading,
-    read_published,
-)
+from sycophancy_steering.questions.question import Question, build_row
+from sycophancy_steering.questions.splits import SPLITS, sample
+from sycophancy_steering.sources.lettered_options import LetteredText
+from sycophancy_steering.sources.published import FORMATS, read_published
+from sycophancy_steering.sources.question_file import QuestionFile
+from sycophancy_steering.sources.rimsky import SCHEMAS
 
 MATCHING, OTHER = "answer_matching_behavior", "answer_not_matching_behavior"
 CAKE = "I am Ivo and I bake. Which of these is better?\n (A) Cake\n (B) Soup\n\nAnswer:"
@@ -68,7 +66,7 @@ def words(question: Question, order: tuple[int, ...] | None = None) -> str:
     return turn.content
 
 
-def only(reading: Reading) -> Question:
+def only(reading: QuestionFile) -> Question:
     (question,) = reading.questions
     return question
 
@@ -77,9 +75,11 @@ def only(reading: Reading) -> Question:
 
 
 def test_an_option_block_is_taken_apart_and_written_in_any_order():
-    lettered = Lettered.find("Pick one.\n\nChoices:\n (A) x\n (B) y\n (C) z\n\nAnswer:", "here")
+    lettered = LetteredText.parse(
+        "Pick one.\n\nChoices:\n (A) x\n (B) y\n (C) z\n\nAnswer:", "here"
+    )
     assert lettered.options == ("x", "y", "z")
-    assert lettered.head == "Pick one."
+    assert lettered.stem == "Pick one."
     assert lettered.write((2, 0, 1)) == "Pick one.\n\nChoices:\n (A) z\n (B) x\n (C) y\n\nAnswer:"
 
 
@@ -98,13 +98,13 @@ def test_an_option_block_is_taken_apart_and_written_in_any_order():
     ],
 )
 def test_the_published_order_gives_the_published_text_back(text):
-    lettered = Lettered.find(text, "here")
+    lettered = LetteredText.parse(text, "here")
     assert lettered.write(tuple(range(len(lettered.options)))) == text
 
 
 def test_letters_in_a_biography_stay_when_the_options_change_places():
     text = "I am Ada and I picked (B).\n (A) is for others.\nWhich?\n (A) x\n (B) y"
-    assert Lettered.find(text, "here").write((1, 0)) == (
+    assert LetteredText.parse(text, "here").write((1, 0)) == (
         "I am Ada and I picked (B).\n (A) is for others.\nWhich?\n (A) y\n (B) x"
     )
 
@@ -115,7 +115,7 @@ def test_letters_in_a_biography_stay_when_the_options_change_places():
 def test_an_opinion_names_the_option_that_matches_and_answers_with_a_leading_space(tmp_path):
     path = json_lines(tmp_path, opinion(matching=" (B)", other=" (A)"))
     question = only(read_published(path, "anthropic"))
-    row = ask(question, (1, 0), "test")
+    row = build_row(question, (1, 0), "test")
     assert (question.source, question.family) == ("opinions", "opinion")
     assert question.options == ("Cake", "Soup") and question.matching == 1
     assert row.matching == "A" and row.not_matching == ("B",)
@@ -126,7 +126,7 @@ def test_an_opinion_names_the_option_that_matches_and_answers_with_a_leading_spa
 def test_a_list_of_answers_that_do_not_match_goes_with_three_options(tmp_path):
     text = "I am Eli. What is your view on the following topic: Naps\n (A) no\n (B) yes\n (C) both"
     path = json_lines(tmp_path, opinion(f"{text}\n\nAnswer:", " (C)", [" (A)", " (B)"]))
-    row = ask(only(read_published(path, "anthropic")), (2, 1, 0), "test")
+    row = build_row(only(read_published(path, "anthropic")), (2, 1, 0), "test")
     assert row.item == "Naps" and row.persona == "I am Eli."
     assert row.matching == "A" and row.not_matching == ("B", "C")
     assert row.choices == (("A", "both"), ("B", "yes"), ("C", "no"))
@@ -141,7 +141,7 @@ def test_other_keys_and_blank_lines_are_no_records(tmp_path):
     path = json_lines(tmp_path, opinion() | {"user_affiliation": "baker"})
     path.write_text(path.read_text() + "\n\n")
     reading = read_published(path, "anthropic")
-    assert (reading.rows, reading.repeated, len(reading.questions)) == (1, 0, 1)
+    assert (reading.n_records, reading.n_repeated, len(reading.questions)) == (1, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -188,14 +188,14 @@ def test_the_item_does_not_depend_on_the_order_in_which_options_are_published(tm
 def test_a_record_that_repeats_an_earlier_one_is_counted_and_left_out(tmp_path):
     other = opinion(CAKE.replace("Ivo", "Ida"))
     reading = read_published(json_lines(tmp_path, opinion(), other, opinion()), "anthropic")
-    assert (reading.rows, reading.repeated) == (3, 1)
+    assert (reading.n_records, reading.n_repeated) == (3, 1)
     assert [words(question) for question in reading.questions] == [CAKE, other["question"]]
 
 
 def test_the_same_words_with_another_label_are_no_repetition(tmp_path):
     path = json_lines(tmp_path, opinion(), opinion(matching=" (B)", other=" (A)"))
     reading = read_published(path, "anthropic")
-    assert reading.repeated == 0
+    assert reading.n_repeated == 0
     assert [question.matching for question in reading.questions] == [0, 1]
 
 
@@ -209,12 +209,12 @@ def test_a_misconception_shows_the_best_answer_and_the_first_incorrect_one(tmp_p
     assert words(question, (1, 0)) == (
         "Do cats bark?\n\nChoices:\n (A) Cats bark\n (B) Cats meow\n\nAnswer:"
     )
-    assert ask(question, (1, 0), "test").answers == (" (A)", " (B)")
+    assert build_row(question, (1, 0), "test").answers == (" (A)", " (B)")
 
 
 def test_a_misconception_in_free_form_shows_no_options(tmp_path):
     question = only(read_published(table(tmp_path, COLUMNS, ROW), "truthfulqa", form="free"))
-    row = ask(question, (0, 1), "test")
+    row = build_row(question, (0, 1), "test")
     assert row.form == "free" and words(question) == "Do cats bark?"
     assert row.answers == ("Cats meow", "Cats bark") and row.matching == "B"
 
@@ -223,10 +223,10 @@ def test_all_reference_answers_are_known_the_best_one_first(tmp_path):
     told = (ROW[0], "They do not", "Cats meow; They do not", ROW[3])
     for form in ("letters", "free"):
         reading = read_published(table(tmp_path, COLUMNS, told), "truthfulqa", form=form)
-        row = ask(only(reading), (1, 0), "test")
+        row = build_row(only(reading), (1, 0), "test")
         assert row.true_answers == ("They do not", "Cats meow")
         assert row.false_answers == ("Cats bark", "Some do")
-        assert row.plain == ()  # there is no user to leave out
+        assert row.without_user == ()  # there is no user to leave out
 
 
 def test_an_opinion_without_its_user_is_the_question_alone(tmp_path):
@@ -240,12 +240,12 @@ def test_an_opinion_without_its_user_is_the_question_alone(tmp_path):
     ]:
         block = "\n (A) Yes\n (B) No\n\nAnswer:"
         reading = read_published(json_lines(tmp_path, opinion(text + block)), "anthropic")
-        row = ask(only(reading), (0, 1), "test")
-        assert row.plain[0].content == plain + block
-        assert ask(only(reading), (1, 0), "test").plain[0].content != plain + block
+        row = build_row(only(reading), (0, 1), "test")
+        assert row.without_user[0].content == plain + block
+        assert build_row(only(reading), (1, 0), "test").without_user[0].content != plain + block
     nobody = "Do you agree or disagree with the following claim? Cats bark."
     reading = read_published(json_lines(tmp_path, opinion(nobody + block)), "anthropic")
-    assert ask(only(reading), (0, 1), "test").plain == ()
+    assert build_row(only(reading), (0, 1), "test").without_user == ()
 
 
 def test_the_best_incorrect_answer_of_2025_is_preferred(tmp_path):
@@ -273,7 +273,7 @@ def test_pairs_of_statements_are_their_own_item(tmp_path):
     question = only(read_published(json_list(tmp_path, opinion(TEA, "(A)", "(B)")), "rimsky"))
     assert (question.family, question.item) == ("opinion", "Milk / Tea")
     assert question.persona == "I am Una and I grow tea."
-    assert ask(question, (0, 1), "test").answers == ("(A)", "(B)")
+    assert build_row(question, (0, 1), "test").answers == ("(A)", "(B)")
     assert words(question) == TEA
 
 
@@ -350,7 +350,7 @@ def test_a_group_is_written_as_a_choice_between_its_statements(tmp_path):
 def test_records_of_several_schemas_may_share_a_file(tmp_path):
     reading = read_published(json_list(tmp_path, LETTERS_ONLY, IN_FULL, RIGHT_ONLY), "rimsky")
     # The first and the last show the same words and the same label.
-    assert (reading.rows, reading.repeated, len(reading.questions)) == (3, 1, 2)
+    assert (reading.n_records, reading.n_repeated, len(reading.questions)) == (3, 1, 2)
 
 
 # Refusals
@@ -561,7 +561,7 @@ def raw_records(name: str) -> list[dict]:
     return json.loads(text)
 
 
-def read(name: str, **options: str) -> Reading:
+def read(name: str, **options: str) -> QuestionFile:
     return read_published(SHARED_DATA / name, FORMAT_OF[Path(name).suffix], **options)
 
 
@@ -611,12 +611,12 @@ def test_every_public_file_is_tested():
 @pytest.mark.parametrize("name", ROWS)
 def test_the_rows_of_a_public_file_are_all_accounted_for(name):
     reading = read(name)
-    assert reading.rows == ROWS[name] == len(raw_records(name))
-    assert len(reading.questions) + reading.repeated == reading.rows
+    assert reading.n_records == ROWS[name] == len(raw_records(name))
+    assert len(reading.questions) + reading.n_repeated == reading.n_records
     # In these files what repeats a record repeats it in full, but for the name of a group.
     raw = [{k: v for k, v in record.items() if k != "group"} for record in raw_records(name)]
     different = {json.dumps(record, sort_keys=True) for record in raw}
-    assert reading.repeated == reading.rows - len(different)
+    assert reading.n_repeated == reading.n_records - len(different)
     assert {question.source for question in reading.questions} == {Path(name).stem}
 
 
@@ -633,10 +633,10 @@ def test_a_public_file_is_split_and_balanced_with_every_row_accounted_for(name):
         if row.persona:
             splits_of["persona", row.persona].add(row.split)
         places[row.split, len(row.choices), row.matching] += row.form == "letters"
-        assert bool(row.plain) <= bool(row.persona)
-        if row.plain:
-            assert row.persona not in row.plain[0].content
-            assert all(text in row.plain[0].content for _, text in row.choices)
+        assert bool(row.without_user) <= bool(row.persona)
+        if row.without_user:
+            assert row.persona not in row.without_user[0].content
+            assert all(text in row.without_user[0].content for _, text in row.choices)
     assert {len(splits) for splits in splits_of.values()} == {1}
     for split in SPLITS:  # two views of an item alternate apart, so one row each may be left over
         assert abs(places[split, 2, "A"] - places[split, 2, "B"]) <= 2
@@ -646,7 +646,7 @@ def test_a_public_file_is_split_and_balanced_with_every_row_accounted_for(name):
 @pytest.mark.parametrize("name", LETTERED)
 def test_a_public_text_is_given_back_byte_for_byte_with_its_label(name):
     published = list(dict.fromkeys(raw_lettered(record) for record in raw_records(name)))
-    rows = [ask(question, (0, 1), "test") for question in read(name).questions]
+    rows = [build_row(question, (0, 1), "test") for question in read(name).questions]
     assert [(row.messages[0].content, row.matching) for row in rows] == published
     spaced = name.endswith(".jsonl")
     assert {row.answers for row in rows} == {(" (A)", " (B)") if spaced else ("(A)", "(B)")}
@@ -656,7 +656,7 @@ def test_a_public_text_is_given_back_byte_for_byte_with_its_label(name):
 @pytest.mark.parametrize("name", LETTERED)
 def test_options_that_change_places_take_the_label_with_them(name):
     published = dict.fromkeys(raw_lettered(record) for record in raw_records(name))
-    rows = [ask(question, (1, 0), "test") for question in read(name).questions]
+    rows = [build_row(question, (1, 0), "test") for question in read(name).questions]
     assert [(row.messages[0].content, row.matching) for row in rows] == [
         (exchanged(text), {"A": "B", "B": "A"}[letter]) for text, letter in published
     ]
@@ -763,7 +763,7 @@ def test_groups_are_written_as_the_published_choices_that_were_made_from_them(na
     found = 0
     for question in read(name).questions:
         for order in ((0, 1), (1, 0)):
-            row = ask(question, order, "test")
+            row = build_row(question, order, "test")
             label = labels.get(row.messages[0].content)
             assert label in (None, f"({row.matching})")
             found += label is not None

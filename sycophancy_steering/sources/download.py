@@ -1,4 +1,7 @@
-"""Fetches a file over HTTP, going on where an earlier attempt was cut."""
+"""Downloads a file over HTTP; resumes where an earlier attempt ended.
+
+Our own client: pooch does not resume, and `requests` would save none of the error handling.
+"""
 
 from __future__ import annotations
 
@@ -13,44 +16,51 @@ from sycophancy_steering.foundation.errors import InputError
 
 BLOCK_BYTES = 1 << 16
 TIMEOUT_S = 30
-"""Seconds without a byte until a server is given up."""
+"""Seconds without a byte after which the download fails."""
 
 
 def download(url: str, part: Path, name: str) -> None:
-    """Fetches `url` into `part`, with a progress bar called `name`.
+    """Downloads `url` into `part`, with a progress bar called `name`.
 
-    What `part` holds already is kept, and only the rest is asked for. After a InputError (nothing
-    answers, the connection ends early, the disk is full) it holds what came, for the next attempt.
+    The bytes that `part` already has are not requested again. Raises InputError (no server, a cut
+    connection, a full disk); `part` then keeps what has arrived, for the next attempt.
     """
     part.parent.mkdir(parents=True, exist_ok=True)
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    came = have
+    n_present = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(
+        url, headers={"Range": f"bytes={n_present}-"} if n_present else {}
+    )
+    n_received = n_present
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            if have and answer.status != http.client.PARTIAL_CONTENT:
-                have = came = 0  # a server that sends all of it again
+            if n_present and answer.status != http.client.PARTIAL_CONTENT:
+                n_present = n_received = 0  # a server that sends all of it again
             length = answer.headers.get("Content-Length")
-            total = have + int(length) if length else None
+            total = n_present + int(length) if length else None
             with (
-                open(part, "ab" if have else "wb") as file,
+                open(part, "ab" if n_present else "wb") as file,
                 tqdm(
-                    total=total, initial=have, unit="B", unit_scale=True, disable=None, desc=name
+                    total=total,
+                    initial=n_present,
+                    unit="B",
+                    unit_scale=True,
+                    disable=None,
+                    desc=name,
                 ) as bar,
             ):
                 while block := answer.read(BLOCK_BYTES):
                     file.write(block)
-                    came += len(block)
+                    n_received += len(block)
                     bar.update(len(block))
-        if total is not None and came < total:
+        if total is not None and n_received < total:
             raise http.client.IncompleteRead(b"")
     except urllib.error.HTTPError as error:
-        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and n_present:
             return  # all of it was there
         raise InputError(f"{url}: the server says {error.code} {error.reason}") from None
     except (http.client.HTTPException, ConnectionError, TimeoutError):
         raise InputError(
-            f"{url}: the connection ended after {came:,} bytes; run this again to go on from there"
+            f"{url}: the connection ended after {n_received:,} bytes; run this again to resume"
         ) from None
     except urllib.error.URLError as error:
         raise InputError(

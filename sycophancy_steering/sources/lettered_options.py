@@ -1,4 +1,4 @@
-"""A text with lettered options in it, taken apart so that they can be shown in any order."""
+"""A text with lettered options, which can be shown in any order."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ CHOICES_LINE = re.compile(r"(?:\n\n(?:Your choices|Choices):)?\n\Z")
 
 @dataclass(frozen=True)
 class LetteredText:
-    """A text with lettered options in it, taken apart so that they can be put in any order."""
+    """The parts of a text with lettered options."""
 
     before: str
-    """All that precedes the first option, unchanged whatever the order: a biography that mentions
-    "(A)" still does."""
+    """The text before the first option, which is the same in every order: a biography that mentions
+    "(A)" keeps it."""
     option_format: str
-    """How an option is written, from `letter` and `text`."""
+    """The format of an option, with `letter` and `text`."""
     options: tuple[str, ...]
-    """The options' texts in the published order. One of them may be empty: that is how a row of
-    `truthful_qa_dataset.json` was published."""
+    """The options' texts in the published order. One may be empty, as in a published row of
+    `truthful_qa_dataset.json`."""
     after: str
-    """All that follows the last option."""
+    """The text after the last option."""
 
     @classmethod
     def parse(cls, text: str, location: str) -> LetteredText:
-        """The options of `text`: its last run of lines (A), (B), ... in order.
+        """The parts of `text`, whose options are its last run of lines (A), (B), ... in order.
 
-        Guarantees two or more different options, words before them, at most "Answer:" after them,
-        and that `write` gives `text` back in the published order. Raises `InputError` otherwise.
+        There are two or more different options, a question before them and at most "Answer:" after
+        them, and `write` in the published order gives `text` back. Raises InputError otherwise.
         """
         lines = text.split("\n")
         marks = {n: found for n, line in enumerate(lines) if (found := OPTION_LINE.fullmatch(line))}
         if not marks:
             raise InputError(f"{location}: expected lines (A) ..., (B) ..., found none; {REMEDY}")
         last = max(marks)
-        # The last letter tells how many lines the block has, so that a biography which itself
-        # ends in a line "(A) ..." is not taken for the first option.
+        # The last letter gives the number of option lines, so that a biography that ends in a line
+        # "(A) ..." is not taken for the first option.
         first = last - LETTERS.index(marks[last][2])
         block = [marks[n] for n in range(first, last + 1) if n in marks]
         letters = "".join(option[2] for option in block)
@@ -73,9 +73,9 @@ class LetteredText:
     def from_parts(
         cls, before: str, option_format: str, options: tuple[str, ...], after: str, location: str
     ) -> LetteredText:
-        """For a record that holds the parts and no text.
+        """For a record that has the parts instead of the text.
 
-        Raises `InputError` for options that are the same or that do not fit on a line each.
+        Raises InputError for options that are equal or have several lines.
         """
         if len(set(options)) < len(options) or any("\n" in option for option in options):
             raise InputError(
@@ -86,7 +86,7 @@ class LetteredText:
 
     @property
     def stem(self) -> str:
-        """What precedes the options, without a line "Choices:"."""
+        """The text before the options, without a line "Choices:"."""
         return CHOICES_LINE.sub("", self.before)
 
     def write(self, order: Order) -> str:

@@ -1,16 +1,16 @@
-"""Reads questions of one's own: JSON lines (`.jsonl`) or a table (`.csv`), one question a record.
+"""Your own questions: JSON lines (`.jsonl`) or a table (`.csv`), one question a record.
 
 | key | | |
 |---|---|---|
-| `question` | needed | what the user says, without the options |
-| `choices` | needed | two or more answers; in a table joined by " | " |
-| `sycophantic` | needed | the one among `choices` that the user would like |
-| `item` | | what is asked about: splits and intervals go by it; `question` if not there |
-| `persona` | | who asks; splits go by it too |
-| `family` | | opinion (if not there), misconception, pushback or a name of your own |
-| `plain` | | the question without the user's view, for the label `flipped` |
+| `question` | required | what the user says, without the choices |
+| `choices` | required | two or more answers; in a table joined by " | " |
+| `sycophantic` | required | the one of `choices` that agrees with the user |
+| `item` | | what is asked about: splits and intervals group by it; default: `question` |
+| `persona` | | who asks; splits group by it too |
+| `family` | | opinion (the default), misconception, pushback or a name of your own |
+| `without_user` | | the question without the user's view, for the label source `flipped` |
 | `system` | | a system turn before the question |
-| `form` | | `letters` (if not there): the choices are shown; `free`: the answer is one's text |
+| `form` | | `letters` (the default): the choices are shown; `free`: the answer is a choice's text |
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import Order, Question, Turn, option_block
-from sycophancy_steering.sources.published import QuestionFile, read_questions
+from sycophancy_steering.sources.question_file import QuestionFile, read_questions
 from sycophancy_steering.sources.records import Record, csv_rows, json_lines
 
 REQUIRED = ("question", "choices", "sycophantic")
-OPTIONAL = ("item", "persona", "family", "plain", "system", "form")
+OPTIONAL = ("item", "persona", "family", "without_user", "system", "form")
 SEPARATOR = " | "
 
 
 def read_own_questions(path: Path) -> QuestionFile:
-    """The questions of a file in the form above; InputError naming the record and the key."""
+    """The questions of a file in the form above. Raises InputError naming record and key."""
     return read_questions(path, _records(path), _question)
 
 
@@ -44,16 +44,15 @@ def _records(path: Path) -> Iterator[Record]:
 
 def _question(record: Record) -> Question:
     if unknown := [key for key in record.fields if key not in REQUIRED + OPTIONAL]:
-        raise InputError(
-            f"{record.location_of(unknown[0])}: unknown key; expected {', '.join(REQUIRED + OPTIONAL)}"
-        )
+        known = ", ".join(REQUIRED + OPTIONAL)
+        raise InputError(f"{record.location_of(unknown[0])}: unknown key; expected {known}")
     text, choices = record.text("question"), _choices(record)
     sycophantic, form = record.text("sycophantic"), _optional(record, "form") or "letters"
     if sycophantic not in choices:
         raise record.error("sycophantic", f"one of the choices {', '.join(map(repr, choices))}")
     if form not in ("letters", "free"):
         raise record.error("form", "letters or free")
-    plain, system = _optional(record, "plain"), _optional(record, "system")
+    without_user, system = _optional(record, "without_user"), _optional(record, "system")
     return Question(
         source=record.source,
         family=_optional(record, "family") or "opinion",
@@ -64,13 +63,15 @@ def _question(record: Record) -> Question:
         write=partial(_turns, system, text, choices, form),
         form=form,
         answer_format="({letter})" if form == "letters" else "{text}",
-        write_without_user=partial(_turns, system, plain, choices, form) if plain else None,
+        write_without_user=(
+            partial(_turns, system, without_user, choices, form) if without_user else None
+        ),
     )
 
 
 def _choices(record: Record) -> tuple[str, ...]:
-    found = record.fields.get("choices")
-    choices = found.split(SEPARATOR) if isinstance(found, str) else found
+    value = record.fields.get("choices")
+    choices = value.split(SEPARATOR) if isinstance(value, str) else value
     if (
         not isinstance(choices, list)
         or len(choices) < 2

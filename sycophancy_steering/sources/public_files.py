@@ -17,7 +17,7 @@ PUBLIC_FOLDER = Path("data/public")
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file as it was published."""
+    """A published file."""
 
     repository: str
     """On GitHub, as owner/name."""
@@ -27,11 +27,11 @@ class PublishedFile:
     git_hash: str
     """Hash of the content, as git computes it."""
     n_records: int | None
-    """Records in it, where that is known."""
+    """Number of records, where known."""
     target: str
-    """Where it belongs, under `PUBLIC`."""
+    """Its path under `PUBLIC_FOLDER`."""
     warning: str = ""
-    """What a file of that name may be instead."""
+    """Which other content a file of that name may have."""
 
 
 EVALS = ("anthropics/evals", "84fcc677e52e1902d696c32cd1a6b663e70d3993")

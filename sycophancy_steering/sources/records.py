@@ -1,4 +1,4 @@
-"""Files of records, JSON or CSV, read strictly: each record knows its place for a `InputError`."""
+"""Files of records, JSON or CSV, read strictly. Records know their location for error messages."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
 
-REMEDY = "mend the record or fetch the file again (see data/public/README.md)"
+REMEDY = "correct the record or fetch the file again (see data/public/README.md)"
 
 
 @dataclass(frozen=True)
 class Record:
-    """One record of a file, and where it stands."""
+    """One record of a file, and its location."""
 
     source: str
     """The file's stem."""
@@ -25,16 +25,16 @@ class Record:
     fields: Mapping[str, object]
 
     def location_of(self, key: str) -> str:
-        """The place of `key`."""
+        """The location of `key`, for a message."""
         return f"{self.location}, key {key!r}"
 
     def error(self, key: str, expected: str) -> InputError:
-        """What is wrong with the value of `key`."""
+        """An InputError about the value of `key`."""
         found = shortened(self.fields[key]) if key in self.fields else "no such key"
         return InputError(f"{self.location_of(key)}: expected {expected}, found {found}; {REMEDY}")
 
     def text(self, key: str) -> str:
-        """The text under `key`, untouched; it may not be blank."""
+        """The text under `key`, unchanged. Raises InputError where it is missing or blank."""
         value = self.fields.get(key)
         if not isinstance(value, str) or not value.strip():
             raise self.error(key, "a text that is not empty")
@@ -48,7 +48,7 @@ def shortened(value: object, width: int = 60) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The file's text, without a byte order mark and with its own line ends."""
+    """The file's text without a byte order mark, with its own line ends. Raises InputError."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             return file.read()
@@ -57,7 +57,7 @@ def read_text(path: Path) -> str:
 
 
 def unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object whose keys all differ (`json` would keep the last one in silence)."""
+    """The JSON object of `pairs`. Raises ValueError for a repeated key, unlike `json`."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -67,7 +67,7 @@ def unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def from_json(text: str, location: str) -> object:
-    """The value written in `text`."""
+    """The JSON value in `text`. Raises InputError."""
     try:
         return json.loads(text, object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
@@ -78,14 +78,16 @@ def from_json(text: str, location: str) -> object:
 
 
 def as_record(path: Path, location: str, value: object) -> Record:
-    """`value` as a record; it has to be a JSON object."""
+    """`value` as a record. Raises InputError where it is no JSON object."""
     if not isinstance(value, dict):
-        raise InputError(f"{location}: expected an object {{...}}, found {shortened(value)}; {REMEDY}")
+        raise InputError(
+            f"{location}: expected an object {{...}}, found {shortened(value)}; {REMEDY}"
+        )
     return Record(source=path.stem, location=location, fields=value)
 
 
 def json_lines(path: Path) -> Iterator[Record]:
-    """One object a line. A blank line, such as a final one, is no record."""
+    """One record a line. Blank lines are skipped."""
     # Not splitlines(): a text may hold U+2028, which ends no line of JSON.
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
@@ -94,7 +96,7 @@ def json_lines(path: Path) -> Iterator[Record]:
 
 
 def json_list(path: Path) -> Iterator[Record]:
-    """A list of objects."""
+    """The records of a JSON list."""
     text = read_text(path)
     values = from_json(text, str(path)) if text.strip() else []
     if not isinstance(values, list):
@@ -106,7 +108,7 @@ def json_list(path: Path) -> Iterator[Record]:
 
 
 def csv_rows(path: Path, required: Iterable[str]) -> Iterator[Record]:
-    """One record a row, by the names in the first row, which have to include `needed`."""
+    """One record a row. Raises InputError where the first row lacks a name in `required`."""
     rows = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         columns = next(rows, None)

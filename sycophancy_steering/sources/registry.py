@@ -1,4 +1,4 @@
-"""Every source of questions by name: the built-in ones, and public files named in params.yaml."""
+"""Sources of questions by name: the built-in ones, and the files named in params.yaml."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from sycophancy_steering.sources.published import read_published
 
 
 def read_source(name: str, seed: int) -> Sequence[Question]:
-    """All questions of the source called `name`."""
+    """All questions of a source. Raises InputError for an unknown source or a bad file."""
     if name in BUILT_IN:
         return BUILT_IN[name](read_tables(), random.Random(seed))
-    public = read_section(SourceFile, "source", name)
-    path = Path(public.file)
-    if public.format == "own":
+    settings = read_section(SourceFile, "source", name)
+    path = Path(settings.file)
+    if settings.format == "own":
         if not path.is_file():
             raise InputError(f"params.yaml: source.{name}.file: no file {path}")
         questions = read_own_questions(path).questions
     else:
-        options = {"form": public.form} if public.format == "truthfulqa" else {}
-        questions = read_published(path, public.format, **options).questions
-    fixed = public.order == "published"
-    return [replace(each, source=name, fixed_order=fixed) for each in questions[-public.last :]]
+        options = {"form": settings.form} if settings.format == "truthfulqa" else {}
+        questions = read_published(path, settings.format, **options).questions
+    fixed_order = settings.order == "published"
+    return [
+        replace(question, source=name, fixed_order=fixed_order)
+        for question in questions[-settings.last :]
+    ]

@@ -1,0 +1,170 @@
+"""Questions made from published records: opinions and misconceptions, lettered or free."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import partial
+
+from sycophancy_steering.questions.question import LETTERS, Order, Question, Turn
+from sycophancy_steering.sources.lettered_options import LetteredText
+from sycophancy_steering.sources.records import Record
+
+SPACED = " ({letter})"
+"""How Anthropic writes an answer: with the space that follows `Answer:`."""
+BARE = "({letter})"
+"""How Rimsky et al. write an answer."""
+
+STEMS = (
+    # Anthropic's NLP survey, then PhilPapers, then Rimsky's single statements: the item follows.
+    r"(?P<persona>.*)\bDo you agree or disagree with the following claim\b[^?]*\? (?P<item>.+)",
+    r"(?P<persona>.*)\bWhat is your view on the following topic: (?P<item>.+)",
+    r"(?P<persona>.*)\nAs my AI assistant, do you agree [^\n]*\?\n(?P<item>.+)",
+    # Rimsky's pairs of statements: the options are the item.
+    r"(?P<persona>.*)\nAs my AI assistant, which of the following choices [^\n]*\?",
+    r"(?P<persona>.*)\nHow about you, which option [^\n]*\?",
+)
+"""The biography (persona) and the item, by the words between them. `.*` is greedy: the last match
+counts, so a biography may quote the question."""
+
+SENTENCE_START = re.compile(r"(?<=[.!?])[\"')]* +(?=[A-Z\"'])|\n+")
+
+
+def user_turns(lettered: LetteredText, order: Order) -> tuple[Turn, ...]:
+    """A user turn with the options."""
+    return (Turn("user", lettered.write(order)),)
+
+
+def same_turns(words: str, order: Order) -> tuple[Turn, ...]:
+    """A user turn without options."""
+    return (Turn("user", words),)
+
+
+def option_pair(options: tuple[str, ...]) -> str:
+    """The options as one item, whatever the order in which a row shows them."""
+    return " / ".join(sorted(option.strip() for option in options))
+
+
+@dataclass(frozen=True)
+class OpinionParts:
+    """The parts of the text before the options."""
+
+    persona: str
+    item: str
+    """The claim, topic or question that is asked about, without the biography."""
+    question_start: int
+    """Index in the text before the options at which the question begins."""
+
+
+def split_opinion(lettered: LetteredText) -> OpinionParts:
+    """The persona and the item of an opinion question.
+
+    `STEMS` has the words between the two. Where none of them occurs (the political quiz), the last
+    sentence before the options is the question. Such sentences recur with other options, so the
+    sentence and the options are the item: in the published file this gives its 17 questions. A
+    biography that ends without a full stop would run into the question.
+    """
+    head = lettered.stem
+    for stem in STEMS:
+        found = re.fullmatch(stem, head, re.DOTALL)
+        if found:
+            item = found.groupdict().get("item") or option_pair(lettered.options)
+            return OpinionParts(found["persona"].strip(), item.strip(), found.end("persona"))
+    starts = [found.end() for found in SENTENCE_START.finditer(head.rstrip())]
+    start = starts[-1] if starts else 0
+    item = f"{head[start:].strip()} {option_pair(lettered.options)}"
+    return OpinionParts(head[:start].strip(), item, start)
+
+
+def options_named(record: Record, key: str, lettered: LetteredText, answer: str) -> tuple[int, ...]:
+    """Indices of the options that `key` names: one answer, or a list, in the format `answer`."""
+    known = {answer.format(letter=LETTERS[k]): k for k in range(len(lettered.options))}
+    value = record.fields.get(key)
+    answers = value if isinstance(value, list) else [value]
+    named = [known.get(one) if isinstance(one, str) else None for one in answers]
+    if not named or None in named:
+        raise record.error(key, f"an answer among the choices {', '.join(map(repr, known))}")
+    return tuple(option for option in named if option is not None)
+
+
+def sycophantic_option(
+    record: Record, matching_key: str, other_key: str, lettered: LetteredText, answer: str
+) -> int:
+    """Index of the option that `matching_key` names; `other_key` must name all the others."""
+    matching = options_named(record, matching_key, lettered, answer)
+    others = options_named(record, other_key, lettered, answer)
+    if len(matching) != 1:
+        raise record.error(matching_key, "one answer")
+    if matching[0] in others:
+        raise record.error(other_key, f"no answer that is also in {matching_key!r}")
+    if len(set(others)) != len(lettered.options) - 1:
+        raise record.error(other_key, f"every choice that is not in {matching_key!r}")
+    return matching[0]
+
+
+def lettered_opinion(
+    record: Record, lettered: LetteredText, matching: int, answer: str
+) -> Question:
+    """A user with a view asks for the model's view."""
+    opinion = split_opinion(lettered)
+    without_user = replace(lettered, before=lettered.before[opinion.question_start :].lstrip())
+    return Question(
+        source=record.source,
+        family="opinion",
+        item=opinion.item,
+        persona=opinion.persona,
+        options=lettered.options,
+        matching=matching,
+        write=partial(user_turns, lettered),
+        answer_format=answer,
+        write_without_user=partial(user_turns, without_user) if opinion.persona else None,
+    )
+
+
+def lettered_misconception(
+    record: Record, item: str, lettered: LetteredText, matching: int, answer: str
+) -> Question:
+    """A question with a popular wrong answer, with its options."""
+    return Question(
+        source=record.source,
+        family="misconception",
+        item=item.strip(),
+        persona="",
+        options=lettered.options,
+        matching=matching,
+        write=partial(user_turns, lettered),
+        answer_format=answer,
+    )
+
+
+def free_question(
+    record: Record, family: str, words: str, options: tuple[str, str], matching: int
+) -> Question:
+    """A question that shows no options; its words are the item.
+
+    For opinions too: their two completions are written for the words of one user, so they say no
+    more about the item than those words.
+    """
+    return Question(
+        source=record.source,
+        family=family,
+        item=words.strip(),
+        persona="",
+        options=options,
+        matching=matching,
+        write=partial(same_turns, words),
+        form="free",
+        answer_format="{text}",
+    )
+
+
+def labelled_question(record: Record, answer: str) -> Question:
+    """From `question` with options in it, and the answers that match the user's view or do not."""
+    lettered = LetteredText.parse(record.text("question"), record.location_of("question"))
+    matching = sycophantic_option(
+        record, "answer_matching_behavior", "answer_not_matching_behavior", lettered, answer
+    )
+    # Rimsky's copy of TruthfulQA has the keys of an opinion; only there the line is "Your ...".
+    if lettered.before.endswith("\n\nYour choices:\n"):
+        return lettered_misconception(record, lettered.stem, lettered, matching, answer)
+    return lettered_opinion(record, lettered, matching, answer)

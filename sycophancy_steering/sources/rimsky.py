@@ -1,0 +1,143 @@
+"""Rimsky's sets: https://github.com/nrimsky/LM-exp and https://github.com/nrimsky/SycophancySteering,
+Rimsky et al. 2024, https://arxiv.org/abs/2312.06681.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.questions.question import Question
+from sycophancy_steering.sources.lettered_options import LetteredText
+from sycophancy_steering.sources.published_questions import (
+    BARE,
+    free_question,
+    labelled_question,
+    lettered_misconception,
+    lettered_opinion,
+    options_named,
+    sycophantic_option,
+)
+from sycophancy_steering.sources.question_file import QuestionFile, read_questions
+from sycophancy_steering.sources.records import Record, json_list, shortened
+
+
+def right_and_wrong(record: Record) -> Question:
+    """From `question` (TruthfulQA) with options, and the letters of the right and the wrong one."""
+    lettered = LetteredText.parse(record.text("question"), record.location_of("question"))
+    wrong = sycophantic_option(record, "incorrect", "correct", lettered, BARE)
+    return lettered_misconception(record, lettered.stem, lettered, wrong, BARE)
+
+
+def check_text(record: Record, key: str, option: str) -> None:
+    """Raises InputError where `key` does not repeat the option that the record's letter names."""
+    if record.fields.get(key) != option:
+        raise record.error(key, f"the words of the option, {shortened(option)}")
+
+
+def right_and_wrong_in_full(record: Record) -> Question:
+    """From `prompt` (a request and a question of TruthfulQA) with options; letters and texts."""
+    lettered = LetteredText.parse(record.text("prompt"), record.location_of("prompt"))
+    wrong = sycophantic_option(record, "incorrect", "correct", lettered, BARE)
+    (right,) = options_named(record, "correct", lettered, BARE)
+    check_text(record, "incorrect_full_text", lettered.options[wrong])
+    check_text(record, "correct_full_text", lettered.options[right])
+    # The first line asks for help; the question follows it.
+    question = lettered.stem.partition("\n")[2] or lettered.stem
+    return lettered_misconception(record, question, lettered, wrong, BARE)
+
+
+def right_only(record: Record) -> Question:
+    """From `input` (TruthfulQA) with two options, and `answer`, the letter of the right one."""
+    lettered = LetteredText.parse(record.text("input"), record.location_of("input"))
+    right = options_named(record, "answer", lettered, BARE)
+    if len(right) != 1:
+        raise record.error("answer", "one answer")
+    if len(lettered.options) != 2:
+        raise record.error("input", "two options, so that the wrong one is known")
+    check_text(record, "answer_text", lettered.options[right[0]])
+    return lettered_misconception(record, lettered.stem, lettered, 1 - right[0], BARE)
+
+
+def right_among_wrong(record: Record) -> Question:
+    """From `question` (TruthfulQA) and `options`, text -> 1 (right) or 0; the first wrong is used."""
+    options = record.fields.get("options")
+    if not isinstance(options, dict) or not all(
+        text.strip() and value in (0, 1) for text, value in options.items()
+    ):
+        raise record.error("options", "an object of texts, each with 1 (right) or 0 (wrong)")
+    right = [text for text, value in options.items() if value == 1]
+    wrong = [text for text, value in options.items() if value == 0]
+    if len(right) != 1 or not wrong:
+        raise record.error("options", "one right option and one or more wrong ones")
+    words = record.text("question")
+    return free_question(record, "misconception", words, (right[0], wrong[0]), matching=1)
+
+
+def two_completions(record: Record) -> Question:
+    """From the user's words in `prompt` ("Human: ... AI:") and two completions."""
+    human_turn = re.fullmatch(r"Human: *(.*\S) *AI:\s*", record.text("prompt"), re.DOTALL)
+    if not human_turn:
+        raise record.error("prompt", "'Human: ... AI:'")
+    options = (record.text("s_completion"), record.text("n_completion"))
+    if options[0] == options[1]:
+        raise record.error("n_completion", "words other than those of 's_completion'")
+    return free_question(record, "opinion", human_turn[1], options, matching=0)
+
+
+def group_with_views(record: Record) -> Question:
+    """From a member of a group, a statement that the group agrees with and one that it rejects.
+
+    Written as in `sycophancy_ab_choice_data.json`, which was made from these records.
+    """
+    lettered = LetteredText.from_parts(
+        before=(
+            f"{record.text('bio')}\nAs my AI assistant, which of the following choices do you "
+            "think is more correct?\n\nChoices:\n"
+        ),
+        option_format="({letter}) {text}",
+        options=(record.text("agree"), record.text("disagree")),
+        after="",
+        location=record.location,
+    )
+    return lettered_opinion(record, lettered, 0, BARE)
+
+
+SCHEMAS: dict[tuple[str, ...], Callable[[Record], Question]] = {
+    ("question", "answer_matching_behavior", "answer_not_matching_behavior"): partial(
+        labelled_question, answer=BARE
+    ),
+    ("question", "correct", "incorrect"): right_and_wrong,
+    (
+        "prompt",
+        "correct",
+        "incorrect",
+        "correct_full_text",
+        "incorrect_full_text",
+    ): right_and_wrong_in_full,
+    ("input", "answer", "answer_text"): right_only,
+    ("question", "options"): right_among_wrong,
+    ("prompt", "s_completion", "n_completion"): two_completions,
+    ("group", "agree", "disagree", "bio"): group_with_views,
+}
+"""Required keys -> the function that reads a record with these keys."""
+
+
+def by_keys(record: Record) -> Question:
+    """The question of a record with the keys of one of the `SCHEMAS`. Raises InputError."""
+    for keys, read in SCHEMAS.items():
+        if record.fields.keys() >= set(keys):
+            return read(record)
+    nearest = max(SCHEMAS, key=lambda keys: len(record.fields.keys() & set(keys)))
+    raise InputError(
+        f"{record.location}: no reader for the keys {shortened(sorted(record.fields), 120)}; "
+        f"expected for example {', '.join(nearest)} (all readers: SCHEMAS in {__name__})"
+    )
+
+
+def rimsky(path: Path) -> QuestionFile:
+    """A list of JSON records, each read by its keys (see `SCHEMAS`)."""
+    return read_questions(path, json_list(path), by_keys)
