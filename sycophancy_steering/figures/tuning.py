@@ -52,7 +52,7 @@ def by_examples(table: pl.DataFrame, title: str) -> Figure:
             )
             axis.set_xscale("log", base=2)
             ticks = sorted(line_ticks(part))
-            axis.set_xticks(ticks, [str(each) for each in ticks])
+            axis.set_xticks(ticks, [str(tick) for tick in ticks])
             axis.minorticks_off()
             axis.set_ylim(-0.03, 1.03)
         axes[row][0].set_ylabel("share of answers changed")
