@@ -9,6 +9,7 @@ from typing import get_args
 import polars as pl
 import pytest
 from jinja2 import UndefinedError
+from test_glossary import columns as all_columns
 
 from sycophancy_steering.config.interventions import TokenPositions
 from sycophancy_steering.figures.number_format import (
@@ -140,10 +141,25 @@ def test_training_beats_steering_only_beyond_its_interval(difference, words):
 
 
 def test_a_letter_that_explains_the_labels_is_named():
-    rows = {"family": ["f", "g"], "by": ["letter answered", "item"], "auroc": [0.99, None]}
+    rows = {"family": ["f", "g"], "predictor": ["letter answered", "item"], "auroc": [0.99, None]}
     confounds = pl.DataFrame(rows | {"explained_variance": [0.9, None]})
     text = render(labels_section(confounds, pl.DataFrame()))
     assert "variance explained by letter answered 90%; AUROC of letter answered 0.99." in text
     assert "**The letter answered explains the label**" in text
     assert "**g**" not in text
     assert "Agreement" not in text
+
+
+def test_sections_and_figures_read_columns_of_the_contracts():
+    derived = {"name", "variant"}  # of family and source; of anticipation and record
+    read = {
+        node.args[0].value
+        for folder in (REPORT, REPORT.parent / "figures")
+        for path in folder.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("pl.col", "interval_of", "range_of")
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert len(read) > 15
+    assert read - all_columns() - derived == set()

@@ -44,7 +44,7 @@ def panels(
 def line_with_band(
     axis: Axes,
     table: pl.DataFrame,
-    columns: tuple[str, str, str, str],
+    columns: Sequence[str],
     n: int,
     label: str,
     style: str = "-",
@@ -63,7 +63,7 @@ def points_with_intervals(
     axis: Axes,
     y: np.ndarray,
     table: pl.DataFrame,
-    columns: tuple[str, str, str],
+    columns: Sequence[str],
     n: int,
     label: str,
 ) -> None:
