@@ -152,14 +152,14 @@ def test_a_letter_that_explains_the_labels_is_named():
 
 def test_sections_and_figures_read_columns_of_the_contracts():
     derived = {"name", "variant"}  # of family and source; of anticipation and record
-    read = {
-        node.args[0].value
-        for folder in (REPORT, REPORT.parent / "figures")
-        for path in folder.glob("*.py")
+    modules = [*REPORT.glob("*.py"), *(REPORT.parent / "figures").glob("*.py")]
+    calls = [
+        node
+        for path in modules
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) in ("pl.col", "interval_of", "range_of")
-        and isinstance(node.args[0], ast.Constant)
-    }
-    assert len(read) > 15
-    assert read - all_columns() - derived == set()
+    ]
+    names = {call.args[-1].value for call in calls if isinstance(call.args[-1], ast.Constant)}
+    assert len(names) > 25
+    assert {str(name).removeprefix("other_") for name in names} - all_columns() - derived == set()
