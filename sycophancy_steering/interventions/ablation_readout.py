@@ -1,4 +1,4 @@
-"""Reads a model's states again while something is taken out of them."""
+"""Projections of a model's activations after a direction was ablated."""
 
 from __future__ import annotations
 
@@ -10,48 +10,57 @@ from tqdm import tqdm
 
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
 from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.interventions.ablation_tables import REFITTED, ORIGINAL
-from sycophancy_steering.interventions.question_batch import QuestionBatch
 from sycophancy_steering.interventions.conditions import Condition, condition_columns
-from sycophancy_steering.interventions.steering_settings import CONDITION
+from sycophancy_steering.interventions.question_batch import QuestionBatch
+from sycophancy_steering.schemas.interventions import CONDITION, ORIGINAL, REFITTED
 
 Progress = tqdm  # type: ignore[type-arg]
+SCORE_STEPS = 1000
+"""Scores are rounded to the median norm of the activations divided by this: less is numerical
+error."""
 
 
 def ablation_scores(
     conditions: Sequence[Condition],
-    made: Floats,
+    vectors: Floats,
     select: QuestionBatch,
     test: QuestionBatch,
-    about: str,
+    description: str,
 ) -> pl.DataFrame:
-    """A row a condition (none first), `read_layer`, vector (`by`) and question of `test`: the
-    `score` of its state on the vector, and whether it is answered sycophantically `then`.
+    """Scores of the questions of `test` after each condition, and after none.
 
-    Read `by` the `SAME` vector (of `made` (layers, d_model), which was made where nothing was
-    taken out) and by the mean difference made `ANEW` of `select`, from states of which the same
-    was taken out.
+    A row a condition, `readout_vector`, `readout_layer` and question: the `score` is the projection
+    of the last token's activations on the `ORIGINAL` vector (`vectors`, (layers, d_model)), or on
+    the mean difference `REFITTED` to the activations of `select` under the same condition;
+    `label_after` is 1 where the answer is then sycophantic.
     """
-    interventions = [NO_INTERVENTION, *(each.intervention for each in conditions)]
-    layers = range(len(made))
-    steps = len(interventions) * (len(select.rows) + len(test.rows))
-    with tqdm(total=steps, unit="prompt", disable=None, desc=f"{about} read again") as bar:
-        anew = mean_differences(select, interventions, layers, bar)
-        readers = {ORIGINAL: np.broadcast_to(made, anew.shape), REFITTED: anew}
-        scores, odds = _scores_and_log_odds(test, interventions, np.stack([*readers.values()], axis=1), bar)
+    interventions = [NO_INTERVENTION, *(condition.intervention for condition in conditions)]
+    layers = range(len(vectors))
+    total = len(interventions) * (len(select.rows) + len(test.rows))
+    with tqdm(total=total, unit="prompt", disable=None, desc=f"{description}, ablation") as bar:
+        refitted = mean_differences(select, interventions, layers, bar)
+        readouts = {ORIGINAL: np.broadcast_to(vectors, refitted.shape), REFITTED: refitted}
+        stacked = np.stack([*readouts.values()], axis=1)
+        scores, log_odds = scores_and_log_odds(test, interventions, stacked, bar)
+    questions = test.answers.select("id", "item", "family", "label")
     tables = []
-    for n, condition in enumerate([None, *conditions]):
-        done = [pl.lit(v, CONDITION[k]).alias(k) for k, v in condition_columns(condition).items()]
-        for which, by in enumerate(readers):
-            for layer in layers:
-                about_it = test.answers.select("id", "item", "family", "label").with_columns(
-                    *done,
-                    pl.lit(by).alias("by"),
-                    pl.lit(layer).alias("read_layer"),
-                    pl.Series("score", scores[n, which, layer]),
-                    pl.Series("then", (odds[n] > 0).astype(np.int64)),
-                )
-                tables.append(about_it)
+    for number, condition in enumerate([None, *conditions]):
+        columns = [
+            pl.lit(value, CONDITION[column]).alias(column)
+            for column, value in condition_columns(condition).items()
+        ]
+        labels_after = pl.Series("label_after", (log_odds[number] > 0).astype(np.int64))
+        tables += [
+            questions.with_columns(
+                *columns,
+                pl.lit(readout_vector).alias("readout_vector"),
+                pl.lit(layer).alias("readout_layer"),
+                pl.Series("score", scores[number, readout, layer]),
+                labels_after,
+            )
+            for readout, readout_vector in enumerate(readouts)
+            for layer in layers
+        ]
     return pl.concat(tables)
 
 
@@ -61,32 +70,32 @@ def mean_differences(
     layers: Sequence[int],
     bar: Progress,
 ) -> Floats:
-    """(interventions, layers, d_model): of states of both kinds of answers."""
+    """(interventions, layers, d_model): mean activations of sycophantic minus other answers."""
     labels = questions.answers["label"].to_numpy()
     weights = np.where(labels == 1, 1 / (labels == 1).sum(), -1 / (labels == 0).sum())
-    found = np.zeros((len(interventions), len(layers), questions.forward.model.d_model))
-    for n, places, states in questions.forward.activations(interventions, layers):
-        found[n] += np.einsum("n,lnd->ld", weights[places], states)
-        bar.update(len(places))
-    return found
+    differences = np.zeros((len(interventions), len(layers), questions.forward.model.d_model))
+    for number, indices, activations in questions.forward.activations(interventions, layers):
+        differences[number] += np.einsum("n,lnd->ld", weights[indices], activations)
+        bar.update(len(indices))
+    return differences
 
 
-def _scores_and_log_odds(
+def scores_and_log_odds(
     questions: QuestionBatch, interventions: Sequence[Intervention], vectors: Floats, bar: Progress
 ) -> tuple[Floats, Floats]:
-    """(interventions, readers, layers, n): projections on `vectors` (interventions, readers,
-    layers, d_model), to a thousandth of a typical state: what is left of rounding tells nothing;
-    and the log-odds (interventions, n) of the sycophantic answer."""
+    """Projections on the unit vectors of `vectors` (interventions, readouts, layers, d_model),
+    rounded (`SCORE_STEPS`): (interventions, readouts, layers, n); and the log-odds of the
+    sycophantic answers: (interventions, n)."""
     units = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    layers = range(vectors.shape[2])
-    found = np.empty((*vectors.shape[:3], len(questions.rows)))
-    odds = np.empty((len(vectors), len(questions.rows)))
-    sizes = np.empty((len(layers), len(questions.rows)))
-    again = questions.forward.activations_and_logprobs(interventions, layers)
-    for n, places, states, logprobs in again:
-        odds[n, places] = questions.log_odds_of(places, logprobs)
-        found[n][:, :, places] = np.einsum("rld,lnd->rln", units[n], states)
-        sizes[:, places] = np.linalg.norm(states, axis=-1)
-        bar.update(len(places))
-    grain = np.median(sizes, axis=1)[:, None] / 1000
-    return np.round(found / grain) * grain, odds
+    layers, n_questions = range(vectors.shape[2]), len(questions.rows)
+    scores = np.empty((*vectors.shape[:3], n_questions))
+    log_odds = np.empty((len(vectors), n_questions))
+    norms = np.empty((len(layers), n_questions))
+    passes = questions.forward.activations_and_logprobs(interventions, layers)
+    for number, indices, activations, logprobs in passes:
+        log_odds[number, indices] = questions.log_odds_of(indices, logprobs)
+        scores[number][:, :, indices] = np.einsum("rld,lnd->rln", units[number], activations)
+        norms[:, indices] = np.linalg.norm(activations, axis=-1)
+        bar.update(len(indices))
+    step = np.median(norms, axis=1)[:, None] / SCORE_STEPS
+    return np.round(scores / step) * step, log_odds

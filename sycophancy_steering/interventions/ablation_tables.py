@@ -1,4 +1,4 @@
-"""What can still be read once something has been taken out: predictivity after ablation."""
+"""Predictivity after an ablation, from the scores of `ablation_readout`."""
 
 from __future__ import annotations
 
@@ -6,31 +6,36 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from sycophancy_steering.interventions.steering_settings import CONDITION
-from sycophancy_steering.interventions.steering_tables import ENDS, estimate_columns
+from sycophancy_steering.schemas.interventions import AFTER_ABLATION, CONDITION, COUNTS
 from sycophancy_steering.statistics.auroc import clustered_auroc
+from sycophancy_steering.statistics.estimates import row_of
 
-AREAS = [f"{area}{end}" for area in ("auroc", "auroc_then") for end in ENDS]
-ORIGINAL, REFITTED = "same", "anew"
-"""Which vector reads: the one made where nothing was taken out, or one made after it was."""
+READOUT = ("family", "readout_vector", "readout_layer")
+LABELS = {"auroc": "label", "auroc_after": "label_after"}
+"""Which labels each AUROC is of."""
 
 
-def auroc_after_ablation(read: pl.DataFrame, done: Sequence[str] = tuple(CONDITION)) -> pl.DataFrame:
-    """A row of what was `done`, family, reader (`by`) and layer: `auroc`, of who answers
-    sycophantically where nothing is done, and `auroc_then`, of who still does (missing where all
-    answer alike); intervals clustered by item. `read` is the table of
-    `afterwards_run.read_again`."""
+def auroc_after_ablation(
+    scores: pl.DataFrame, condition: Sequence[str] = tuple(CONDITION)
+) -> pl.DataFrame:
+    """A row for each value of the columns `condition` and of `READOUT`.
+
+    `auroc` is that of the unchanged model's labels, `auroc_after` that of the labels under the
+    condition (missing where all answers are alike); intervals are clustered by item. `scores` is
+    the table of `ablation_scores`.
+    """
     rows = []
-    keys = list(dict.fromkeys([*done, "family", "by", "read_layer"]))
-    for values, held in read.group_by(keys, maintain_order=True):
+    keys = [*condition, *READOUT]
+    for values, group in scores.group_by(keys, maintain_order=True):
         row: dict[str, object] = dict(zip(keys, values, strict=True))
-        items, scores = held["item"].to_numpy().astype(str), held["score"].to_numpy()
-        row |= {"n": len(held), "items": len(set(items)), "n_then": int(held["then"].sum())}
-        for key, told in (("auroc", "label"), ("auroc_then", "then")):
-            labels = held[told].to_numpy()
+        items, projections = group["item"].to_numpy().astype(str), group["score"].to_numpy()
+        row |= {"n": len(group), "n_items": len(set(items))}
+        row |= {"n_sycophantic_after": int(group["label_after"].sum())}
+        for name, column in LABELS.items():
+            labels = group[column].to_numpy()
             if 0 < labels.sum() < len(labels):
-                row |= estimate_columns({key: clustered_auroc(scores, labels, items)})
+                row |= row_of({name: clustered_auroc(projections, labels, items)})
         rows.append(row)
-    found = pl.DataFrame(rows, infer_schema_length=None)
-    known = (pl.lit(None, pl.Float64).alias(key) for key in AREAS if key not in found.columns)
-    return found.with_columns(*known)
+    columns = {key: scores.schema[key] for key in keys} | {"readout_layer": pl.Int64()}
+    columns |= {**COUNTS, "n_sycophantic_after": pl.Int64, **AFTER_ABLATION}
+    return pl.DataFrame(rows, schema=columns)

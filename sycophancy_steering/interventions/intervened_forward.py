@@ -1,14 +1,14 @@
-"""Questions that a model is asked again and again, each time with something else done to it.
+"""Forward passes of the same questions under many interventions.
 
-What is done at a prompt's last token, or after it, leaves all before it as it was: that is run once
-for a batch, and then, for each intervention, the last token and the answers alone, from the lowest
-layer on at which something is done.
+An intervention at a prompt's last token, or after it, leaves everything before that token
+unchanged. So a batch of prompts is run once without an intervention; then, for each intervention,
+only the last token and the answers are run, from the lowest changed layer on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -31,140 +31,161 @@ from sycophancy_steering.engine.prompt import Prompt
 from sycophancy_steering.questions.question import Row
 
 
-class IntervenedForward:
-    """Questions with the answers that may follow, and a model to ask."""
+@dataclass(frozen=True)
+class _Passes:
+    """What the passes over one batch of prompts are for."""
 
-    def __init__(self, language_model: LanguageModel, asked: Sequence[ChatAnswers], budget: int):
-        """`budget` tokens of prompts are in memory at a time."""
+    interventions: Sequence[Intervention]
+    n_following: int
+    """Tokens that will be run after each prompt, at most."""
+    layers: Sequence[int] = ()
+    """Layers whose activations at the last token are captured."""
+    same_following_tokens: bool = True
+    """Whether the same tokens follow the prompts under every intervention."""
+
+
+class IntervenedForward:
+    """Chats with their possible answers, run through a model under interventions.
+
+    Results come batch by batch: the index of an intervention, the indices of the chats of a batch,
+    and what was computed for these. Every intervention is combined with every chat once.
+    """
+
+    def __init__(self, language_model: LanguageModel, chats: Sequence[ChatAnswers], budget: int):
+        """`budget` is the number of prompt tokens in memory at a time."""
         self.model = language_model
-        self._answers = [[language_model.encode(text) for text in texts] for _, texts in asked]
+        self._answers = [[language_model.encode(text) for text in texts] for _, texts in chats]
         self._prompts = [
-            np.array(language_model.encode_chat(turns), np.int32) for turns, _ in asked
+            np.array(language_model.encode_chat(turns), np.int32) for turns, _ in chats
         ]
         self._batches = plan_batches(self._prompts, budget)
 
     @property
     def fits_context(self) -> bool:
-        """Whether every question with every answer fits into the model's context."""
-        most = getattr(self.model.model.config.get_text_config(), "max_position_embeddings", None)
-        both = zip(self._prompts, self._answers, strict=True)
-        return most is None or max(len(p) + max(map(len, a)) for p, a in both) <= most
+        """Whether every chat with every answer fits into the model's context."""
+        config = self.model.model.config.get_text_config()
+        limit = getattr(config, "max_position_embeddings", None)
+        chats = zip(self._prompts, self._answers, strict=True)
+        longest = max(len(prompt) + max(map(len, answers)) for prompt, answers in chats)
+        return limit is None or longest <= limit
 
     @torch.inference_mode()
     def logprobs(
         self, interventions: Sequence[Intervention]
     ) -> Iterator[tuple[int, list[int], list[list[float]]]]:
-        """The number of an intervention, the places of some of the questions, and the
-        log-probabilities of each one's answers; until there is one of each."""
-        for n, places, _, logprobs in self.activations_and_logprobs(interventions, ()):
-            yield n, places, logprobs
+        """Yields the log-probability of each answer of each chat."""
+        for number, chats, _, logprobs in self.activations_and_logprobs(interventions, ()):
+            yield number, chats, logprobs
 
     @torch.inference_mode()
     def activations_and_logprobs(
         self, interventions: Sequence[Intervention], layers: Sequence[int]
     ) -> Iterator[tuple[int, list[int], NDArray[np.float32], list[list[float]]]]:
-        """What `states` and `logprobs` tell, of one pass over the prompts."""
+        """Yields what `activations` and `logprobs` yield, from one pass over the prompts."""
         for batch in self._batches:
-            answers = [self._answers[n] for n in batch]
-            room = longest_answer(answers)
-            for n, model, ready in self._under_each(batch, interventions, room, layers):
-                states = ready.activations.float().cpu().numpy()
-                yield n, batch, states, answer_logprobs(model, ready, answers)
+            answers = [self._answers[chat] for chat in batch]
+            passes = _Passes(interventions, longest_answer(answers), layers)
+            for number, model, prefilled in self._prefilled(batch, passes):
+                activations = prefilled.activations.float().cpu().numpy()
+                yield number, batch, activations, answer_logprobs(model, prefilled, answers)
 
     @torch.inference_mode()
     def activations(
         self, interventions: Sequence[Intervention], layers: Sequence[int]
     ) -> Iterator[tuple[int, list[int], NDArray[np.float32]]]:
-        """The number of an intervention, the places of some of the questions, and their states
-        (layers, places, d_model) at the prompts' last tokens, as they are left."""
+        """Yields the activations (layers, chats, d_model) at the prompts' last tokens, after the
+        intervention."""
         for batch in self._batches:
-            for n, _, ready in self._under_each(batch, interventions, 1, layers):
-                yield n, batch, ready.activations.float().cpu().numpy()
+            passes = _Passes(interventions, 1, layers)
+            for number, _, prefilled in self._prefilled(batch, passes):
+                yield number, batch, prefilled.activations.float().cpu().numpy()
 
     @torch.inference_mode()
     def continuations(
-        self, rows: Sequence[Row], interventions: Sequence[Intervention], most: int
+        self, rows: Sequence[Row], interventions: Sequence[Intervention], max_new_tokens: int
     ) -> list[list[str]]:
-        """What the model answers under each intervention to the questions, which are those of
-        `rows`, in at most `most` tokens, up to where an answer is complete."""
-        found = [[""] * len(self._prompts) for _ in interventions]
+        """The model's own answers under each intervention to the questions `rows`, one for each
+        chat; each ends where its answer is complete."""
+        texts = [[""] * len(self._prompts) for _ in interventions]
+        settings = ContinuationSettings(max_new_tokens)
+        passes = _Passes(interventions, max_new_tokens, same_following_tokens=False)
         for batch in self._batches:
-            for n, model, ready in self._under_each(batch, interventions, most, alike=False):
-                prompts = [
-                    Prompt(
-                        rows[k].id,
-                        self._prompts[k],
-                        is_complete=partial(answer_is_complete, rows[k]),
-                    )
-                    for k in batch
-                ]
-                spoken = Continuations(model, prompts, (), ContinuationSettings(most))
-                spoken.generate(ready)
-                for place, ids in zip(batch, spoken.token_ids, strict=True):
-                    found[n][place] = model.decode(ids)
-        return found
+            prompts = [
+                Prompt(
+                    rows[chat].id,
+                    self._prompts[chat],
+                    is_complete=partial(answer_is_complete, rows[chat]),
+                )
+                for chat in batch
+            ]
+            for number, model, prefilled in self._prefilled(batch, passes):
+                continuations = Continuations(model, prompts, (), settings)
+                continuations.generate(prefilled)
+                for chat, ids in zip(batch, continuations.token_ids, strict=True):
+                    texts[number][chat] = model.decode(ids)
+        return texts
 
-    def _under_each(
-        self,
-        batch: Sequence[int],
-        interventions: Sequence[Intervention],
-        room: int,
-        layers: Sequence[int] = (),
-        alike: bool = True,
+    def _prefilled(
+        self, batch: Sequence[int], passes: _Passes
     ) -> Iterator[tuple[int, LanguageModel, PrefilledPrompts]]:
-        """The prompts of a batch under each of `interventions`: its number, the model so changed,
-        and the prompts, ready for `room` tokens and good until the next is asked for. What follows
-        them is `alike` under each, if it is not of the model's own."""
-        prompts = [self._prompts[n] for n in batch]
-        ends = torch.tensor([[int(prompt[-1])] for prompt in prompts])
-        as_it_is: PrefilledPrompts | None = None
-        touched = [each.where == "every" and bool(each.changes) for each in interventions]
-        lowest = [min(each.changes, default=-1) for each in interventions]
-        beneath: LowerLayersCache | None = None
-        # Those that touch every token last, as they write over what the others begin with; before
-        # them by their lowest layers, so that what is known beneath one alone is in memory.
-        for n in sorted(range(len(interventions)), key=lambda n: (touched[n], lowest[n])):
-            model = replace(self.model, intervention=interventions[n])
-            if alike and not touched[n] and 0 <= lowest[n] <= min(layers, default=lowest[n]):
-                if beneath is None or beneath.layer != lowest[n]:
-                    beneath = LowerLayersCache(lowest[n])
-                model = replace(model, lower_layers=beneath.rewind())
-            if touched[n]:
-                begun = prefill(model, prompts, room, layers)
+        """Yields the index of an intervention, the model under it, and the batch's prompts, which
+        are valid until the next is yielded."""
+        prompts = [self._prompts[chat] for chat in batch]
+        last_tokens = torch.tensor([[int(prompt[-1])] for prompt in prompts])
+        unchanged: PrefilledPrompts | None = None
+        changes_prompts = [
+            each.where == "every" and bool(each.changes) for each in passes.interventions
+        ]
+        lowest = [min(each.changes, default=-1) for each in passes.interventions]
+        lower_layers: LowerLayersCache | None = None
+        # Interventions on every token go last, since they overwrite the shared keys and values. The
+        # others are sorted by lowest layer, so that one cache of lower layers is held at a time.
+        for n in sorted(range(len(lowest)), key=lambda n: (changes_prompts[n], lowest[n])):
+            model = replace(self.model, intervention=passes.interventions[n])
+            if changes_prompts[n]:
+                prefilled = prefill(model, prompts, passes.n_following, passes.layers)
             else:
-                begun = as_it_is = as_it_is or prefill(self.model, prompts, room, layers)
-            # In every case the ends are run once more: so doing nothing differs in no bit.
-            yield n, model, rerun_last_tokens(model, begun, ends, layers)
+                if unchanged is None:
+                    unchanged = prefill(self.model, prompts, passes.n_following, passes.layers)
+                prefilled = unchanged
+                reusable = 0 <= lowest[n] <= min(passes.layers, default=lowest[n])
+                if passes.same_following_tokens and reusable:
+                    if lower_layers is None or lower_layers.layer != lowest[n]:
+                        lower_layers = LowerLayersCache(lowest[n])
+                    model = replace(model, lower_layers=lower_layers.rewind())
+            # Rerun without an intervention too, so that adding nothing changes no bit.
+            yield n, model, rerun_last_tokens(model, prefilled, last_tokens, passes.layers)
 
 
 def rerun_last_tokens(
     language_model: LanguageModel,
     prefilled: PrefilledPrompts,
-    ends: Tensor,
+    last_tokens: Tensor,
     layers: Sequence[int] = (),
 ) -> PrefilledPrompts:
-    """`prefilled` with the last token of each prompt, `ends` (rows, 1), run once more in its place:
-    with what the model's intervention does there."""
-    done = language_model.intervention
-    at_end = Intervention({} if done.where == "answer" else done.changes)
-    device, count = prefilled.lengths.device, len(ends)
-    states = prefilled.activations.new_empty(len(layers), count, language_model.d_model)
+    """`prefilled` with each prompt's last token, `last_tokens` (rows, 1), replaced by a run under
+    the model's intervention."""
+    intervention = language_model.intervention
+    at_prompt_end = Intervention({} if intervention.where == "answer" else intervention.changes)
+    device, n_rows = prefilled.lengths.device, len(last_tokens)
+    activations = prefilled.activations.new_empty(len(layers), n_rows, language_model.d_model)
     hidden = run_following(
-        replace(language_model, intervention=at_end),
+        replace(language_model, intervention=at_prompt_end),
         prefilled,
         FollowingTokens(
-            slice(0, count),
+            slice(0, n_rows),
             -1,
-            ends.to(device),
-            torch.ones(count, 0, dtype=torch.long, device=device),
+            last_tokens.to(device),
+            torch.ones(n_rows, 0, dtype=torch.long, device=device),
         ),
-        capture_layers(layers, states, slice(0, count), -1),
+        capture_layers(layers, activations, slice(0, n_rows), -1),
     )
     assert hidden is not None
-    return replace(prefilled, logits=language_model.logits(hidden[:, -1]), activations=states)
+    logits = language_model.logits(hidden[:, -1])
+    return replace(prefilled, logits=logits, activations=activations)
 
 
 def log_odds(row: Row, logprobs: Sequence[float]) -> float:
-    """Of the sycophantic answer against the likeliest other one."""
-    place = [letter for letter, _ in row.choices].index(row.matching)
-    return logprobs[place] - max([*logprobs[:place], *logprobs[place + 1 :]])
+    """Log-odds of the sycophantic answer against the most likely other one."""
+    matching = [letter for letter, _ in row.choices].index(row.matching)
+    return logprobs[matching] - max([*logprobs[:matching], *logprobs[matching + 1 :]])

@@ -1,77 +1,88 @@
-"""A model's answers, asked in each way and steered by vectors of as many examples."""
+"""A model's answers under every prompting method, and steered by vectors of as many examples."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 from tqdm import tqdm
 
 from sycophancy_steering.config.interventions import PromptingSettings
-from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention, Where
+from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.few_shot_vectors import PairDifferences
-from sycophancy_steering.interventions.prompting import sample_examples, prompting_methods
+from sycophancy_steering.interventions.prompting import prompting_methods, sample_examples
 from sycophancy_steering.interventions.question_batch import QuestionBatch
-from sycophancy_steering.interventions.conditions import SteeringVector
-from sycophancy_steering.questions.prompt_table import read_prompts
+from sycophancy_steering.interventions.study import Study
 from sycophancy_steering.questions.question import Row
+from sycophancy_steering.schemas.interventions import PROMPTED_ANSWERS
 
 
 def prompted_answers(
-    model: str,
-    language_model: LanguageModel,
-    prompting: PromptingSettings,
-    where: Where,
-    along: SteeringVector,
-    asked: pl.DataFrame,
-    on: str,
-    budget: int,
+    study: Study, prompting: PromptingSettings, language_model: LanguageModel, budget: int
 ) -> pl.DataFrame:
-    """A row a way (`way`, `towards`, `examples`, `seed`) and question: log-odds of the sycophantic
-    answer, `before` as it is asked in the set `on`, and `after`; NaN where the model's context is
-    too short for what is to be shown."""
-    prompt_set = along.vector.partition("/")[0]
-    pool = read_prompts(Path(f"data/prompts/{prompt_set}.parquet"))
-    questions = QuestionBatch.from_answers(asked, Path(f"data/prompts/{on}.parquet"), language_model, budget)
-    pairs = PairDifferences(model, prompt_set)
-    few = [
+    """The table `PROMPTED_ANSWERS` of the study's sample of `test`.
+
+    `budget` is the number of prompt tokens in memory at a time.
+    """
+    pool, vector = study.example_pool(), study.steering_vector()
+    sample = study.sample("test")
+    questions = QuestionBatch.from_answers(sample, study.prompts, language_model, budget)
+    pairs = PairDifferences(study.model, study.prompt_set)
+    steered = [
         (
-            {"way": way, "towards": dose > 0, "examples": count, "seed": seed},
-            Intervention({along.layer: replace(along, values=vector).addition(dose)}, where),
+            {"method": name, "towards": coefficient > 0, "n_examples": n_examples, "seed": seed},
+            replace(vector, vector=values).addition(coefficient),
         )
-        for way, count, seed, vector in _example_vectors(pairs, prompting, pool, along.layer)
-        for dose in (-1.0, 1.0)
+        for name, n_examples, seed, values in _example_vectors(pairs, prompting, pool, vector.layer)
+        for coefficient in (-1.0, 1.0)
     ]
-    odds = questions.log_odds([NO_INTERVENTION, *(each for _, each in few)])
-    before, tables = pl.Series("before", odds[0]), []
+    where = study.settings.where
+    interventions = [Intervention({vector.layer: change}, where) for _, change in steered]
+    before, *after_steering = questions.log_odds([NO_INTERVENTION, *interventions])
+    results: list[tuple[dict[str, object], Floats]] = []
+    methods = [*prompting_methods(prompting, pool)]
+    for method in tqdm(methods, unit="method", disable=None, desc=f"{study.model}, prompting"):
+        reprompted = questions.reprompted(method.prompt)
+        fits = reprompted.forward.fits_context
+        after = reprompted.log_odds()[0] if fits else np.full(len(sample), np.nan)
+        columns: dict[str, object] = {"method": method.name, "towards": method.towards}
+        columns |= {"n_examples": method.n_examples, "seed": method.seed}
+        results.append((columns, after))
+    results += [
+        (columns, after) for (columns, _), after in zip(steered, after_steering, strict=True)
+    ]
+    return pl.concat(_answers(sample, columns, before, after) for columns, after in results)
 
-    def keep(after: Floats, **way: object) -> None:
-        done = (pl.lit(value).alias(key) for key, value in way.items())
-        answers = asked.select("id", "item", "family", "label", before, pl.Series("after", after))
-        tables.append(answers.select(*done, pl.all()))
 
-    for way in tqdm([*prompting_methods(prompting, pool)], unit="way", disable=None, desc=f"{model} asked"):
-        asked_so = questions.reprompted(way.prompt)
-        nothing = np.full(len(asked), np.nan)
-        after = asked_so.log_odds()[0] if asked_so.forward.fits_context else nothing
-        about = {"towards": way.towards, "examples": way.examples, "seed": way.seed}
-        keep(after, way=way.name, **about)
-    for (about, _), after in zip(few, odds[1:], strict=True):
-        keep(after, **about)
-    return pl.concat(tables)
+def _answers(
+    sample: pl.DataFrame, columns: dict[str, object], before: Floats, after: Floats
+) -> pl.DataFrame:
+    """The rows of `PROMPTED_ANSWERS` of one method."""
+    constant = (
+        pl.lit(value, PROMPTED_ANSWERS.columns[column]).alias(column)
+        for column, value in columns.items()
+    )
+    return sample.select(
+        *constant,
+        "id",
+        "item",
+        "family",
+        "label",
+        pl.Series("log_odds_before", before),
+        pl.Series("log_odds_after", after),
+    )
 
 
 def _example_vectors(
     pairs: PairDifferences, prompting: PromptingSettings, pool: list[Row], layer: int
 ) -> Iterator[tuple[str, int, int, Floats]]:
-    """Vectors (d_model,) of the examples that are shown, after their kind, number and seed."""
-    for count in prompting.n_examples:
+    """Vectors (d_model,) of the examples that prompts show: method, number, seed and vector."""
+    for n_examples in prompting.n_examples:
         for seed in range(prompting.n_seeds):
-            ids = [row.id for row in sample_examples(pool, count, seed)]
-            yield "steering", count, seed, pairs.mean_difference(layer, ids)
-            yield "in-context vector", count, seed, pairs.in_context_vector(layer, ids)
+            ids = [row.id for row in sample_examples(pool, n_examples, seed)]
+            yield "steering", n_examples, seed, pairs.mean_difference(layer, ids)
+            yield "in-context vector", n_examples, seed, pairs.in_context_vector(layer, ids)

@@ -1,4 +1,4 @@
-"""Questions of a prompt set that a model is asked again, and how it answers them by itself."""
+"""Questions of a prompt set, and the log-odds of their sycophantic answers under interventions."""
 
 from __future__ import annotations
 
@@ -19,45 +19,56 @@ from sycophancy_steering.questions.question import Row, Turn
 
 @dataclass(frozen=True)
 class QuestionBatch:
-    """Questions, and a model to ask."""
+    """Questions, and the model that answers them."""
 
     answers: pl.DataFrame
     """A row a question: its `row` in the prompt set, `id`, `item`, `family` and `label`."""
     rows: Sequence[Row]
     forward: IntervenedForward
     budget: int
-    """Tokens of prompts in memory at a time."""
+    """Prompt tokens in memory at a time."""
 
     @classmethod
     def from_answers(
         cls, answers: pl.DataFrame, prompts: Path, language_model: LanguageModel, budget: int
     ) -> QuestionBatch:
-        """Those of `answers`, as they are asked in a prompt set."""
+        """The questions of `answers`, as the prompt set in the file `prompts` puts them."""
         rows = [*iter_prompts(prompts, {*answers["row"]})]
         return cls(answers, rows, forward_of(rows, language_model, budget), budget)
 
-    def reprompted(self, rewrite: Callable[[Row], tuple[Turn, ...]]) -> QuestionBatch:
-        """The same questions in other words."""
-        turns = [(rewrite(row), row.answers) for row in self.rows]
-        return replace(self, again=IntervenedForward(self.forward.model, turns, self.budget))
+    def reprompted(self, prompt: Callable[[Row], tuple[Turn, ...]]) -> QuestionBatch:
+        """The same questions, each under another prompt."""
+        chats = [(prompt(row), row.answers) for row in self.rows]
+        return replace(self, forward=IntervenedForward(self.forward.model, chats, self.budget))
 
     def log_odds(
         self,
         interventions: Sequence[Intervention] = (NO_INTERVENTION,),
-        done: Callable[[int], object] = lambda _: None,
+        on_progress: Callable[[int], object] = lambda _: None,
     ) -> Floats:
-        """(interventions, n): of the sycophantic answer; `done` is told how many are known more."""
+        """(interventions, n): log-odds of the sycophantic answer.
+
+        Calls `on_progress` with the number of answers that were added.
+        """
         odds = np.empty((len(interventions), len(self.rows)))
-        for n, places, logprobs in self.forward.logprobs(interventions):
-            odds[n, places] = self.log_odds_of(places, logprobs)
-            done(len(places))
+        for number, indices, logprobs in self.forward.logprobs(interventions):
+            odds[number, indices] = self.log_odds_of(indices, logprobs)
+            on_progress(len(indices))
         return odds
 
-    def log_odds_of(self, places: Sequence[int], logprobs: Sequence[Sequence[float]]) -> list[float]:
-        """Of the sycophantic answer to each of the questions at `places`, from its answers'."""
-        return [log_odds(self.rows[at], each) for at, each in zip(places, logprobs, strict=True)]
+    def log_odds_of(
+        self, indices: Sequence[int], logprobs: Sequence[Sequence[float]]
+    ) -> list[float]:
+        """Log-odds of the sycophantic answer to the questions at `indices`, from the
+        log-probabilities of their answers."""
+        return [
+            log_odds(self.rows[index], of_question)
+            for index, of_question in zip(indices, logprobs, strict=True)
+        ]
 
 
-def forward_of(rows: Sequence[Row], language_model: LanguageModel, budget: int) -> IntervenedForward:
-    """As the prompt set has them."""
+def forward_of(
+    rows: Sequence[Row], language_model: LanguageModel, budget: int
+) -> IntervenedForward:
+    """The questions with the prompts and answers of their prompt set."""
     return IntervenedForward(language_model, [(row.messages, row.answers) for row in rows], budget)

@@ -1,4 +1,4 @@
-"""What an intervention costs: facts no longer known, ordinary text no longer expected."""
+"""What an intervention costs: knowledge of facts, and the likelihood of ordinary text."""
 
 from __future__ import annotations
 
@@ -12,62 +12,76 @@ from sycophancy_steering.engine.intervention import NO_INTERVENTION, Interventio
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.intervened_forward import IntervenedForward
-from sycophancy_steering.interventions.steering_tables import estimate_columns
 from sycophancy_steering.questions.question import Turn
+from sycophancy_steering.schemas.interventions import COST_COLUMNS
 from sycophancy_steering.sources.built_in import fact_turns, read_tables
 from sycophancy_steering.statistics.clustered_means import clustered_mean, clustered_share
-from sycophancy_steering.statistics.estimates import Estimate
+from sycophancy_steering.statistics.estimates import Estimate, row_of
 
 NEUTRAL = Path("data/texts/neutral.txt")
-"""A sentence a line, of nothing in particular."""
-BEFORE_IT = (Turn("user", "Write a sentence."),)
+"""Sentences about everyday things, one a line."""
+NEUTRAL_PROMPT = (Turn("user", "Write a sentence."),)
 
 
 def fact_accuracy(
     language_model: LanguageModel, budget: int, interventions: Sequence[Intervention]
 ) -> list[Estimate]:
-    """The share of plain facts that are known, under each: the right one of two letters is the
-    likelier one, in both orders; clustered by fact."""
-    asked, right, topics = [], [], []
+    """The share of plain facts known under each intervention, clustered by fact.
+
+    Each fact is asked with its two options in both orders; the letter of the true one has to be the
+    more likely one.
+    """
+    chats, correct, topics = [], [], []
     for topic, question, *options in read_tables().facts:
         for order in ((0, 1), (1, 0)):
-            turns = fact_turns(question, (options[0], options[1]), order)
-            asked.append((turns, ("(A)", "(B)")))
-            right.append(order.index(0))
+            chats.append((fact_turns(question, (options[0], options[1]), order), ("(A)", "(B)")))
+            correct.append(order.index(0))
             topics.append(topic)
-    known = np.empty((len(interventions), len(asked)), bool)
-    for n, places, found in IntervenedForward(language_model, asked, budget).logprobs(interventions):
-        known[n, places] = [
-            each[right[at]] > each[1 - right[at]] for at, each in zip(places, found, strict=True)
+    known = np.empty((len(interventions), len(chats)), bool)
+    forward = IntervenedForward(language_model, chats, budget)
+    for number, indices, logprobs in forward.logprobs(interventions):
+        known[number, indices] = [
+            letters[correct[index]] > letters[1 - correct[index]]
+            for index, letters in zip(indices, logprobs, strict=True)
         ]
-    return [clustered_share(each, np.array(topics)) for each in known]
+    return [clustered_share(of_intervention, np.array(topics)) for of_intervention in known]
 
 
 def neutral_nll(
     language_model: LanguageModel, budget: int, interventions: Sequence[Intervention]
 ) -> Floats:
-    """(interventions, sentences): nats a token of neutral sentences as the model's own answers."""
-    texts = NEUTRAL.read_text(encoding="utf-8").splitlines()
-    asked = [(BEFORE_IT, (text,)) for text in texts]
-    tokens = np.array([len(language_model.encode(text)) for text in texts])
-    nats = np.empty((len(interventions), len(texts)))
-    for n, places, found in IntervenedForward(language_model, asked, budget).logprobs(interventions):
-        nats[n, places] = [-each[0] for each in found]
-    return nats / tokens
+    """(interventions, sentences): negative log-likelihood of neutral sentences as the model's own
+    responses, in nats per token."""
+    sentences = NEUTRAL.read_text(encoding="utf-8").splitlines()
+    chats = [(NEUTRAL_PROMPT, (sentence,)) for sentence in sentences]
+    n_tokens = np.array([len(language_model.encode(sentence)) for sentence in sentences])
+    nats = np.empty((len(interventions), len(sentences)))
+    forward = IntervenedForward(language_model, chats, budget)
+    for number, indices, logprobs in forward.logprobs(interventions):
+        nats[number, indices] = [-of_sentence[0] for of_sentence in logprobs]
+    return nats / n_tokens
 
 
 def side_effects(
     language_model: LanguageModel,
     budget: int,
     interventions: Sequence[Intervention],
-    as_it_is: Floats | None = None,
+    baseline_nll: Floats | None = None,
 ) -> pl.DataFrame:
-    """A row for nothing and for each of `interventions`: `facts`, and `surprise`, how many nats a
-    token neutral sentences become less likely than `as_it_is` (sentences,), which is the model
-    without any unless it is given (0.69: the perplexity is twice what it was)."""
-    every = [NO_INTERVENTION, *interventions]
-    nats = neutral_nll(language_model, budget, every)
-    before = nats[0] if as_it_is is None else as_it_is
-    more = [clustered_mean(each - before, np.arange(len(before))) for each in nats]
-    both = zip(fact_accuracy(language_model, budget, every), more, strict=True)
-    return pl.DataFrame([estimate_columns({"facts": f, "surprise": s}) for f, s in both])
+    """A row for no intervention and for each of `interventions`.
+
+    `neutral_nll` is the increase over `baseline_nll` (sentences,), by default that of the model
+    without an intervention: 0.69 means twice the perplexity.
+    """
+    conditions = [NO_INTERVENTION, *interventions]
+    nll = neutral_nll(language_model, budget, conditions)
+    baseline = nll[0] if baseline_nll is None else baseline_nll
+    sentences = np.arange(len(baseline))
+    accuracies = fact_accuracy(language_model, budget, conditions)
+    rows = [
+        row_of(
+            {"fact_accuracy": accuracy, "neutral_nll": clustered_mean(nats - baseline, sentences)}
+        )
+        for accuracy, nats in zip(accuracies, nll, strict=True)
+    ]
+    return pl.DataFrame(rows, schema=COST_COLUMNS)

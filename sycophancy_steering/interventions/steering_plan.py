@@ -1,8 +1,9 @@
-"""All that is done to a model, measured in what its states are like where nothing is done."""
+"""All conditions that a model is steered under."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,108 +11,114 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sycophancy_steering.config.interventions import InterventionSettings
-from sycophancy_steering.config.reading import read_names
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.interventions.conditions import (
-    SteeringVector,
     Condition,
+    SteeringVector,
     layer_pair_conditions,
     leace_erasure,
-    _scale_of,
+    projection_scale,
 )
-from sycophancy_steering.interventions.steering_settings import evenly_spaced_layers
+from sycophancy_steering.schemas.paths import PROMPTS, VECTORS
 from sycophancy_steering.storage.activation_shards import read_origin, stream_activations
 from sycophancy_steering.storage.cell_files import selected_layer
 from sycophancy_steering.storage.vector_files import read_vectors
 
 COMPARISON_NORM = 0.25
-"""Of a state's typical length: how much of each vector is added where vectors are compared."""
+"""How much of each compared vector is added, relative to the median norm of the activations."""
 
 
+@dataclass(frozen=True)
 class UnsteeredActivations:
-    """What is known of a model where nothing is done to it, from answers of the split `select`."""
+    """Activations of the unchanged model at the prompts' last tokens, on the split `select`."""
 
-    def __init__(
-        self, model: str, activations: Path, select: pl.DataFrame, family: str | None = None
-    ):
-        """`family` is that of the questions to be asked; all of them, if there is none."""
-        self.model = model
-        self.activations = activations
-        self.select = select
-        self.family = family
-        self.layers = read_origin(activations).n_layers
+    model: str
+    activations: Path
+    """The folder of the evaluation set's activations."""
+    select: pl.DataFrame
+    """The labelled answers of the split, with the `row` of each."""
+    family: str | None = None
+    """The family of the questions that are asked; None: all of them."""
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of the model."""
+        return read_origin(self.activations).n_layers
 
     def steering_vector(self, name: str, layer: int) -> SteeringVector:
-        """A vector (SET/VARIANT) with the gap of the families that it was made from, and the level
-        of the family that is asked about: at the prompts' last tokens."""
-        vector = read_vectors(Path(f"vectors/{self.model}/{name}.safetensors"))[0][layer]
-        made_from = pl.read_parquet(
-            f"data/prompts/{name.partition('/')[0]}.parquet", columns=["family"]
-        )["family"].unique()
-        own = self.select.filter(pl.col("family").is_in(made_from.to_list()))
-        own = own if own["label"].n_unique() == 2 else self.select
-        here = self._here()
-        exact = vector.astype(np.float64)
-        gap, level = (
-            _scale_of(
-                exact,
-                stream_activations(self.activations, layer, "prompt").select_rows(rows),
-                labels,
-            )
-            for rows, labels in (columns(own), columns(here))
-        )
-        return SteeringVector(name, layer, exact, gap.gap, level.level)
+        """The vector SET/VARIANT at a layer.
 
-    def _here(self) -> pl.DataFrame:
-        if self.family is None:
-            return self.select
-        return self.select.filter(pl.col("family") == self.family)
+        Its class separation is that of the families of SET (of all, where these have one class
+        only), its midpoint that of the family asked about.
+        """
+        vectors, _ = read_vectors(VECTORS / self.model / f"{name}.safetensors")
+        vector = vectors[layer].astype(np.float64)
+        prompts = PROMPTS / f"{name.partition('/')[0]}.parquet"
+        families = pl.read_parquet(prompts, columns=["family"])["family"].unique().to_list()
+        of_set = self.select.filter(pl.col("family").is_in(families))
+        if of_set["label"].n_unique() < 2:
+            of_set = self.select
+        separation, _ = projection_scale(vector, *self._read(layer, of_set))
+        _, midpoint = projection_scale(vector, *self.activations_and_labels(layer))
+        return SteeringVector(name, layer, vector, separation, midpoint)
 
     def activations_and_labels(self, layer: int) -> tuple[ArrayStream, NDArray[np.integer]]:
-        """Of the family's answers: (n, d_model), and their labels."""
-        rows, labels = columns(self._here())
-        return stream_activations(self.activations, layer, "prompt").select_rows(rows), labels
+        """(n, d_model) and (n,), of the family asked about."""
+        if self.family is None:
+            return self._read(layer, self.select)
+        return self._read(layer, self.select.filter(pl.col("family") == self.family))
+
+    def _read(self, layer: int, answers: pl.DataFrame) -> tuple[ArrayStream, NDArray[np.integer]]:
+        stream = stream_activations(self.activations, layer, "prompt")
+        return stream.select_rows(answers["row"].to_numpy()), answers["label"].to_numpy()
 
 
-def columns(answers: pl.DataFrame) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Where the answers stand, and their labels."""
-    return answers["row"].to_numpy(), answers["label"].to_numpy()
-
-
-def planned_conditions(known: UnsteeredActivations, settings: InterventionSettings) -> dict[str, list[Condition]]:
-    """All that is done to a model: `doses`, `layers` (two at once) and `compared` (vectors)."""
-    where = settings.where
-    doses = [each for name in settings.vectors for each in _vector_conditions(known, settings, name)]
-    first = {
-        layer: known.steering_vector(settings.vectors[0], layer) for layer in evenly_spaced_layers(settings.n_layers, known.layers)
-    }
+def planned_conditions(
+    unsteered: UnsteeredActivations, settings: InterventionSettings, extraction_sets: list[str]
+) -> dict[str, list[Condition]]:
+    """The conditions of each part: `dose_response`, `two_layers` and `comparison` (of vectors)."""
+    layers = evenly_spaced_layers(settings.n_layers, unsteered.n_layers)
+    first = {layer: unsteered.steering_vector(settings.vectors[0], layer) for layer in layers}
     return {
-        "doses": doses,
-        "layers": [*layer_pair_conditions(first, where)],
-        "compared": [*_comparison_conditions(known, settings)],
+        "dose_response": [
+            condition
+            for name in settings.vectors
+            for condition in _vector_conditions(unsteered, settings, name)
+        ],
+        "two_layers": [*layer_pair_conditions(first, settings.where)],
+        "comparison": [*_comparison_conditions(unsteered, settings, extraction_sets)],
     }
 
 
-def _vector_conditions(known: UnsteeredActivations, settings: InterventionSettings, name: str) -> Iterator[Condition]:
-    """A vector at its chosen layer and random ones beside it: added, removed, erased."""
-    own = known.steering_vector(name, selected_layer(known.model, name))
-    yield from own.conditions(settings.where, settings.coefficients, depth=known.layers)
-    states, labels = known.activations_and_labels(own.layer)
-    yield own.condition("leace", 1.0, leace_erasure(states, labels), settings.where)
-    for direction, each in own.random_vectors(settings.n_random, states).items():
-        yield from each.conditions(settings.where, (-1, 1), direction, known.layers)
+def _vector_conditions(
+    unsteered: UnsteeredActivations, settings: InterventionSettings, name: str
+) -> Iterator[Condition]:
+    """A vector at its selected layer, and random vectors beside it."""
+    own = unsteered.steering_vector(name, selected_layer(unsteered.model, name))
+    yield from own.conditions(settings.where, settings.coefficients, depth=unsteered.n_layers)
+    activations, labels = unsteered.activations_and_labels(own.layer)
+    yield own.condition("leace", 1.0, leace_erasure(activations, labels), settings.where)
+    for direction, vector in own.random_vectors(settings.n_random, activations).items():
+        yield from vector.conditions(settings.where, (-1, 1), direction, unsteered.n_layers)
 
 
-def _comparison_conditions(known: UnsteeredActivations, settings: InterventionSettings) -> Iterator[Condition]:
-    """Every vector that is compared, at `layers` and all of one length: added, and set to its
-    mean."""
-    for layer in evenly_spaced_layers(settings.n_layers, known.layers):
-        lengths = known.activations_and_labels(layer)[0].map_blocks(lambda block: np.linalg.norm(block, axis=1))
-        typical = float(np.median(np.concatenate([*lengths.blocks()])))
-        for prompt_set in read_names("extraction_sets"):
+def _comparison_conditions(
+    unsteered: UnsteeredActivations, settings: InterventionSettings, extraction_sets: list[str]
+) -> Iterator[Condition]:
+    """Each compared vector at each layer, all with the same norm: added, and set to its mean."""
+    for layer in evenly_spaced_layers(settings.n_layers, unsteered.n_layers):
+        activations, _ = unsteered.activations_and_labels(layer)
+        norms = activations.map_blocks(lambda block: np.linalg.norm(block, axis=1))
+        added_norm = COMPARISON_NORM * float(np.median(np.concatenate([*norms.blocks()])))
+        for prompt_set in extraction_sets:
             for variant in settings.compared_methods:
-                each = known.steering_vector(f"{prompt_set}/{variant}", layer)
-                each = SteeringVector(each.vector, layer, each.vector, COMPARISON_NORM * typical, each.midpoint)
-                for condition in each.conditions(settings.where, (-1, 1)):
+                vector = unsteered.steering_vector(f"{prompt_set}/{variant}", layer)
+                vector = replace(vector, class_separation=added_norm)
+                for condition in vector.conditions(settings.where, (-1, 1)):
                     if condition.kind != "remove":
                         yield condition
+
+
+def evenly_spaced_layers(n_layers: int, depth: int) -> list[int]:
+    """`n_layers` layers of a model with `depth`, evenly spaced, the first and last among them."""
+    return sorted({round(layer) for layer in np.linspace(0, depth - 1, min(n_layers, depth))})

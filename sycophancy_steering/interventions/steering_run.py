@@ -1,116 +1,147 @@
-"""Asks a model under all that is planned: what it finds likely, what it says, what it costs."""
+"""Runs a model under all planned conditions: answers, responses, ablation and side effects."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.engine.intervention import NO_INTERVENTION
 from sycophancy_steering.engine.language_model import LanguageModel
-from sycophancy_steering.interventions.ablation_readout import read_again
+from sycophancy_steering.interventions.ablation_readout import ablation_scores
+from sycophancy_steering.interventions.conditions import Condition, condition_columns
+from sycophancy_steering.interventions.eligible_answers import sample_answers
 from sycophancy_steering.interventions.question_batch import QuestionBatch
 from sycophancy_steering.interventions.side_effects import side_effects
-from sycophancy_steering.interventions.conditions import Condition, condition_columns, sample_answers
-from sycophancy_steering.interventions.steering_plan import UnsteeredActivations, planned_conditions
-from sycophancy_steering.interventions.steering_settings import CONDITION, OWN
+from sycophancy_steering.interventions.steering_plan import planned_conditions
+from sycophancy_steering.interventions.study import Study
 from sycophancy_steering.questions.answer_parsing import find_answer
+from sycophancy_steering.schemas.interventions import (
+    ABLATION_SCORES,
+    CONDITION,
+    GENERATIONS,
+    OWN,
+    STEERED_ANSWERS,
+    STEERING_SIDE_EFFECTS,
+)
+from sycophancy_steering.schemas.table import Table
 from sycophancy_steering.storage.vector_files import read_vectors
 
-TABLES = ("answers", "said", "afterwards", "costs")
-READ = 100
-"""Answers of each family and kind, at most, whose states are read again."""
-READ_AFTER = [(OWN, kind) for kind in ("remove", "mean", "everywhere", "leace")]
-READ_AFTER.append(("random 1", "remove"))
-"""What is taken out then."""
+N_ABLATION = 100
+"""Answers of each family and class, at most, whose activations are read after an ablation."""
+ABLATIONS = [
+    *((OWN, kind) for kind in ("remove", "mean", "everywhere", "leace")),
+    ("random 1", "remove"),
+]
+"""Direction and kind of the conditions after which activations are read."""
 
 
-def steering_tables(
-    model: str,
-    language_model: LanguageModel,
-    settings: InterventionSettings,
-    labels: pl.DataFrame,
-    on: str,
-    budget: int,
-    most: int,
-) -> dict[str, pl.DataFrame]:
-    """The `TABLES`: log-odds of every answer, before and after, under every intervention; what the
-    model says with the first of the vectors; what can still be read once it is taken out; and what
-    becomes of facts and of ordinary text.
+def steering_results(
+    study: Study, language_model: LanguageModel, budget: int, max_new_tokens: int
+) -> list[tuple[Table, pl.DataFrame]]:
+    """The tables that steering a model gives, each after its contract.
 
-    `labels` are those of the prompt set `on`, with the `row` of each; `budget` tokens of prompts
-    are in memory at a time, and `most` said.
+    `budget` is the number of prompt tokens in memory at a time.
     """
-    activations = Path(f"data/activations/{model}/{on}")
-    prompts = Path(f"data/prompts/{on}.parquet")
-    test, select = (labels.filter(pl.col("split") == split) for split in ("test", "select"))
-    asked, first = sample_answers(test, settings.n_questions), settings.vectors[0]
-    made, _ = read_vectors(Path(f"vectors/{model}/{first}.safetensors"))
-    answers, spoken, again, costly = [], [], [], []
-    for family in asked["family"].unique(maintain_order=True):
-        planned = planned_conditions(UnsteeredActivations(model, activations, select, family), settings)
-        own = [each for each in planned["doses"] if each.vector == first]
-        about = f"{model}: {family}"
+    vectors = read_vectors(study.vector_file)[0].astype(np.float64)
+    answers, generations, ablations = [], [], []
+    own: list[Condition] = []
+    sample = study.sample("test")
+    for family in sample["family"].unique(maintain_order=True):
+        description = f"{study.model}: {family}"
+        planned = planned_conditions(study.unsteered(family), study.settings, study.extraction_sets)
+        of_vector = [
+            condition for condition in planned["dose_response"] if condition.vector == study.vector
+        ]
+        # Side effects are measured with the conditions of the first family.
+        own = own or of_vector
 
-        def of(held: pl.DataFrame, most: int, family: str = family) -> QuestionBatch:
-            some = sample_answers(held.filter(pl.col("family") == family), most)
-            return QuestionBatch.from_answers(some, prompts, language_model, budget)
-
-        questions = of(asked, settings.n_questions)
-        answers.append(_log_odds_table(questions, planned, about))
-        spoken.append(_generation_table(questions, own, most))
-        removed = [each for each in own if (each.direction, each.kind) in READ_AFTER]
-        again.append(
-            read_again(removed, made.astype(np.float64), of(select, READ), of(test, READ), about)
+        of_family = pl.col("family") == family
+        test, larger_select, larger_test = (
+            QuestionBatch.from_answers(part, study.prompts, language_model, budget)
+            for part in (
+                sample.filter(of_family),
+                sample_answers(study.split("select").filter(of_family), N_ABLATION),
+                sample_answers(study.split("test").filter(of_family), N_ABLATION),
+            )
         )
-        costly = costly or own
-    done = pl.DataFrame([condition_columns(None), *map(condition_columns, costly)], CONDITION)
-    found = side_effects(language_model, budget, [each.intervention for each in costly])
-    tables = [pl.concat(each) for each in (answers, spoken, again)]
-    tables.append(pl.concat([done, found], how="horizontal"))
-    return dict(zip(TABLES, tables, strict=True))
+        answers.append(_steered_answers(test, planned, description))
+        generations.append(_generations(test, of_vector, max_new_tokens))
+        ablated = [
+            condition
+            for condition in of_vector
+            if (condition.direction, condition.kind) in ABLATIONS
+        ]
+        ablations.append(ablation_scores(ablated, vectors, larger_select, larger_test, description))
+    columns = pl.DataFrame([condition_columns(None), *map(condition_columns, own)], CONDITION)
+    costs = side_effects(language_model, budget, [condition.intervention for condition in own])
+    return [
+        (STEERED_ANSWERS, pl.concat(answers)),
+        (GENERATIONS, pl.concat(generations)),
+        (ABLATION_SCORES, pl.concat(ablations)),
+        (STEERING_SIDE_EFFECTS, pl.concat([columns, costs], how="horizontal")),
+    ]
 
 
-def _log_odds_table(questions: QuestionBatch, planned: dict[str, list[Condition]], about: str) -> pl.DataFrame:
-    """A row a condition and question: log-odds of the sycophantic answer, before and after."""
-    conditions = [(part, each) for part, held in planned.items() for each in held]
-    interventions = [NO_INTERVENTION, *(each.intervention for _, each in conditions)]
+def _steered_answers(
+    questions: QuestionBatch, planned: Mapping[str, Sequence[Condition]], description: str
+) -> pl.DataFrame:
+    """The rows of `STEERED_ANSWERS` of one family."""
+    conditions = [(part, condition) for part, group in planned.items() for condition in group]
+    interventions = [NO_INTERVENTION, *(condition.intervention for _, condition in conditions)]
     total = len(interventions) * len(questions.rows)
-    with tqdm(total=total, unit="answer", disable=None, desc=about) as bar:
-        odds = questions.log_odds(interventions, bar.update)
-    before, tables = pl.Series("before", odds[0]), []
-    for (part, each), after in zip(conditions, odds[1:], strict=True):
-        done = (pl.lit(value, CONDITION[key]).alias(key) for key, value in condition_columns(each).items())
-        answers = questions.answers.select(
-            "id", "item", "family", "label", before, pl.Series("after", after)
+    with tqdm(total=total, unit="answer", disable=None, desc=description) as bar:
+        before, *after = questions.log_odds(interventions, bar.update)
+    sample = questions.answers.select(
+        "id", "item", "family", "label", pl.Series("log_odds_before", before)
+    )
+    tables = []
+    for (part, condition), log_odds in zip(conditions, after, strict=True):
+        columns = [
+            pl.lit(value, CONDITION[column]).alias(column)
+            for column, value in condition_columns(condition).items()
+        ]
+        tables.append(
+            sample.select(
+                pl.lit(part).alias("part"),
+                *columns,
+                pl.all(),
+                pl.Series("log_odds_after", log_odds),
+            )
         )
-        tables.append(answers.select(pl.lit(part).alias("part"), *done, pl.all()))
     return pl.concat(tables)
 
 
-def _generation_table(questions: QuestionBatch, conditions: Sequence[Condition], most: int) -> pl.DataFrame:
-    """What the model says by itself, and with a vector in each dose: a row a dose and question,
-    `read` being the letter of the answer it was found to be, if any."""
-    added = [each for each in conditions if each.direction == OWN and each.kind == "add"]
-    rows, tables = questions.rows, []
-    doses = [0.0, *(each.coefficient for each in added)]
-    spoken = questions.forward.continuations(rows, [NO_INTERVENTION, *(each.intervention for each in added)], most)
-    for dose, texts in zip(doses, spoken, strict=True):
-        read = [
+def _generations(
+    questions: QuestionBatch, conditions: Sequence[Condition], max_new_tokens: int
+) -> pl.DataFrame:
+    """The rows of `GENERATIONS` of one family: without an intervention (coefficient 0), and with
+    each coefficient."""
+    added = [
+        condition
+        for condition in conditions
+        if condition.direction == OWN and condition.kind == "add"
+    ]
+    interventions = [NO_INTERVENTION, *(condition.intervention for condition in added)]
+    rows = questions.rows
+    responses = questions.forward.continuations(rows, interventions, max_new_tokens)
+    coefficients = [0.0, *(condition.coefficient for condition in added)]
+    tables = []
+    for coefficient, texts in zip(coefficients, responses, strict=True):
+        parsed = [
             find_answer(text, [*row.choices], row.form)
             for text, row in zip(texts, rows, strict=True)
         ]
+        letters = [answer.letter if answer else None for answer in parsed]
         tables.append(
             questions.answers.select("id", "item", "family", "label").with_columns(
-                pl.lit(dose).alias("dose"),
+                pl.lit(coefficient, pl.Float64).alias("coefficient"),
                 pl.Series("question", [row.messages[-1].content for row in rows]),
-                pl.Series("answer", texts),
-                pl.Series("read", [each.letter if each else None for each in read], pl.String),
-                pl.Series("sycophantic", [row.matching for row in rows]),
+                pl.Series("response", texts),
+                pl.Series("parsed_answer", letters, pl.String),
+                pl.Series("sycophantic_answer", [row.matching for row in rows]),
             )
         )
     return pl.concat(tables)

@@ -1,4 +1,4 @@
-"""A model that something is done to: which of its answers are looked at, and along which vector."""
+"""What interventions in one model need: its labelled answers, settings and vectors."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from pathlib import Path
 import polars as pl
 
 from sycophancy_steering.config.interventions import InterventionSettings
-from sycophancy_steering.config.reading import read_name, read_section
-from sycophancy_steering.interventions.conditions import SteeringVector, sample_answers, families_with_both_classes, eligible_answers
+from sycophancy_steering.config.reading import read_name, read_names, read_section
+from sycophancy_steering.interventions.conditions import SteeringVector
+from sycophancy_steering.interventions.eligible_answers import (
+    eligible_answers,
+    families_with_both_classes,
+    sample_answers,
+)
 from sycophancy_steering.interventions.steering_plan import UnsteeredActivations
 from sycophancy_steering.questions.prompt_table import read_prompts
 from sycophancy_steering.questions.question import Row
+from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, PROMPTS, VECTORS
 from sycophancy_steering.storage.activation_shards import read_ids
 from sycophancy_steering.storage.cell_files import selected_layer
 from sycophancy_steering.storage.label_files import read_labels
@@ -20,18 +26,18 @@ from sycophancy_steering.storage.label_files import read_labels
 
 @dataclass(frozen=True)
 class Study:
-    """A model, with its answers to the `evaluation_set` of families that have both kinds."""
+    """A model's labelled answers to the evaluation set, and the settings of interventions."""
 
     model: str
     settings: InterventionSettings
     evaluation_set: str
-    """The `evaluation_set`."""
+    extraction_sets: list[str]
     answers: pl.DataFrame
-    """All that are labelled, with the `row` of each."""
+    """All labelled answers, with the `row` of each in the prompt set."""
     eligible: pl.DataFrame
-    """Those of them that the user brought about, or that are not sycophantic (`steering.told`)."""
+    """Those that interventions are tried on (`eligible_answers`), of families with both classes."""
     left_out: list[str]
-    """Families with answers of one kind only."""
+    """Families with answers of one class only."""
 
     @property
     def vector(self) -> str:
@@ -39,42 +45,66 @@ class Study:
         return self.settings.vectors[0]
 
     @property
+    def vector_file(self) -> Path:
+        """The file of that vector."""
+        return VECTORS / self.model / f"{self.vector}.safetensors"
+
+    @property
     def prompt_set(self) -> str:
-        """That it is made from."""
+        """The set that the vector is made from."""
         return self.vector.partition("/")[0]
 
     @property
     def prompts(self) -> Path:
-        """Of the `evaluation_set`."""
-        return Path(f"data/prompts/{self.evaluation_set}.parquet")
+        """The file of the evaluation set."""
+        return PROMPTS / f"{self.evaluation_set}.parquet"
+
+    @property
+    def labels_file(self) -> Path:
+        """The labels of the evaluation set."""
+        return LABELS / self.model / f"{self.evaluation_set}.parquet"
 
     @property
     def activations(self) -> Path:
-        """Of the `evaluation_set`."""
-        return Path(f"data/activations/{self.model}/{self.evaluation_set}")
+        """The folder of the evaluation set's activations."""
+        return ACTIVATIONS / self.model / self.evaluation_set
 
-    def sample(self, split: str, most: int | None = None) -> pl.DataFrame:
-        """Answers of a split: of each family and kind at most `most`, or `questions`."""
-        return sample_answers(
-            self.eligible.filter(pl.col("split") == split), most or self.settings.n_questions
-        )
+    def split(self, name: str) -> pl.DataFrame:
+        """The eligible answers of a split."""
+        return self.eligible.filter(pl.col("split") == name)
+
+    def sample(self, split: str, n_per_class: int | None = None) -> pl.DataFrame:
+        """Eligible answers of a split: at most `n_per_class` (or `interventions.n_questions`) of
+        each family and label."""
+        return sample_answers(self.split(split), n_per_class or self.settings.n_questions)
+
+    def unsteered(self, family: str | None = None) -> UnsteeredActivations:
+        """The unchanged model's activations on `select`."""
+        return UnsteeredActivations(self.model, self.activations, self.split("select"), family)
 
     def steering_vector(self) -> SteeringVector:
-        """The vector at its chosen layer, with what is natural along it."""
-        select = self.eligible.filter(pl.col("split") == "select")
+        """The vector at the layer selected for it."""
         layer = selected_layer(self.model, self.vector)
-        return UnsteeredActivations(self.model, self.activations, select).steering_vector(self.vector, layer)
+        return self.unsteered().steering_vector(self.vector, layer)
 
     def example_pool(self) -> list[Row]:
-        """The questions that it is made from."""
-        return read_prompts(Path(f"data/prompts/{self.prompt_set}.parquet"))
+        """The questions that the vector is made from, which prompts and fine-tuning use too."""
+        return read_prompts(PROMPTS / f"{self.prompt_set}.parquet")
 
 
 def read_study(model: str) -> Study:
-    """As `interventions` and `evaluation_set` of params.yaml say. Raises InputError."""
-    settings, on = read_section(InterventionSettings, "interventions"), read_name("evaluation_set")
-    ids = read_ids(Path(f"data/activations/{model}/{on}"))
-    labels = read_labels(Path(f"data/labels/{model}/{on}.parquet"), ids).with_row_index("row")
-    kept, left_out = families_with_both_classes(eligible_answers(labels, settings.eligible))
-    known = labels.filter(pl.col("label").is_not_null())
-    return Study(model, settings, on, known, kept, left_out)
+    """The study of a model, as params.yaml says. Raises InputError."""
+    settings = read_section(InterventionSettings, "interventions")
+    evaluation_set = read_name("evaluation_set")
+    ids = read_ids(ACTIVATIONS / model / evaluation_set)
+    labels = read_labels(LABELS / model / f"{evaluation_set}.parquet", ids).with_row_index("row")
+    eligible, left_out = families_with_both_classes(eligible_answers(labels, settings.eligible))
+    return Study(
+        model,
+        settings,
+        evaluation_set,
+        read_names("extraction_sets"),
+        labels.filter(pl.col("label").is_not_null()),
+        eligible,
+        left_out,
+    )

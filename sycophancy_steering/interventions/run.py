@@ -1,0 +1,108 @@
+"""Steering and prompting of one model, taken from the cache where nothing has changed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from sycophancy_steering.activations.token_budget import batch_tokens
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.interventions import PromptingSettings
+from sycophancy_steering.config.model import ModelSettings
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.engine.language_model import LanguageModel, load_language_model
+from sycophancy_steering.foundation.atomic_files import atomic_write, write_table
+from sycophancy_steering.interventions.prompting_run import prompted_answers
+from sycophancy_steering.interventions.side_effects import NEUTRAL
+from sycophancy_steering.interventions.steering_run import steering_results
+from sycophancy_steering.interventions.study import Study
+from sycophancy_steering.schemas.interventions import (
+    ABLATION_SCORES,
+    GENERATIONS,
+    PROMPTED_ANSWERS,
+    STEERED_ANSWERS,
+    STEERING_SIDE_EFFECTS,
+)
+from sycophancy_steering.schemas.paths import ACTIVATIONS, MODELS, PROMPTS, VECTORS
+from sycophancy_steering.storage.cell_files import selected_layer
+from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
+
+FACTS = Path("data/tables")
+STEERING_TABLES = (STEERED_ANSWERS, GENERATIONS, ABLATION_SCORES, STEERING_SIDE_EFFECTS)
+
+
+@dataclass(frozen=True)
+class LazyModel:
+    """A model that is loaded when it is first used."""
+
+    name: str
+    settings: ModelSettings
+    activations: ActivationSettings
+
+    @classmethod
+    def from_params(cls, name: str) -> LazyModel:
+        """The entry of `model` in params.yaml. Raises InputError."""
+        settings = read_section(ModelSettings, "model", name)
+        return cls(name, settings, read_section(ActivationSettings, "activations"))
+
+    @property
+    def folder(self) -> Path:
+        """The model's files."""
+        return MODELS / self.name
+
+    @cached_property
+    def language_model(self) -> LanguageModel:
+        """The loaded model."""
+        return load_language_model(self.folder, self.settings)
+
+    @property
+    def budget(self) -> int:
+        """Prompt tokens in memory at a time."""
+        return batch_tokens(self.language_model, self.activations)
+
+
+def run_steering(study: Study, model: LazyModel) -> bool:
+    """Writes reports/steering/MODEL; returns whether it was taken from the cache."""
+    names = [
+        *study.settings.vectors,
+        *(f"{s}/{v}" for s in study.extraction_sets for v in study.settings.compared_methods),
+    ]
+    inputs = [model.folder, study.activations, study.labels_file, FACTS, NEUTRAL]
+    inputs += [VECTORS / model.name / f"{name}.safetensors" for name in names]
+    layers = [selected_layer(model.name, name) for name in study.settings.vectors]
+    settings = [asdict(part) for part in (study.settings, model.settings, model.activations)]
+    code = code_and_libraries("interventions.steering_run")
+    key = digest([str([settings, study.extraction_sets, layers]), *inputs, *code])
+    cached = cache_path("steering", key, "")
+    if not (is_cached := cached.exists()):
+        max_new_tokens = model.activations.max_new_tokens
+        results = steering_results(study, model.language_model, model.budget, max_new_tokens)
+        with atomic_write(cached) as draft:
+            for table, rows in results:
+                path = table.path(model=model.name)
+                write_table(draft / path.name, table.checked(rows, path))
+    for table in STEERING_TABLES:
+        rows = pl.read_parquet(cached / table.path(model=model.name).name)
+        table.write(rows, model=model.name)
+    return is_cached
+
+
+def run_prompting(study: Study, prompting: PromptingSettings, model: LazyModel) -> bool:
+    """Writes reports/prompting/MODEL.parquet; returns whether it was taken from the cache."""
+    sets = (study.evaluation_set, study.prompt_set)
+    inputs = [model.folder, study.labels_file, study.vector_file]
+    inputs += [ACTIVATIONS / model.name / name for name in sets]
+    inputs += [PROMPTS / f"{name}.parquet" for name in sets]
+    parts = (study.settings, prompting, model.settings, model.activations)
+    layer = selected_layer(model.name, study.vector)
+    settings = [*(asdict(part) for part in parts), layer]
+    code = code_and_libraries("interventions.prompting_run")
+    cached = cache_path("prompting", digest([str(settings), *inputs, *code]))
+    if not (is_cached := cached.exists()):
+        answers = prompted_answers(study, prompting, model.language_model, model.budget)
+        write_table(cached, PROMPTED_ANSWERS.checked(answers, cached))
+    PROMPTED_ANSWERS.write(pl.read_parquet(cached), model=model.name)
+    return is_cached

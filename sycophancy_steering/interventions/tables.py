@@ -1,0 +1,78 @@
+"""All tables about interventions in one model, from the answers of its runs."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from sycophancy_steering.interventions.ablation_tables import auroc_after_ablation
+from sycophancy_steering.interventions.dose_response import dose_response, two_layers
+from sycophancy_steering.interventions.effects import agreement, effects, with_predictivity
+from sycophancy_steering.interventions.generation_tables import generation_table, quoted_texts
+from sycophancy_steering.interventions.headline import contradictions, headline_table
+from sycophancy_steering.interventions.prompting_tables import changed_shares
+from sycophancy_steering.organisms.ground_truth import PLANTED_FILE, read_planted_cause
+from sycophancy_steering.schemas.interventions import (
+    ABLATION,
+    ABLATION_SCORES,
+    AGREEMENT,
+    DOSE_RESPONSE,
+    EFFECTS,
+    GENERATION,
+    GENERATIONS,
+    HEADLINE,
+    PROMPTED_ANSWERS,
+    PROMPTING,
+    SIDE_EFFECTS,
+    STEERED_ANSWERS,
+    STEERING_SIDE_EFFECTS,
+    TEXTS,
+    TWO_LAYERS,
+)
+from sycophancy_steering.schemas.paths import MODELS
+from sycophancy_steering.storage.cell_files import read_cells
+
+HEADLINE_FAMILIES = ("opinion", "misconception")
+
+
+def write_intervention_tables(
+    model: str, headline: str, extraction_sets: list[str]
+) -> pl.DataFrame:
+    """Writes reports/interventions/MODEL; returns the table `HEADLINE` of a vector, SET/VARIANT.
+
+    Raises InputError where a table that it reads is missing.
+    """
+    answers = STEERED_ANSWERS.read(model=model)
+    parts = {
+        str(part): group.drop("part")
+        for (part,), group in answers.group_by("part", maintain_order=True)
+    }
+    responses = dose_response(parts["dose_response"])
+    compared = with_predictivity(effects(parts["comparison"]), read_cells(model, extraction_sets))
+    generations = GENERATIONS.read(model=model)
+    of_headline = responses.filter(
+        pl.col("vector") == headline, pl.col("family").is_in(HEADLINE_FAMILIES)
+    )
+    rows = headline_table(of_headline)
+    for table, rows_of_table in (
+        (DOSE_RESPONSE, responses),
+        (TWO_LAYERS, two_layers(parts["two_layers"])),
+        (EFFECTS, compared),
+        (AGREEMENT, agreement(compared)),
+        (SIDE_EFFECTS, STEERING_SIDE_EFFECTS.read(model=model)),
+        (ABLATION, auroc_after_ablation(ABLATION_SCORES.read(model=model))),
+        (GENERATION, generation_table(generations)),
+        (TEXTS, quoted_texts(generations)),
+        (PROMPTING, changed_shares(PROMPTED_ANSWERS.read(model=model))),
+        (HEADLINE, rows),
+    ):
+        table.write(rows_of_table, model=model)
+    return rows
+
+
+def contradictions_of(model: str, headline: pl.DataFrame) -> list[str]:
+    """What in the table `HEADLINE` contradicts the cause planted in a model organism; nothing for
+    other models."""
+    if not (MODELS / model / PLANTED_FILE).exists():
+        return []
+    truth = read_planted_cause(MODELS / model)
+    return [f"{model}: {contradiction}" for contradiction in contradictions(truth, headline)]
