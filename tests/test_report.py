@@ -141,7 +141,7 @@ def test_training_beats_steering_only_beyond_its_interval(difference, words):
 
 
 def test_a_letter_that_explains_the_labels_is_named():
-    rows = {"family": ["f", "g"], "predictor": ["letter answered", "item"], "auroc": [0.99, None]}
+    rows = {"family": ["f", "g"], "by": ["letter answered", "item"], "auroc": [0.99, None]}
     confounds = pl.DataFrame(rows | {"explained_variance": [0.9, None]})
     text = render(labels_section(confounds, pl.DataFrame()))
     assert "variance explained by letter answered 90%; AUROC of letter answered 0.99." in text

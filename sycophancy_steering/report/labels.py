@@ -17,12 +17,10 @@ def labels_section(confounds: pl.DataFrame, agreement: pl.DataFrame) -> Section:
         # Undefined where all answers have one label, or every group has a single answer.
         rows = part.filter(pl.col("explained_variance").is_not_null()).rows(named=True)
         if rows:
-            confounded = [
-                row["predictor"] for row in rows if row["explained_variance"] >= CONFOUNDED
-            ]
+            confounded = [row["by"] for row in rows if row["explained_variance"] >= CONFOUNDED]
             families.append({"family": family, "rows": rows, "confounded": confounded})
     rows = [
-        [row["label_source"], row["other_label_source"], row["n"], row["n_differ"], row["kappa"]]
+        [row["one"], row["other"], row["n"], row["n_differ"], row["kappa"]]
         for row in agreement.iter_rows(named=True)
     ]
     header = ["label source", "other source", "answers", "differ", "Cohen's kappa"]

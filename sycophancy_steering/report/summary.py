@@ -91,7 +91,7 @@ def model_sections(model: str, settings: SummarySettings) -> list[Section | None
         foreign = read_cross_model_cells(model, owners, settings.prompt_set)
         sections.append(cross_model_section(model, foreign))
     names = {"model": model, "prompt_set": settings.evaluation_set}
-    confounds, agreement = labels.CONFOUNDS.read(**names), labels.LABEL_AGREEMENT.read(**names)
+    confounds, agreement = labels.CONFOUNDS.read(**names), labels.SOURCE_AGREEMENT.read(**names)
     return [*sections, labels_section(confounds, agreement)]
 
 
