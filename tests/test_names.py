@@ -11,14 +11,16 @@ from test_glossary import columns, setting_keys
 
 ROOT = Path(__file__).parent.parent
 RIDDLES = {
-    "told_by", "midranks", "dealt", "deals", "deal", "studied", "studies", "Beneath", "Look", "See",
+    "told_by", "midranks", "dealt", "deals", "deal", "studied", "Beneath", "Look", "See",
     "Said", "Place", "Material", "Refusal", "LabelNoise", "Flips", "asked_again", "few_pairs",
     "reading_run", "model_pass", "item_sums", "item_pulls", "text_odds", "recipe", "recipes",
     "made_at", "pulls", "doses", "dose", "natural_gap", "tenses", "foretold", "foretells", "spoken",
-    "unread", "beneath", "read_again", "by_way", "departure", "afterwards", "turned", "just_did",
+    "unread", "beneath", "read_again", "by_way", "departure", "afterwards", "just_did",
     "about_to", "keep_every", "distil", "afresh", "anew", "telling",
 }  # fmt: skip
 """Names in their old sense: the field has another word, or none was needed."""
+OLD_KEYS = RIDDLES | {"studies", "turned", "draws", "gain", "least", "most", "spread", "chosen"}
+"""Words that are plain English in code, but were keys and columns in another sense."""
 UNSPECIFIC = {"found", "held", "kept", "each", "told", "said", "given", "ways", "way", "reach"}
 """Names that do not say what a variable holds."""
 
@@ -69,4 +71,4 @@ def test_no_riddle_names_a_module():
 
 
 def test_no_riddle_names_a_setting_or_a_column():
-    assert (setting_keys() | columns()) & (RIDDLES | UNSPECIFIC) == set()
+    assert (setting_keys() | columns()) & (OLD_KEYS | UNSPECIFIC) == set()
