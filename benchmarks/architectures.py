@@ -1,10 +1,10 @@
-"""How far the batched pass is from a plain Hugging Face pass, for every known architecture.
+"""How far batched extraction is from a plain Hugging Face pass, for every known architecture.
 
     python benchmarks/architectures.py
 
-Prints, for small random-weight models, the largest absolute difference of a state (of every block
-but the last, whose output a plain pass does not show) at the last token of 50 prompts, beside the
-states' root mean square; float32 and bfloat16, what prompts begin with run once or every time.
+Prints, for small random-weight models, the largest absolute difference between activations (of
+every block but the last, whose output a plain pass does not return) at the last token of 50
+prompts, beside their root mean square; in float32 and bfloat16, with shared prefixes and without.
 """
 
 from __future__ import annotations
@@ -22,24 +22,29 @@ sys.path += [str(ROOT / "stages"), str(ROOT / "tests")]
 from plain_pass import hidden_states  # noqa: E402
 from tiny_models import CONFIGS, drawn_rows, tiny  # noqa: E402
 
-from sycophancy_steering.engine.forward import ReadingSettings, read_batch  # noqa: E402
+from sycophancy_steering.activations.prompts import to_prompt  # noqa: E402
+from sycophancy_steering.config.activations import ActivationSettings  # noqa: E402
+from sycophancy_steering.engine.forward import extract_batch  # noqa: E402
 
 
 def largest_difference(name: str, dtype: torch.dtype, share: bool) -> tuple[float, float]:
-    """The largest absolute difference, and the root mean square of the states."""
+    """The largest absolute difference, and the root mean square of the activations."""
     language_model, asked = tiny(name, dtype), drawn_rows(50, random.Random(0))
-    prompts = [language_model.write(row.messages) for row in asked]
-    tokens = [np.array(ids, dtype=np.int32) for ids in prompts]
-    settings = ReadingSettings(max_new_tokens=1, stop="turn", share_beginnings=share)
-    ours = read_batch(language_model, asked, tokens, settings).states["prompt"].states[:-1]
+    prompts = [to_prompt(language_model, row) for row in asked]
+    settings = ActivationSettings(max_new_tokens=1, stop_at="turn", share_prefixes=share)
+    at_prompts = extract_batch(language_model, prompts, settings).activations["prompt"]
+    ours = at_prompts.activations[:-1]
     if dtype == torch.bfloat16:
         ours = (ours.astype(np.uint32) << 16).view(np.float32)
-    theirs = np.stack([hidden_states(language_model, ids)[1:-1, -1] for ids in prompts], axis=1)
+    plain = [hidden_states(language_model, prompt.token_ids.tolist()) for prompt in prompts]
+    theirs = np.stack([states[1:-1, -1] for states in plain], axis=1)
     return float(np.abs(ours - theirs).max()), float(np.sqrt(np.square(theirs).mean()))
 
 
 def main() -> None:
-    print("| architecture | states, rms | float32, shared | again | bfloat16, shared | again |")
+    print(
+        "| architecture | activations, rms | float32, shared | not shared | bfloat16, shared | not shared |"
+    )
     print("|---|---|---|---|---|---|")
     for name in CONFIGS:
         cells = []

@@ -1,4 +1,4 @@
-"""How fast states of contrast pairs are had, beside other libraries and what the processor can do.
+"""How fast activations of contrast pairs are extracted, beside other libraries and the roofline.
 
     make bench            (or: python benchmarks/extraction.py --peers PYTHON [--rounds 3])
 
@@ -34,12 +34,13 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerF
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "stages"))
 
-from sycophancy_steering.activations.extraction_run import batch_tokens  # noqa: E402
-from sycophancy_steering.engine.forward import ReadingSettings, read_answers  # noqa: E402
-from sycophancy_steering.engine.language_model import Placement, load_language_model  # noqa: E402
-from sycophancy_steering.engine.prefix_tree import batches  # noqa: E402
-from sycophancy_steering.questions.question import Row  # noqa: E402
-from sycophancy_steering.storage.process_memory import ask_for_memory  # noqa: E402
+from sycophancy_steering.activations.token_budget import batch_tokens  # noqa: E402
+from sycophancy_steering.config.activations import ActivationSettings  # noqa: E402
+from sycophancy_steering.config.model import ModelSettings  # noqa: E402
+from sycophancy_steering.engine.forward import extract_forced_answers  # noqa: E402
+from sycophancy_steering.engine.language_model import load_language_model  # noqa: E402
+from sycophancy_steering.engine.prefix_tree import plan_batches  # noqa: E402
+from sycophancy_steering.engine.prompt import Prompt  # noqa: E402
 
 WORK = ROOT / ".work/benchmark"
 VOCABULARY = 32000
@@ -98,24 +99,28 @@ def make(folder: Path, device: str) -> None:
 
 def ours(folder: Path, out: Path, pairs: str, dtype: str, device: str) -> None:
     """This engine, in a process of its own; prints what `peers.py` prints, and the roofline."""
-    language_model = load_language_model(folder, Placement(dtype, device))  # type: ignore[arg-type]
+    language_model = load_language_model(folder, ModelSettings(dtype, device))  # type: ignore[arg-type]
     texts = json.loads((folder / pairs).read_text())
-    settings = ReadingSettings(max_new_tokens=1, stop="answer")
+    settings = ActivationSettings(max_new_tokens=1, stop_at="answer")
     budget = batch_tokens(language_model, settings)
     depth = language_model.model.config.num_hidden_layers
 
     def run(some: list[list[str]]) -> torch.Tensor:
+        answers = [language_model.encode(answer) for answer in ANSWERS]
         prompts = [
-            np.array(language_model.encode(one.removesuffix(ANSWERS[0])), dtype=np.int32)
-            for one, _ in some
+            Prompt(
+                str(n),
+                np.array(language_model.encode(one.removesuffix(ANSWERS[0])), dtype=np.int32),
+                answers,
+                {"matching": 0, "not_matching": 1},
+            )
+            for n, (one, _) in enumerate(some)
         ]
-        choices = (("A", ""), ("B", ""))
-        row = Row("", "", "", "", "", (), choices, "A", ("B",), ANSWERS, "letters", "extract", None)
-        total = np.zeros((depth, language_model.width))
-        for batch in batches(prompts, budget):
+        total = np.zeros((depth, language_model.d_model))
+        for batch in plan_batches([prompt.token_ids for prompt in prompts], budget):
             part = [prompts[n] for n in batch]
-            found = read_answers(language_model, [row] * len(part), part, settings).states
-            one, two = (found[position].states for position in ("matching", "not_matching"))
+            positions = extract_forced_answers(language_model, part, settings).activations
+            one, two = (positions[name].activations for name in ("matching", "not_matching"))
             if dtype == "bfloat16":
                 one, two = ((each.astype(np.uint32) << 16).view(np.float32) for each in (one, two))
             total += (one - two).sum(1)
@@ -200,7 +205,6 @@ def main() -> None:
     given = parser.parse_args()
     folder = WORK / given.device
     if given.ours:
-        ask_for_memory()
         pairs, dtype, out = given.ours
         ours(folder, Path(out), pairs, dtype, given.device)
         return
@@ -255,7 +259,7 @@ def report(folder: Path, ways: dict, found: dict, main_dtype: str) -> None:
     shares, run_shares = {}, {}
     for way in ways:
         truth = vectors["CAA loop", way[1], main_dtype]
-        # repeng's states of the last layer are after the final norm.
+        # repeng's activations of the last layer have the final norm applied.
         layers = slice(-1) if way[0] == "repeng" else slice(None)
         each = torch.cosine_similarity(vectors[way], truth, dim=-1)
         cosines[way] = float(each[layers].min())

@@ -17,8 +17,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Pretr
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "stages"))
 
-from sycophancy_steering.activations.extraction_run import BATCH_TOKENS_ELSEWHERE
-from sycophancy_steering.engine.prefill import AT_ONCE_ELSEWHERE
+from sycophancy_steering.activations.token_budget import GPU_BATCH_TOKENS
+from sycophancy_steering.engine.forward_pass import GPU_PASS_TOKENS
 
 SHAPES: dict[str, PretrainedConfig] = {
     "Zephyr-7B": MistralConfig(
@@ -66,7 +66,7 @@ def peak(config: PretrainedConfig, parameters: int, tokens: int) -> float:
     per_token = 2 * 2 * layers * heads * (width // config.num_attention_heads)
     # Of the prompts, and of those that go on by themselves.
     cache = 2 * rows * (TOKENS + STEPS) * per_token
-    at_once = min(tokens, AT_ONCE_ELSEWHERE)
+    at_once = min(tokens, GPU_PASS_TOKENS)
     working = 2 * at_once * (config.intermediate_size * 3 + width * 4)
     states = 2 * rows * (POSITIONS + KEPT_TOKENS) * layers * width
     logits = 4 * (rows + 1024) * config.vocab_size * 2
@@ -83,7 +83,7 @@ def main() -> None:
         layers, width = config.num_hidden_layers, config.hidden_size
         disk = 2 * (QUESTIONS * POSITIONS + EVALUATED * KEPT_TOKENS) * layers * width
         for gpu in GPUS:
-            tokens = BATCH_TOKENS_ELSEWHERE
+            tokens = GPU_BATCH_TOKENS
             while peak(config, parameters, tokens) > gpu.memory_gb * 1e9:
                 tokens //= 2  # as it does where memory runs out
             batches = QUESTIONS * TOKENS / tokens

@@ -53,7 +53,7 @@ def sample_prompts(prompt_set: str) -> None:
         if len(new) < len(drawn.rows):
             print(f"  left out: {len(drawn.rows) - len(new)} (in another source too)")
     with atomic_write(Path(f"data/prompts/{prompt_set}.parquet")) as draft:
-        write_prompts(draft, rows, wanted.read)
+        write_prompts(draft, rows, wanted.extract)
 
 
 def described(rows: list[Row]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A model's run over a prompt set: nothing twice, the same bytes whatever happens on the way."""
+"""Extraction of a prompt set: nothing is run twice, and the bytes never depend on interruptions."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ from safetensors.numpy import load
 
 from sycophancy_steering.storage.activation_shards import read_activations
 
-NO_NEW_START = "GLIBC_TUNABLES=glibc.malloc.hugetlb=0"
-SMALL_BATCHES = "stop: answer, batch_tokens: 300"
+SMALL_BATCHES = "stop_at: answer, batch_tokens: 300"
 KILLED = """
 import json, os, pathlib, random, signal, sys, time
 sys.path.insert(0, "stages")
 import sycophancy_steering.activations.extraction
-from sycophancy_steering.activations.extraction import read_batch
+from sycophancy_steering.activations.extraction import extract_batch
 import activations
 
-def counted(language_model, rows, *others):
-    found = read_batch(language_model, rows, *others)
+def counted(language_model, prompts, settings):
+    found = extract_batch(language_model, prompts, settings)
     with open("finished.txt", "a") as file:  # a line a batch, there even if the next moment is -9
-        file.write(f"{len(rows)}\\n")
+        file.write(f"{len(prompts)}\\n")
     return found
 
-sycophancy_steering.activations.extraction.read_batch = counted
+sycophancy_steering.activations.extraction.extract_batch = counted
 sys.argv = ["activations.py", "tiny", "held_out"]
 draw = random.Random(int(os.environ["SEED"]))
 kept = lambda: len([*pathlib.Path(".work/activations").glob("*/[!.]*/responses.parquet")])
@@ -66,7 +65,7 @@ def small_batches(folder: Path) -> None:
     path = folder / "params.yaml"
     text = path.read_text()
     if SMALL_BATCHES not in text:
-        path.write_text(text.replace("stop: answer", SMALL_BATCHES))
+        path.write_text(text.replace("stop_at: answer", SMALL_BATCHES))
     forget(folder)
     shutil.rmtree(folder / "data/activations/tiny/held_out", ignore_errors=True)
 
@@ -94,7 +93,7 @@ def test_killed_at_ten_moments_it_ends_with_the_same_bytes(study, tmp_path):
     assert run_stage(study, "prompts", "held_out").returncode == 0
     other = shutil.copytree(study, tmp_path / "undisturbed", symlinks=True)
     (study / "killed.py").write_text(KILLED)
-    done = run(study, "env", "SEED=1", NO_NEW_START, sys.executable, "killed.py")
+    done = run(study, "env", "SEED=1", sys.executable, "killed.py")
     assert done.returncode == 0, done.stderr
     moments = json.loads(done.stdout)
     assert sum(kept > 0 for _, kept in moments) == 10, moments
@@ -150,7 +149,7 @@ def test_states_of_forced_answers_alone_give_the_same_vectors(study):
     made = (study / "vectors/tiny/pairs/mean_difference.safetensors").read_bytes()
     params = study / "params.yaml"
     text = params.read_text()
-    params.write_text(text.replace("{opinions: 12}, ", "{opinions: 12}, read: answers, "))
+    params.write_text(text.replace("{opinions: 12}, ", "{opinions: 12}, extract: forced_answers, "))
     for stage in (["prompts", "pairs"], *([n, "tiny", "pairs"] for n in ("activations", "labels"))):
         done = run_stage(study, *stage)
         assert done.returncode == 0, done.stderr
@@ -168,7 +167,9 @@ def test_states_of_forced_answers_alone_give_the_same_vectors(study):
     for layer, vector in one.items():
         np.testing.assert_allclose(other[layer], vector, rtol=1e-3, atol=1e-5)
     # What has to be answered cannot be read so.
-    params.write_text(text.replace("misconceptions: 12}, ", "misconceptions: 12}, read: answers, "))
+    params.write_text(
+        text.replace("misconceptions: 12}, ", "misconceptions: 12}, extract: forced_answers, ")
+    )
     for stage in (["prompts", "held_out"], ["activations", "tiny", "held_out"]):
         assert run_stage(study, *stage).returncode == 0
     done = run_stage(study, "labels", "tiny", "held_out")
@@ -183,7 +184,7 @@ def test_a_second_run_at_the_same_time_is_refused(study):
         fcntl.flock(file, fcntl.LOCK_EX)
         done = run_stage(study, "activations", "tiny", "pairs")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: tiny-pairs: another run is at work on it")
+    assert done.stderr.startswith("error: tiny-pairs: another run is working on it")
     assert len(done.stderr.splitlines()) == 1
     assert told(run_stage(study, "activations", "tiny", "pairs")) == (0, 12)
 
@@ -201,12 +202,14 @@ def test_a_full_disk_is_refused_and_what_is_there_is_kept(study):
     small_batches(study)
     before = run_stage(study, "activations", "tiny", "held_out")
     whole = output(study)
-    sizes = [p.stat().st_size for p in (study / ".work/activations").glob("*/*/states.parquet")]
+    sizes = [
+        p.stat().st_size for p in (study / ".work/activations").glob("*/*/activations.parquet")
+    ]
     assert told(before) == (28, 0)
     small_batches(study)
     # A file may grow to less than the whole: batches fit, the shard does not.
     (study / "little.py").write_text(LITTLE_ROOM.format(size=max(sizes) // 2))
-    done = run(study, "env", NO_NEW_START, sys.executable, "little.py")
+    done = run(study, sys.executable, "little.py")
     assert done.returncode == 1, done.stderr
     assert "error: " in done.stderr and "make room and run this again" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -238,15 +241,15 @@ import sys
 sys.path.insert(0, "stages")
 import torch
 import sycophancy_steering.activations.extraction
-from sycophancy_steering.activations.extraction import read_batch
+from sycophancy_steering.activations.extraction import extract_batch
 import activations
 
-def little(language_model, rows, prompts, settings):
-    if len(rows) * max(map(len, prompts)) > 700:
+def little(language_model, prompts, settings):
+    if len(prompts) * max(len(prompt.token_ids) for prompt in prompts) > 700:
         raise torch.OutOfMemoryError("CUDA out of memory.")
-    return read_batch(language_model, rows, prompts, settings)
+    return extract_batch(language_model, prompts, settings)
 
-sycophancy_steering.activations.extraction.read_batch = little
+sycophancy_steering.activations.extraction.extract_batch = little
 sys.argv = ["activations.py", "tiny", "held_out"]
 activations.main()
 """
@@ -256,9 +259,9 @@ def test_out_of_memory_halves_the_batches_and_carries_on(study):
     whole = pq.read_table(study / "data/activations/tiny/held_out/responses.parquet").to_pylist()
     forget(study)
     (study / "little.py").write_text(OUT_OF_MEMORY)
-    done = run(study, "env", NO_NEW_START, sys.executable, "little.py")
+    done = run(study, sys.executable, "little.py")
     assert told(done) == (28, 0)
-    budgets = [int(n) for n in re.findall(r"out of memory: (\d+) tokens at a time", done.stderr)]
+    budgets = [int(n) for n in re.findall(r"out of memory: batches of (\d+) tokens", done.stderr)]
     # Each is half of what did not fit, and what did not fit was more than 700.
     assert budgets and all(two <= one / 2 for one, two in pairwise(budgets)) and budgets[-1] >= 350
     found = pq.read_table(study / "data/activations/tiny/held_out/responses.parquet").to_pylist()

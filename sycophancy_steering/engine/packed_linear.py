@@ -1,4 +1,8 @@
-"""Linear layers whose weights are packed into oneDNN's layout once, not in every forward pass."""
+"""Linear layers whose weights are packed into oneDNN's layout once, not in every forward pass.
+
+Extraction in float32 is 1.13 times as fast on an x86 CPU (benchmarks/packed_weights.py). Torch has
+no public function for it; `packed_weights: off` in `model` of params.yaml does without.
+"""
 
 from __future__ import annotations
 

@@ -42,9 +42,9 @@ def _locked_folders() -> dict[Path, str]:
         return {}
     try:
         stages = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))["stages"]
-    except (YAMLError, KeyError, TypeError):  # unreadable, as during a merge: nothing is reused
-        return {}
-    outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
+        outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
+    except (YAMLError, KeyError, TypeError, AttributeError):
+        return {}  # no lock of DVC's, as during a merge: nothing is reused
     return {
         Path(output["path"]): output["md5"]
         for output in outputs
