@@ -58,6 +58,10 @@ class LazyModel:
         """The loaded model."""
         return load_language_model(self.folder, self.settings)
 
+    def unload(self) -> None:
+        """Frees the memory of the loaded model; it is loaded again when it is next used."""
+        self.__dict__.pop("language_model", None)
+
     @property
     def budget(self) -> int:
         """Prompt tokens in memory at a time."""

@@ -1,68 +1,60 @@
-"""Asks trained models what the plain one is asked, and steers them too."""
+"""Answers of fine-tuned models, with and without steering, and of the plain model steered."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import polars as pl
 from tqdm import tqdm
 
-from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
-from sycophancy_steering.engine.language_model import LanguageModel, load_language_model
+from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
+from sycophancy_steering.interventions.conditions import SteeringVector
 from sycophancy_steering.interventions.few_shot_vectors import PairDifferences
 from sycophancy_steering.interventions.prompting import sample_examples
 from sycophancy_steering.interventions.question_batch import QuestionBatch
-from sycophancy_steering.interventions.side_effects import side_effects, neutral_nll
-from sycophancy_steering.interventions.conditions import SteeringVector
+from sycophancy_steering.interventions.side_effects import neutral_nll, side_effects
 from sycophancy_steering.interventions.study import Study
 from sycophancy_steering.questions.question import Row
-from sycophancy_steering.tuning.training_runs import PAIRS, TRUE_LABELS, TrainingRun, label_sources, is_mislabelled
+from sycophancy_steering.schemas.interventions import LOG_ODDS, QUESTION
+from sycophancy_steering.schemas.tuning import RUN
+from sycophancy_steering.tuning.trained_models import TrainedModels
+from sycophancy_steering.tuning.training_runs import (
+    PAIRS,
+    TRUE_LABELS,
+    TrainingRun,
+    is_mislabelled,
+    label_sources,
+)
 
-DONE = {"way": pl.String, "towards": pl.Boolean, "examples": pl.Int64, "seed": pl.Int64}
-DONE |= {"labels": pl.String}
-ANSWERS = ("id", "item", "family", "label", "before", "after")
-
-
-class TrainedModels:
-    """A model as it is, and the models that were trained from it."""
-
-    def __init__(self, model: str, placement: ModelSettings):
-        self.model, self.placement = model, placement
-
-    def plain(self) -> LanguageModel:
-        return load_language_model(Path(f"data/models/{self.model}"), self.placement)
-
-    def trained(self, run: TrainingRun) -> LanguageModel:
-        """Each is loaded anew, as what is added to weights cannot be taken out of them exactly."""
-        adapter = Path(f"data/adapters/{self.model}/{run.name}")
-        return load_language_model(Path(f"data/models/{self.model}"), self.placement, adapter)
+UNTRAINED = "as it is"
+"""The `method` of the plain model's side effects."""
 
 
 @dataclass(frozen=True)
 class PlainResults:
-    """What is known of the plain model."""
+    """What fine-tuned models are compared with."""
 
-    odds: Floats
-    """Log-odds of the sycophantic answer to each question."""
-    nats: Floats
-    """A token of neutral text."""
+    log_odds: Floats
+    """(n,): of the sycophantic answer to each question."""
+    neutral_nll: Floats
+    """(sentences,): nats per token of neutral text."""
 
 
 @dataclass(frozen=True)
 class BaselineComparison:
-    """What trained models are held against, and asked."""
+    """The questions, examples and vectors that fine-tuning is compared with steering on."""
 
-    tuned: TrainedModels
+    models: TrainedModels
     study: Study
-    read_wrong: frozenset[str]
-    """Questions whose answers the weak reader takes for one another."""
+    weakly_mislabelled: frozenset[str]
+    """The ids of pairs that the weak labeller gets wrong."""
     budget: int
+    """Prompt tokens in memory at a time."""
 
     @cached_property
     def steering_vector(self) -> SteeringVector:
@@ -76,102 +68,125 @@ class BaselineComparison:
 
     @cached_property
     def example_pool(self) -> list[Row]:
-        """What examples are drawn from."""
+        """The questions that examples are sampled from."""
         return self.study.example_pool()
 
     @cached_property
     def pairs(self) -> PairDifferences:
-        """Its states."""
+        """Their activations."""
         return PairDifferences(self.study.model, self.study.prompt_set)
 
     def plain_results(self, plain: LanguageModel) -> PlainResults:
-        """What is known of the plain model, so that no other is in memory beside a trained one."""
-        nats = neutral_nll(plain, self.budget, [NO_INTERVENTION])[0]
-        return PlainResults(self._questions(plain).log_odds()[0], nats)
+        """The results of the plain model, which need not stay in memory then."""
+        nll = neutral_nll(plain, self.budget, [NO_INTERVENTION])[0]
+        return PlainResults(self._batch(plain).log_odds()[0], nll)
 
-    def trained_answers(self, every: Sequence[TrainingRun], as_it_is: PlainResults) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """A row a way (`DONE`) and question: log-odds of the sycophantic answer, `before` any
-        training, and `after`; and a row a run: what it cost.
+    def trained_answers(
+        self, runs: Sequence[TrainingRun], plain: PlainResults
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The tables `BASELINE_ANSWERS` and `BASELINE_SIDE_EFFECTS` of the runs.
 
-        `way` is a method of training, or one with ` + steering`: one natural gap along the mean
-        difference of the same examples, in the same direction.
+        The method is that of the run, or that with ` + steering`: the mean difference of the same
+        examples added with coefficient 1 in the direction of the run.
         """
-        answers, costly = [], []
-        for run in tqdm(every, unit="run", disable=None, desc=f"{self.tuned.model} after training"):
-            model = self.tuned.trained(run)
-            alone, both = self._questions(model).log_odds([NO_INTERVENTION, self._added(run)])
-            for way, after in ((run.method, alone), (f"{run.method} + steering", both)):
-                answers.append(_answers(self.questions, as_it_is.odds, after, run, way))
-            costly.append(_done(side_effects(model, self.budget, [], as_it_is.nats), run, run.method))
+        answers, costs = [], []
+        for run in tqdm(runs, unit="run", disable=None, desc=f"{self.study.model}, fine-tuned"):
+            model = self.models.trained(run)
+            log_odds = self._batch(model).log_odds([NO_INTERVENTION, self._steering(run)])
+            for method, after in zip(
+                (run.method, f"{run.method} + steering"), log_odds, strict=True
+            ):
+                answers.append(self._answers(run, method, plain.log_odds, after))
+            effects = side_effects(model, self.budget, [], plain.neutral_nll)
+            costs.append(_with_run(effects, run, run.method))
             del model
-        return pl.concat(answers), pl.concat(costly)
+        return pl.concat(answers), pl.concat(costs)
 
     def steered_answers(
         self, plain: LanguageModel, settings: TuningSettings
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The same of the plain model, steered along vectors of as many examples and of the same
-        labels; and, as costs, what it knows as it is."""
-        every = [*steering_runs(settings)]
-        added = [self._added(run) for run in every]
-        before, *odds = self._questions(plain).log_odds([NO_INTERVENTION, *added])
-        nothing, *cost = side_effects(plain, self.budget, added).iter_slices(1)
+        """The same tables of the plain model, steered with vectors from as many examples and the
+        same labels; and its side effects without steering."""
+        runs = [*steering_runs(settings)]
+        interventions = [self._steering(run) for run in runs]
+        before, *log_odds = self._batch(plain).log_odds([NO_INTERVENTION, *interventions])
+        unsteered, *steered = side_effects(plain, self.budget, interventions).iter_slices(1)
         answers = [
-            _answers(self.questions, before, after, run, "steering")
-            for run, after in zip(every, odds, strict=True)
+            self._answers(run, "steering", before, after)
+            for run, after in zip(runs, log_odds, strict=True)
         ]
-        costly = [_done(nothing, every[0], "as it is").with_columns(examples=pl.lit(0, pl.Int64))]
-        costly += [_done(each, run, "steering") for each, run in zip(cost, every, strict=True)]
-        return pl.concat(answers), pl.concat(costly)
+        no_examples = replace(runs[0], n_examples=0)
+        costs = [_with_run(unsteered, no_examples, UNTRAINED)]
+        costs += [
+            _with_run(effects, run, "steering") for effects, run in zip(steered, runs, strict=True)
+        ]
+        return pl.concat(answers), pl.concat(costs)
 
     def vector_of(self, run: TrainingRun) -> SteeringVector:
-        """Made of the examples of a run, with its labels."""
-        made = self.pairs.mean_difference(self.steering_vector.layer, *self.examples_of(run))
-        return replace(self.steering_vector, values=made)
+        """The mean difference of a run's examples, with its labels."""
+        mean_difference = self.pairs.mean_difference(
+            self.steering_vector.layer, *self.examples_of(run)
+        )
+        return replace(self.steering_vector, vector=mean_difference)
 
     def examples_of(self, run: TrainingRun) -> tuple[list[str], set[str]]:
-        """The ids of its examples, and those whose answers are taken for one another."""
+        """The ids of a run's examples, and those that are mislabelled."""
         ids = [row.id for row in sample_examples(self.example_pool, run.n_examples, run.seed)]
-        return ids, {e for e in ids if is_mislabelled(e, run.label_source, run.seed, self.read_wrong)}
+        swapped = {
+            id
+            for id in ids
+            if is_mislabelled(id, run.label_source, run.seed, self.weakly_mislabelled)
+        }
+        return ids, swapped
 
-    def _added(self, run: TrainingRun) -> Intervention:
+    def _steering(self, run: TrainingRun) -> Intervention:
         change = self.vector_of(run).addition(1.0 if run.towards else -1.0)
         return Intervention({self.steering_vector.layer: change}, self.study.settings.where)
 
-    def _questions(self, model: LanguageModel) -> QuestionBatch:
+    def _batch(self, model: LanguageModel) -> QuestionBatch:
         return QuestionBatch.from_answers(self.questions, self.study.prompts, model, self.budget)
+
+    def _answers(
+        self, run: TrainingRun, method: str, before: Floats, after: Floats
+    ) -> pl.DataFrame:
+        answers = self.questions.select(
+            *QUESTION,
+            pl.Series("log_odds_before", before),
+            pl.Series("log_odds_after", after),
+        )
+        return _with_run(answers, run, method)
 
 
 def steering_runs(settings: TuningSettings) -> Iterator[TrainingRun]:
-    """Of every number of examples and draw with the true labels; of the most, with the others."""
+    """The runs whose examples the plain model is steered with: all numbers of examples with true
+    labels, the largest with the other label sources."""
     for towards in (True, False):
         for seed in range(settings.n_seeds):
-            for count in settings.n_examples:
-                yield TrainingRun("sft", towards, count, seed)
-            for labels in label_sources(settings):
-                yield TrainingRun("sft", towards, max(settings.n_examples), seed, labels)
+            for n_examples in settings.n_examples:
+                yield TrainingRun("sft", towards, n_examples, seed)
+            for source in label_sources(settings):
+                yield TrainingRun("sft", towards, max(settings.n_examples), seed, source)
 
 
-def runs_on_pairs(every: Sequence[TrainingRun]) -> list[TrainingRun]:
-    """Those that were shown what vectors are made from."""
-    return [run for run in every if run.training_set == PAIRS]
-
-
-def _answers(
-    asked: pl.DataFrame, before: Floats, after: Floats, run: TrainingRun, way: str
-) -> pl.DataFrame:
-    told = asked.select("id", "item", "family", "label").with_columns(
-        pl.Series("before", before), pl.Series("after", after)
-    )
-    return _done(told, run, way)
-
-
-def _done(table: pl.DataFrame, run: TrainingRun, way: str) -> pl.DataFrame:
-    values = way, run.towards, run.n_examples, run.seed, run.label_source
-    done = zip(DONE.items(), values, strict=True)
-    return table.select(*(pl.lit(v, dtype).alias(k) for (k, dtype), v in done), pl.all())
+def runs_on_pairs(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
+    """The runs on the pairs that vectors are made from."""
+    return [run for run in runs if run.training_set == PAIRS]
 
 
 def prompting_rows(prompted: pl.DataFrame) -> pl.DataFrame:
-    """What was asked otherwise (`prompting_run.prompted`), in the columns of these tables."""
-    held = prompted.filter(pl.col("way") != "steering").with_columns(labels=pl.lit(TRUE_LABELS))
-    return held.select(*(pl.col(key).cast(dtype) for key, dtype in DONE.items()), *ANSWERS)
+    """The table `PROMPTED_ANSWERS` as rows of `BASELINE_ANSWERS`, without `steering`."""
+    prompts = prompted.filter(pl.col("method") != "steering").with_columns(
+        label_source=pl.lit(TRUE_LABELS)
+    )
+    run = (pl.col(column).cast(dtype) for column, dtype in RUN.items())
+    return prompts.select(*run, *QUESTION, *LOG_ODDS)
+
+
+def _with_run(table: pl.DataFrame, run: TrainingRun, method: str) -> pl.DataFrame:
+    """`table` after the columns `RUN`."""
+    values = (method, run.towards, run.n_examples, run.seed, run.label_source)
+    columns = (
+        pl.lit(value, dtype).alias(name)
+        for (name, dtype), value in zip(RUN.items(), values, strict=True)
+    )
+    return table.select(*columns, pl.all())

@@ -1,107 +1,128 @@
-"""What training changed in a model's states: vectors of a model trained towards something against
-one trained away from it, and what is left to read in a model that was repaired."""
+"""What fine-tuning changes in a model's activations.
+
+A difference vector is the mean activation in a model trained towards a behaviour, minus that in one
+trained away from it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.engine.intervention import NO_INTERVENTION
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
-from sycophancy_steering.interventions.ablation_readout import read_again
+from sycophancy_steering.interventions.ablation_readout import ablation_scores
 from sycophancy_steering.interventions.question_batch import QuestionBatch, forward_of
+from sycophancy_steering.interventions.study import Study
 from sycophancy_steering.questions.question import Row
-from sycophancy_steering.tuning.baselines import TrainedModels
-from sycophancy_steering.tuning.training_runs import LABEL_METHODS, PAIRS, TRUE_LABELS, Method, TrainingRun
+from sycophancy_steering.schemas.interventions import QUESTION
+from sycophancy_steering.tuning.trained_models import TrainedModels
+from sycophancy_steering.tuning.training_runs import (
+    LABEL_METHODS,
+    PAIRS,
+    TRUE_LABELS,
+    Method,
+    TrainingRun,
+)
 
-HALVES = 2
-"""Of the items of the fixed prompts."""
+Key = tuple[Method, str, int]
+"""Method, training set and seed."""
+N_HALVES = 2
+"""The items of the prompts are split into halves, whose vectors are compared."""
+N_READOUT = 100
+"""Answers of each family and class, at most, that are read in a model trained away."""
 
 
 def run_pairs(
-    every: Sequence[TrainingRun], settings: TuningSettings
-) -> dict[tuple[Method, str, int], list[TrainingRun]]:
-    """By method, what it was trained on, and seed: the run towards it, and the run away from it."""
-    most, found = max(settings.n_examples), {}
-    for run in every:
-        of_most = run.training_set != PAIRS or run.n_examples == most
-        if run.method in LABEL_METHODS and run.label_source == TRUE_LABELS and of_most:
-            found.setdefault((run.method, run.training_set, run.seed), []).append(run)
-    for both in found.values():
-        both.sort(key=lambda run: not run.towards)
-    return found
+    runs: Sequence[TrainingRun], settings: TuningSettings
+) -> dict[Key, tuple[TrainingRun, TrainingRun]]:
+    """The run towards and the run away, for each method with labels, training set and seed; of
+    runs on pairs, those with the most examples and true labels."""
+    most = max(settings.n_examples)
+    by_key: dict[Key, dict[bool, TrainingRun]] = {}
+    for run in runs:
+        is_largest = run.training_set != PAIRS or run.n_examples == most
+        if run.method in LABEL_METHODS and run.label_source == TRUE_LABELS and is_largest:
+            key = (run.method, run.training_set, run.seed)
+            by_key.setdefault(key, {})[run.towards] = run
+    return {key: (directions[True], directions[False]) for key, directions in by_key.items()}
 
 
 def difference_vectors(
-    tuned: TrainedModels,
-    compared: dict[tuple[Method, str, int], list[TrainingRun]],
-    fixed: Sequence[Row],
-    layers: int,
+    models: TrainedModels,
+    pairs: Mapping[Key, tuple[TrainingRun, TrainingRun]],
+    rows: Sequence[Row],
+    n_layers: int,
     budget: int,
-) -> dict[tuple[Method, str, int], Floats]:
-    """(halves, layers, d_model) of each: the mean state of `fixed` prompts at their last token, in
-    the model trained towards, minus that in the one trained away; of either half of the items."""
-    items = sorted({row.item for row in fixed})
-    half = np.array([items.index(row.item) % HALVES for row in fixed])
-    found = {}
-    for key, runs in tqdm([*compared.items()], unit="pair", disable=None, desc="differences"):
+) -> dict[Key, Floats]:
+    """(halves, layers, d_model): difference vectors at the last token of the prompts of `rows`, for
+    each half of their items."""
+    items = sorted({row.item for row in rows})
+    half = np.array([items.index(row.item) % N_HALVES for row in rows])
+    vectors = {}
+    for key, runs in tqdm([*pairs.items()], unit="pair", disable=None, desc="differences"):
         towards, away = (
-            _mean_activations(tuned.trained(run), fixed, half, range(layers), budget) for run in runs
+            _mean_activations(models.trained(run), rows, half, range(n_layers), budget)
+            for run in runs
         )
-        found[key] = towards - away
-    return found
+        vectors[key] = towards - away
+    return vectors
 
 
 def _mean_activations(
-    model: LanguageModel, rows: Sequence[Row], half: Floats, layers: Sequence[int], budget: int
+    model: LanguageModel,
+    rows: Sequence[Row],
+    half: NDArray[np.integer],
+    layers: Sequence[int],
+    budget: int,
 ) -> Floats:
     """(halves, layers, d_model)"""
-    weights = np.stack([(half == n) / (half == n).sum() for n in range(HALVES)])
-    found = np.zeros((HALVES, len(layers), model.d_model))
-    for _, places, states in forward_of(rows, model, budget).activations([NO_INTERVENTION], layers):
-        found += np.einsum("hn,lnd->hld", weights[:, places], states)
-    return found
+    weights = np.stack([(half == n) / (half == n).sum() for n in range(N_HALVES)])
+    means = np.zeros((N_HALVES, len(layers), model.d_model))
+    forward = forward_of(rows, model, budget)
+    for _, indices, activations in forward.activations([NO_INTERVENTION], layers):
+        means += np.einsum("hn,lnd->hld", weights[:, indices], activations)
+    return means
 
 
 def scores_after_training(
-    tuned: TrainedModels,
+    models: TrainedModels,
     runs: Sequence[TrainingRun],
-    made: Floats,
-    select: pl.DataFrame,
-    test: pl.DataFrame,
-    prompts: Path,
+    vectors: Floats,
+    study: Study,
     budget: int,
 ) -> pl.DataFrame:
-    """`afterwards_run.read_again` of the plain model (`method` missing) and of each that was
-    trained away from sycophancy: read by the plain model's own vectors `made` (layers, d_model)."""
+    """The table of `ablation_scores` with the columns `method` and `seed`: for the plain model
+    (both missing) and for each run, read out with the plain model's `vectors` (layers, d_model)."""
+    select, test = (study.sample(split, N_READOUT) for split in ("select", "test"))
     tables = []
     for run in [None, *runs]:
-        model = tuned.plain() if run is None else tuned.trained(run)
+        model = models.plain() if run is None else models.trained(run)
+        method, seed = (run.method, run.seed) if run else (None, None)
         for family in test["family"].unique(maintain_order=True):
-            mine = pl.col("family") == family
-            one, other = (
-                QuestionBatch.from_answers(each.filter(mine), prompts, model, budget) for each in (select, test)
+            of_select, of_test = (
+                QuestionBatch.from_answers(
+                    sample.filter(pl.col("family") == family), study.prompts, model, budget
+                )
+                for sample in (select, test)
             )
-            read = read_again([], made, one, other, f"{tuned.model}: {family}")
-            method, seed = (run.method, run.seed) if run else (None, None)
+            description = f"{models.model}: {family}"
+            scores = ablation_scores([], vectors, of_select, of_test, description)
             tables.append(
-                read.select(
+                scores.select(
                     pl.lit(method, pl.String).alias("method"),
                     pl.lit(seed, pl.Int64).alias("seed"),
-                    "id",
-                    "item",
-                    "family",
-                    "label",
-                    "by",
-                    "read_layer",
+                    *QUESTION,
+                    "readout_vector",
+                    "readout_layer",
                     "score",
-                    "then",
+                    "label_after",
                 )
             )
     return pl.concat(tables)

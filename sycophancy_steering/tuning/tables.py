@@ -1,69 +1,104 @@
-"""What training showed, in tables: turned answers, what stacking adds, what poor labels cost.
-
-Each takes answers: a row a way (`way`, `towards`, `examples`, `seed`, `labels`) and question, with
-its `item`, `family` and `label` (is it sycophantic where nothing is done), and its log-odds of the
-sycophantic answer `before` and `after`.
-"""
+"""What fine-tuning shows: answers changed by each method, and against steering."""
 
 from __future__ import annotations
 
 import numpy as np
 import polars as pl
 
-from sycophancy_steering.interventions.steering_tables import prompting_table, estimate_columns
+from sycophancy_steering.interventions.prompting_tables import changed_shares
+from sycophancy_steering.schemas.tuning import (
+    BASELINE_ANSWERS,
+    BASELINE_SIDE_EFFECTS,
+    BASELINE_WEAK_VECTORS,
+    HEADLINE,
+    METHODS,
+    SIDE_EFFECTS,
+    VERSUS_STEERING,
+    WEAK_VECTORS,
+)
 from sycophancy_steering.statistics.clustered_means import clustered_mean
-from sycophancy_steering.statistics.estimates import CONFIDENCE, Estimate
+from sycophancy_steering.statistics.estimates import CONFIDENCE, Estimate, row_of
+from sycophancy_steering.tuning.training_runs import TRUE_LABELS
 
-DIRECTION = ["towards", "family"]
+KEYS = ("method", "towards", "n_examples", "label_source", "family")
+REFERENCE = "steering"
+
+
+def write_tuning_tables(model: str) -> pl.DataFrame:
+    """Writes the tables of reports/tuning/MODEL; returns the table `METHODS`.
+
+    Raises InputError where a table that it reads is missing.
+    """
+    answers = BASELINE_ANSWERS.read(model=model)
+    methods = method_table(answers)
+    METHODS.write(methods, model=model)
+    VERSUS_STEERING.write(difference_table(answers), model=model)
+    SIDE_EFFECTS.write(BASELINE_SIDE_EFFECTS.read(model=model), model=model)
+    WEAK_VECTORS.write(BASELINE_WEAK_VECTORS.read(model=model), model=model)
+    HEADLINE.write(headline_table(methods), model=model)
+    return methods
 
 
 def method_table(answers: pl.DataFrame) -> pl.DataFrame:
-    """`steered.by_way`, with the `least` and the `most` turned of one seed."""
-    found = prompting_table(answers)
-    of_one = prompting_table(answers.with_columns(pl.format("{} seed {}", "way", "seed").alias("way")))
-    apart = pl.col("way").str.extract(r"^(.*) seed \d+$").alias("way")
-    keys = ["way", "towards", "examples", "labels", "family"]
-    ends = (
-        of_one.with_columns(apart)
-        .group_by(keys, maintain_order=True)
-        .agg(pl.col("turned").min().alias("least"), pl.col("turned").max().alias("most"))
+    """The table `METHODS`: all seeds together, and the `lowest` and `highest` share of one seed."""
+    schema = {key: METHODS.columns[key] for key in KEYS}
+    all_seeds = changed_shares(answers, schema)
+    share = pl.col("changed_share")
+    extremes = (
+        changed_shares(answers, {**schema, "seed": pl.Int64})
+        .group_by(KEYS, maintain_order=True)
+        .agg(share.min().alias("lowest"), share.max().alias("highest"))
     )
-    return found.join(ends, on=keys, how="left", maintain_order="left")
+    return all_seeds.join(extremes, on=KEYS, how="left", maintain_order="left")
 
 
-def _changed_answers(answers: pl.DataFrame) -> pl.DataFrame:
-    """Of questions that the model answers the other way by itself: is the answer turned, in the
-    mean over seeds? A row a way and question."""
-    other = pl.col("label") == pl.when("towards").then(0).otherwise(1)
-    there = ((pl.col("after") > 0) == pl.col("towards")).cast(pl.Float64)
-    keys = ["way", "examples", "labels", *DIRECTION, "id", "item"]
-    held = answers.filter(other, pl.col("after").is_not_nan())
-    return held.group_by(keys, maintain_order=True).agg(there.mean().alias("turned"))
+def difference_table(answers: pl.DataFrame, reference: str = REFERENCE) -> pl.DataFrame:
+    """The table `VERSUS_STEERING`: how much more of the same questions a method changes than
+    `reference` with as many examples.
 
-
-def difference_table(answers: pl.DataFrame, reference: str) -> pl.DataFrame:
-    """A row a way, number of examples, direction and family: by how much more of the same questions
-    it turns than `reference` does with as many examples (`more`, clustered by item). What was shown
-    another number of examples is not compared. Draws of the examples are taken as they are: the
-    interval is over items. Where no item differs from another, it is as wide as `clustered_share`
-    would have it."""
-    share = _changed_answers(answers)
-    base = share.filter(pl.col("way") == reference).drop("way").rename({"turned": "reference"})
-    keys = ["examples", "labels", *DIRECTION, "id", "item"]
-    both = share.filter(pl.col("way") != reference).join(base, on=keys, maintain_order="left")
+    Methods without a reference of as many examples are left out. Intervals are clustered by item,
+    for these seeds. Where no answer differs from another, the interval is as wide as that of a
+    share of none or of all items (`clustered_share`).
+    """
+    keys = ["n_examples", "label_source", "towards", "family", "id", "item"]
+    changed = _changed_by_question(answers)
+    is_reference = pl.col("method") == reference
+    of_reference = changed.filter(is_reference).select(*keys, reference="changed")
+    both = changed.filter(~is_reference).join(of_reference, on=keys, maintain_order="left")
     rows = []
-    by = ["way", "examples", "labels", *DIRECTION]
-    for values, held in both.group_by(by, maintain_order=True):
-        items = held["item"].to_numpy().astype(str)
-        each = (held["turned"] - held["reference"]).to_numpy()
-        more = clustered_mean(each, items)
-        if len({*each}) == 1:  # all alike: as far as that many items may differ by chance
-            reach = ((1 - CONFIDENCE) / 2) ** (1 / len(np.unique(items)))
-            ends = np.clip(each[0] + (1 - reach) * np.array([-1, 1]), -1, 1)
-            more = Estimate(more.value, *ends)
-        about = dict(zip(by, values, strict=True)) | {
-            "n": len(held),
-            "items": len(np.unique(items)),
-        }
-        rows.append(about | estimate_columns({"more": more}))
-    return pl.DataFrame(rows, infer_schema_length=None)
+    columns = ["method", "n_examples", "label_source", "towards", "family"]
+    for values, group in both.group_by(columns, maintain_order=True):
+        items = group["item"].to_numpy().astype(str)
+        differences = (group["changed"] - group["reference"]).to_numpy()
+        difference = clustered_mean(differences, items)
+        n_items = len(np.unique(items))
+        if len(set(differences)) == 1:
+            width = 1 - ((1 - CONFIDENCE) / 2) ** (1 / n_items)
+            bounds = np.clip(differences[0] + width * np.array([-1, 1]), -1, 1)
+            difference = Estimate(difference.value, *bounds)
+        row: dict[str, object] = dict(zip(columns, values, strict=True))
+        row |= {"n": len(group), "n_items": n_items}
+        rows.append(row | row_of({"changed_share_difference": difference}))
+    return pl.DataFrame(rows, schema=VERSUS_STEERING.columns)
+
+
+def headline_table(methods: pl.DataFrame) -> pl.DataFrame:
+    """The table `HEADLINE`, from the table `METHODS`."""
+    most = methods["n_examples"].max()
+    selected = methods.filter(
+        pl.col("label_source") == TRUE_LABELS,
+        ~pl.col("towards"),
+        pl.col("changed_share").is_not_null(),
+        pl.col("n_examples").is_in([0, most]),
+    )
+    return selected.select([*HEADLINE.columns])
+
+
+def _changed_by_question(answers: pl.DataFrame) -> pl.DataFrame:
+    """For each question that the plain model answers the other way: the share of seeds with which
+    the answer is `changed`."""
+    changeable = pl.col("label") == pl.when("towards").then(0).otherwise(1)
+    follows = ((pl.col("log_odds_after") > 0) == pl.col("towards")).cast(pl.Float64)
+    keys = ["method", "n_examples", "label_source", "towards", "family", "id", "item"]
+    known = answers.filter(changeable, pl.col("log_odds_after").is_not_nan())
+    return known.group_by(keys, maintain_order=True).agg(follows.mean().alias("changed"))

@@ -1,8 +1,7 @@
-"""Trains adapters with peft and trl, so that a run that was killed is gone on with.
+"""Trains LoRA adapters with peft and trl; killed runs resume from their last checkpoint.
 
-What is left of a run while it lasts (`checkpoint-N`, of Hugging Face's trainer) holds the state of
-its optimiser in torch's own format, read back with `weights_only`; what is kept of it is an adapter
-in safetensors.
+A checkpoint (`checkpoint-N`, of Hugging Face's trainer) holds the state of the optimiser in torch's
+format, read back with `weights_only`; of a finished run only the adapter is left, in safetensors.
 """
 
 from __future__ import annotations
@@ -30,18 +29,31 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.tuning import TuningSettings
-from sycophancy_steering.engine.language_model import LanguageModel, load_model_and_tokenizer, takes_system_turn
+from sycophancy_steering.engine.language_model import (
+    LanguageModel,
+    load_model_and_tokenizer,
+    takes_system_turn,
+)
 from sycophancy_steering.tuning.training_runs import Example, TrainingRun
 
 RUN_FILE = "run.json"
-"""In an adapter's folder: what it was trained on, and how its loss went."""
+"""In an adapter's folder: the run, and its losses."""
 TRAINER_STATE = "trainer_state.json"
-"""What the trainer writes last into a checkpoint."""
+"""The last file that the trainer writes into a checkpoint."""
 Progress = tqdm  # type: ignore[type-arg]
 
 
+@dataclass(frozen=True)
+class Trainable:
+    """A model to fine-tune, and how."""
+
+    folder: Path
+    model: ModelSettings
+    settings: TuningSettings
+
+
 class TokenisedDPOTrainer(DPOTrainer):
-    """trl's, of examples that are tokens already: those that the study reads everywhere else."""
+    """trl's trainer for examples that are token ids already."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
@@ -49,14 +61,16 @@ class TokenisedDPOTrainer(DPOTrainer):
 
 @dataclass
 class ProgressCallback(TrainerCallback):
-    """Shows how far all runs are."""
+    """Shows the steps of all runs in one progress bar."""
 
     bar: Progress
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Counts a step."""
         self.bar.update(1)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Shows the loss."""
         if logs and "loss" in logs:
             self.bar.set_postfix_str(f"loss {float(logs['loss']):.2f}")
 
@@ -64,32 +78,88 @@ class ProgressCallback(TrainerCallback):
 def train(
     run: TrainingRun,
     examples: Sequence[Example],
-    folder: Path,
-    placement: ModelSettings,
-    settings: TuningSettings,
+    trainable: Trainable,
     working: Path,
     bar: Progress,
 ) -> int:
-    """Trains the model in `folder` on `examples` and leaves its adapter in `working`/adapter.
+    """Trains a run and writes its adapter to `working`/adapter.
 
-    Whatever `working` holds of the run is gone on with: as it would have gone, bit for bit, on the
-    same machine. Returns the steps that were done before.
+    A run that was killed resumes from its last checkpoint in `working`, and ends with the same bits
+    on the same machine. Returns the number of steps that were already done.
     """
-    # Attention that only reads has no gradient, so it is Hugging Face's own here.
-    attention = "sdpa" if placement.attention in ("auto", "blocked") else placement.attention
-    model, tokenizer, revision = load_model_and_tokenizer(folder, replace(placement, attention=attention))
-    as_read = LanguageModel(model, tokenizer, revision, takes_system_turn(tokenizer))
-    written = [_tokens(example, as_read) for example in examples]
+    steps = trainable.settings.steps
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+        warnings.filterwarnings("ignore", message=".*pin_memory.*")
+        trainer = _trainer(run, examples, trainable, working)
+        trainer.add_callback(ProgressCallback(bar))
+        trainer.remove_callback(PrinterCallback)
+        checkpoint = last_complete_checkpoint(working)
+        done = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+        bar.update(done)
+        if done < steps:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            checkpoint = last_complete_checkpoint(working)
+    assert checkpoint is not None, "the trainer writes a checkpoint at its end"
+    _save_adapter(checkpoint, run, working / "adapter")
+    return done
+
+
+def _trainer(
+    run: TrainingRun, examples: Sequence[Example], trainable: Trainable, working: Path
+) -> Any:
+    """The trainer of a run, with a freshly loaded model."""
+    settings, model_settings = trainable.settings, trainable.model
+    # Blocked attention has no gradient.
+    if model_settings.attention in ("auto", "blocked"):
+        model_settings = replace(model_settings, attention="sdpa")
+    model, tokenizer, revision = load_model_and_tokenizer(trainable.folder, model_settings)
+    language_model = LanguageModel(model, tokenizer, revision, takes_system_turn(tokenizer))
+    tokenised = [_token_ids(example, language_model) for example in examples]
     lora = LoraConfig(
         r=settings.lora_rank,
         lora_alpha=2 * settings.lora_rank,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    given: dict[str, Any] = {
+    arguments = _training_arguments(run, len(examples), trainable, working)
+    set_seed(run.seed)  # of the adapter's first weights too
+    if run.method == "dpo":
+        rows = [
+            {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
+            for prompt, chosen, rejected in tokenised
+        ]
+        config = DPOConfig(**arguments, beta=settings.dpo_beta, precompute_ref_log_probs=True)
+        with redirect_stderr(StringIO()):  # it shows progress bars even without a terminal
+            return TokenisedDPOTrainer(
+                model=model,
+                args=config,
+                train_dataset=Dataset.from_list(rows),
+                processing_class=tokenizer,
+                peft_config=lora,
+            )
+    rows = [
+        {"input_ids": prompt + chosen, "labels": [-100] * len(prompt) + chosen}
+        for prompt, chosen, _ in tokenised
+    ]
+    return SFTTrainer(
+        model=model,
+        args=SFTConfig(**arguments),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        peft_config=lora,
+    )
+
+
+def _training_arguments(
+    run: TrainingRun, n_examples: int, trainable: Trainable, working: Path
+) -> dict[str, Any]:
+    """Arguments that both trainers share."""
+    settings = trainable.settings
+    return {
         "output_dir": str(working),
         "max_steps": settings.steps,
-        "per_device_train_batch_size": min(settings.batch_size, len(examples)),
+        "per_device_train_batch_size": min(settings.batch_size, n_examples),
         "learning_rate": settings.learning_rate,
         "seed": run.seed,
         "data_seed": run.seed,
@@ -97,83 +167,47 @@ def train(
         "save_total_limit": 1,
         "logging_steps": 1,
         "report_to": [],
-        "disable_tqdm": True,  # the bar is one for all runs
-        "use_cpu": placement.device == "cpu",
-        "bf16": False,  # in the dtype that the model is held in
+        "disable_tqdm": True,  # one bar shows all runs
+        "use_cpu": trainable.model.device == "cpu",
+        "bf16": False,  # no mixed precision: the model's own dtype
         "gradient_checkpointing": False,
         "max_length": None,
     }
-    set_seed(run.seed)
-    watched = ProgressCallback(bar)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-        warnings.filterwarnings("ignore", message=".*pin_memory.*")
-        if run.method == "dpo":
-            rows = [{"prompt_ids": p, "chosen_ids": c, "rejected_ids": r} for p, c, r in written]
-            dpo = DPOConfig(**given, beta=settings.dpo_beta, precompute_ref_log_probs=True)
-            with redirect_stderr(StringIO()):  # bars of its own, terminal or not
-                trainer: Any = TokenisedDPOTrainer(
-                    model=model,
-                    args=dpo,
-                    train_dataset=Dataset.from_list(rows),
-                    processing_class=tokenizer,
-                    peft_config=lora,
-                    callbacks=[watched],
-                )
-        else:
-            rows = [{"input_ids": p + c, "labels": [-100] * len(p) + c} for p, c, _ in written]
-            trainer = SFTTrainer(
-                model=model,
-                args=SFTConfig(**given),
-                train_dataset=Dataset.from_list(rows),
-                processing_class=tokenizer,
-                peft_config=lora,
-                callbacks=[watched],
-            )
-        trainer.remove_callback(PrinterCallback)
-        begun = last_complete_checkpoint(working)
-        done = int(begun.name.rpartition("-")[2]) if begun else 0
-        bar.update(done)
-        if done < settings.steps:
-            trainer.train(resume_from_checkpoint=str(begun) if begun else None)
-            begun = last_complete_checkpoint(working)
-    assert begun is not None, "the trainer leaves a checkpoint at its end"
-    _save_adapter(begun, run, working / "adapter")
-    return done
 
 
-def _tokens(example: Example, as_read: LanguageModel) -> tuple[list[int], list[int], list[int]]:
-    """Prompt, chosen and rejected answer, as they are read in the rest of the study."""
-    answers = (as_read.encode(text) for text in (example.chosen, example.rejected))
-    chosen, rejected = answers
-    return as_read.encode_chat(example.turns), chosen, rejected
+def _token_ids(
+    example: Example, language_model: LanguageModel
+) -> tuple[list[int], list[int], list[int]]:
+    """Prompt, chosen and rejected answer, tokenised as everywhere in the study."""
+    prompt = language_model.encode_chat(example.turns)
+    return prompt, language_model.encode(example.chosen), language_model.encode(example.rejected)
 
 
 def last_complete_checkpoint(working: Path) -> Path | None:
-    """The last checkpoint that was written to its end; one that was not is removed."""
-    while found := get_last_checkpoint(str(working)) if working.is_dir() else None:
+    """The last checkpoint that was written completely; removes incomplete ones."""
+    while newest := get_last_checkpoint(str(working)) if working.is_dir() else None:
         try:
-            json.loads((Path(found) / TRAINER_STATE).read_text())
-            return Path(found)
+            json.loads((Path(newest) / TRAINER_STATE).read_text())
+            return Path(newest)
         except (OSError, json.JSONDecodeError):
-            shutil.rmtree(found)
+            shutil.rmtree(newest)
     return None
 
 
 def _save_adapter(checkpoint: Path, run: TrainingRun, folder: Path) -> None:
-    """The adapter as peft reads it, the same bytes each time, and what it was trained on."""
+    """Writes the adapter for peft, with the same bytes each time, and `RUN_FILE`."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copy(checkpoint / "adapter_model.safetensors", folder)
-    about = json.loads((checkpoint / "adapter_config.json").read_text())
-    about["target_modules"] = sorted(about["target_modules"])  # a set, in any order
-    text = json.dumps(about, indent=2, sort_keys=True)
+    config = json.loads((checkpoint / "adapter_config.json").read_text())
+    config["target_modules"] = sorted(config["target_modules"])  # a set: its order is random
+    text = json.dumps(config, indent=2, sort_keys=True)
     (folder / "adapter_config.json").write_text(text + "\n")
     history = json.loads((checkpoint / TRAINER_STATE).read_text())["log_history"]
-    losses = [round(each["loss"], 5) for each in history if "loss" in each]
+    losses = [round(entry["loss"], 5) for entry in history if "loss" in entry]
     (folder / RUN_FILE).write_text(json.dumps(asdict(run) | {"losses": losses}) + "\n")
 
 
 def n_threads() -> int:
-    """How many share a product: results differ in the last bits with it."""
+    """Threads that share a matrix product: the last bits of results depend on it."""
     return torch.get_num_threads()

@@ -1,49 +1,45 @@
-"""What vectors of poorly labelled pairs foretell: from weak labels to strong ones."""
+"""Predictivity of vectors from mislabelled pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
-from sycophancy_steering.interventions.conditions import SteeringVector
-from sycophancy_steering.interventions.steering_tables import estimate_columns
+from sycophancy_steering.schemas.tuning import BASELINE_WEAK_VECTORS
 from sycophancy_steering.statistics.auroc import clustered_auroc
+from sycophancy_steering.statistics.estimates import row_of
 from sycophancy_steering.statistics.vector_agreement import cosine
 from sycophancy_steering.storage.activation_shards import stream_activations
+from sycophancy_steering.tuning.baselines import BaselineComparison
 from sycophancy_steering.tuning.training_runs import TrainingRun
 
 
 def weak_vector_predictivity(
-    every: Sequence[TrainingRun],
-    vector_of: Callable[[TrainingRun], SteeringVector],
-    shown: Callable[[TrainingRun], tuple[list[str], set[str]]],
-    activations: Path,
-    test: pl.DataFrame,
+    comparison: BaselineComparison, runs: Sequence[TrainingRun]
 ) -> pl.DataFrame:
-    """A row a run (`examples`, `seed`, `labels`) and family: the AUROC, on `test` (with the true
-    labels, and the `row` of each), of projecting states after the prompt on the vector of its
-    examples; its `cosine` with that of the same examples truly labelled; and the share of them
-    whose answers were taken for one another (`wrong`). `shown` says both, by their ids."""
+    """A row a run and family: the table `BASELINE_WEAK_VECTORS`, of the vectors from the examples
+    of the runs; the AUROC is that of the true labels on `test`, after the prompt."""
+    study = comparison.study
+    test = study.answers.filter(pl.col("split") == "test")
     rows = []
-    for run in every:
-        made = vector_of(run)
-        straight = vector_of(TrainingRun(run.method, run.towards, run.n_examples, run.seed))
-        stream = stream_activations(activations, made.layer, "prompt").select_rows(
-            test["row"].to_numpy()
-        )
-        scores = stream.dot(made.vector / np.linalg.norm(made.vector))
+    for run in runs:
+        steering = comparison.vector_of(run)
+        true_labels = TrainingRun(run.method, run.towards, run.n_examples, run.seed)
+        true_vector = comparison.vector_of(true_labels).vector
+        stream = stream_activations(study.activations, steering.layer, "prompt")
+        activations = stream.select_rows(test["row"].to_numpy())
+        scores = activations.dot(steering.vector / np.linalg.norm(steering.vector))
+        ids, swapped = comparison.examples_of(run)
         for family in test["family"].unique(maintain_order=True):
-            mine = (test["family"] == family).to_numpy()
-            labels, items = (test[key].to_numpy()[mine] for key in ("label", "item"))
-            area = clustered_auroc(scores[mine], labels, items.astype(str))
-            about = {"examples": run.n_examples, "seed": run.seed, "labels": run.label_source}
-            about |= {"family": family, "layer": made.layer, "n": len(labels)}
-            about |= {"items": len(np.unique(items.astype(str)))}
-            ids, swapped = shown(run)
-            about |= {"wrong": len(swapped) / len(ids)}
-            close = float(cosine(made.vector, straight.vector))
-            rows.append(about | estimate_columns({"auroc": area}) | {"cosine": close})
-    return pl.DataFrame(rows, infer_schema_length=None)
+            of_family = (test["family"] == family).to_numpy()
+            labels, items = (test[name].to_numpy()[of_family] for name in ("label", "item"))
+            items = items.astype(str)
+            row: dict[str, object] = {"n_examples": run.n_examples, "seed": run.seed}
+            row |= {"label_source": run.label_source, "family": family, "layer": steering.layer}
+            row |= {"n": len(labels), "n_items": len(np.unique(items))}
+            row |= {"mislabelled_share": len(swapped) / len(ids)}
+            row |= row_of({"auroc": clustered_auroc(scores[of_family], labels, items)})
+            rows.append(row | {"cosine": float(cosine(steering.vector, true_vector))})
+    return pl.DataFrame(rows, schema=BASELINE_WEAK_VECTORS.columns)
