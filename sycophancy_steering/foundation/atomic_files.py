@@ -1,8 +1,13 @@
-"""Outputs that are whole or not there: written under another name, then put in place."""
+"""Files and folders that are written completely or not at all.
+
+They are written under another name beside the target, then renamed to it. At every moment the old
+or the new version exists in full, whenever the process is killed.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,59 +19,64 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 
-AT_A_TIME = 4096
-"""Rows of a part of a table."""
+ROW_GROUP_SIZE = 4096
+"""Most rows of a row group, which readers hold in memory at once."""
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write a file or folder to, which takes its place if all goes well."""
+    """A path to write a file or folder to; it replaces `path` once the block ends without error.
+
+    After an error, or a kill, `path` is what it was. The missing parent folders are created.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.partial")
-    _remove(draft)
+    _clean_up(path, draft)
     try:
         yield draft
-        _remove(path)
-        draft.rename(path)
+        _replace(path, draft)
     finally:
         _remove(draft)
 
 
 def write_json(path: Path, values: dict[str, object]) -> None:
-    """Write `values` as readable JSON; a NaN is an error."""
+    """Writes `values` as readable JSON. Raises ValueError for NaN and infinity."""
     with atomic_write(path) as draft:
         draft.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
-    """Write `table` as Parquet."""
+    """Writes `table` as Parquet."""
     with atomic_write(path) as draft:
         table.write_parquet(draft)
 
 
-class TableParts:
-    """A Parquet file that is written part by part; used with `with`."""
+class TableWriter:
+    """A Parquet file that is written part by part, so that the table need not fit in memory.
+
+    To be used with `with`; no file is created before the first part.
+    """
 
     def __init__(self, path: Path):
         self._path = path
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, part: pl.DataFrame) -> None:
-        """The next rows, of the columns of the first."""
+        """Appends rows, which have the columns of the first part."""
         import pyarrow.parquet as pq
 
-        for some in part.iter_slices(AT_A_TIME):
-            rows = some.to_arrow()
+        for rows in part.iter_slices(ROW_GROUP_SIZE):
+            row_group = rows.to_arrow()
             if self._writer is None:
-                self._writer = pq.ParquetWriter(self._path, rows.schema)
-            self._writer.write_table(rows)
+                self._writer = pq.ParquetWriter(self._path, row_group.schema)
+            self._writer.write_table(row_group)
 
-    def add_metadata(self, about: Mapping[bytes, str]) -> None:
-        """What the file says of itself; some part has been written."""
+    def add_metadata(self, metadata: Mapping[bytes, str]) -> None:
+        """Adds key-value metadata to the file; at least one part was written."""
         assert self._writer is not None
-        self._writer.add_key_value_metadata(about)
+        self._writer.add_key_value_metadata(metadata)
 
-    def __enter__(self) -> TableParts:
+    def __enter__(self) -> TableWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,8 +84,44 @@ class TableParts:
             self._writer.close()
 
 
+def _replaced(path: Path) -> Path:
+    """Where a folder lies while another takes its place."""
+    return path.with_name(f".{path.name}.replaced.partial")
+
+
+def _clean_up(path: Path, draft: Path) -> None:
+    """Removes what a killed process left; a folder that it had moved aside comes back."""
+    _remove(draft)
+    replaced = _replaced(path)
+    if _exists(replaced) and not _exists(path):
+        replaced.rename(path)
+    _remove(replaced)
+
+
+def _replace(path: Path, draft: Path) -> None:
+    """Renames `draft` to `path`. A folder cannot be renamed over another, so the old one is moved
+    aside first, and back if the second rename fails."""
+    if not path.is_dir() and not draft.is_dir():
+        os.replace(draft, path)
+        return
+    replaced = _replaced(path)
+    if _exists(path):
+        path.rename(replaced)
+    try:
+        draft.rename(path)
+    except BaseException:
+        if _exists(replaced):
+            replaced.rename(path)
+        raise
+    _remove(replaced)
+
+
+def _exists(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
+
+
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
