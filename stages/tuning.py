@@ -1,12 +1,11 @@
-"""What training showed, in tables, pictures and words.
+"""Tabulates, draws and describes what fine-tuning shows.
 
     python stages/tuning.py
 
-Reads, for each of `tuning.models` in params.yaml, reports/baselines and reports/differences; writes
-reports/tuning.json (the share of answers turned, of the most examples), reports/tuning.md, and, in
-reports/tuning/MODEL, `ways.csv` (a row a way, number of examples, whose labels, direction and
-family), `against.csv` (by how much more each turns than steering), `costs.csv`, `weak_vectors.csv`,
-and four pictures.
+Reads reports/baselines, reports/differences and data/adapters of `tuning.models` in params.yaml;
+writes reports/tuning.md; reports/tuning/MODEL: methods.csv, versus_steering.csv, side_effects.csv,
+weak_vectors.csv, headline.csv and four figures; and reports/tuning_metrics/MODEL.json: the share of
+answers to the first family that steering, SFT and DPO turn away from sycophancy.
 """
 
 from __future__ import annotations
@@ -19,98 +18,54 @@ from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.figures.style import save
-from sycophancy_steering.figures.tuning import (
-    by_examples,
-    differences_by_layer,
-    from_weak_labels,
-    read_after_repair,
-)
+from sycophancy_steering.figures.tuning import tuning_figures
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
-from sycophancy_steering.report.tuning_sections import (
-    AFFORDANCES,
-    better_section,
-    costs_section,
-    differences_section,
-    page,
-    repaired_section,
-    weak_section,
+from sycophancy_steering.report.training_page import TrainingTables, training_page
+from sycophancy_steering.schemas.paths import PROMPTS
+from sycophancy_steering.schemas.tuning import (
+    AFTER_TRAINING,
+    COSINES,
+    DIFFERENCE_PREDICTIVITY,
+    DISTILLED_PROMPTS,
+    HEADLINE,
+    METHODS,
+    SIDE_EFFECTS,
+    VERSUS_STEERING,
+    WEAK_VECTORS,
 )
 from sycophancy_steering.storage.cell_files import selected_layer
-from sycophancy_steering.tuning.training_runs import TRUE_LABELS
-from sycophancy_steering.tuning.tables import difference_table, method_table
+from sycophancy_steering.tuning.tables import headline_metrics, write_tuning_tables
 
 
 @command(__doc__)
 def main() -> None:
     settings = read_section(TuningSettings, "tuning")
     vector = read_section(InterventionSettings, "interventions").vectors[0]
-    prompt_set = vector.partition("/")[0]
-    affordances = AFFORDANCES.format(
-        examples=", ".join(map(str, settings.examples)),
-        prompt_set=prompt_set,
-        seeds=settings.seeds,
-        steps=settings.steps,
-        distil=settings.distil,
-        vector=vector,
-    )
-    prompts = pl.read_parquet(f"data/prompts/{prompt_set}.parquet", columns=["family"])
-    own = prompts["family"].unique(maintain_order=True).to_list()
-    weak = (
-        f"{settings.weak.model} cut off after layer {settings.weak.layer}, by a mean difference of "
-        "the pairs about the other half of the items"
-    )
-    found: dict[str, object] = {}
-    sections = []
+    prompts = pl.read_parquet(PROMPTS / f"{vector.partition('/')[0]}.parquet", columns=["family"])
+    tables = {}
     for model in settings.models:
-        answers = pl.read_parquet(f"reports/baselines/{model}/answers.parquet")
-        tables = {
-            "ways": method_table(answers),
-            "against": difference_table(answers, "steering"),
-            "costs": pl.read_parquet(f"reports/baselines/{model}/costs.parquet"),
-            "weak_vectors": pl.read_parquet(f"reports/baselines/{model}/weak_vectors.parquet"),
-        }
-        angles, foretold, repaired = (
-            pl.read_csv(f"reports/differences/{model}/{name}.csv")
-            for name in ("angles", "foretold", "repaired")
+        write_tuning_tables(model)
+        tables[model] = of_model = TrainingTables(
+            methods=METHODS.read(model=model),
+            differences=VERSUS_STEERING.read(model=model),
+            side_effects=SIDE_EFFECTS.read(model=model),
+            weak_vectors=WEAK_VECTORS.read(model=model),
+            teachers=DISTILLED_PROMPTS.read(model=model),
+            cosines=COSINES.read(model=model),
+            aurocs=DIFFERENCE_PREDICTIVITY.read(model=model),
+            readouts=AFTER_TRAINING.read(model=model),
+            layer=selected_layer(model, vector),
         )
-        teachers = pl.read_parquet(f"data/adapters/{model}/teachers.parquet")
-        layer = selected_layer(model, vector)
-        pictures = {
-            "examples": by_examples(tables["ways"], f"{model}: turned by as many examples"),
-            "weak": from_weak_labels(tables["ways"], f"{model}: from weak labels to strong ones"),
-            "differences": differences_by_layer(angles, f"{model}: what training changed"),
-            "repaired": read_after_repair(repaired, f"{model}: read after the repair"),
-        }
-        with atomic_write(Path(f"reports/tuning/{model}")) as draft:
-            draft.mkdir()
-            for name, table in tables.items():
-                table.write_csv(draft / f"{name}.csv", float_precision=5)
-            for name, picture in pictures.items():
-                save(picture, draft / f"{name}.png")
-        sections.append(
-            [
-                better_section(tables["ways"], tables["against"], teachers, own, affordances),
-                costs_section(tables["costs"]),
-                weak_section(tables["ways"], tables["weak_vectors"], weak),
-                differences_section(angles, foretold, layer, vector),
-                repaired_section(repaired, layer),
-            ]
-        )
-        found[model] = metrics(tables["ways"])
-    write_json(Path("reports/tuning.json"), found)
+        figures = tuning_figures(model, of_model.methods, of_model.cosines, of_model.readouts)
+        for name, figure in figures.items():
+            with atomic_write(METHODS.path(model=model).with_name(f"{name}.png")) as draft:
+                save(figure, draft)
+        metrics = headline_metrics(HEADLINE.read(model=model))
+        write_json(Path(f"reports/tuning_metrics/{model}.json"), metrics)
+    families = prompts["family"].unique(maintain_order=True).to_list()
     with atomic_write(Path("reports/tuning.md")) as draft:
-        draft.write_text(page(settings.models, sections), encoding="utf-8")
-
-
-def metrics(ways: pl.DataFrame) -> dict[str, dict[str, float]]:
-    """By way and family: the share turned away from sycophancy, by the most examples."""
-    fit = (pl.col("labels") == TRUE_LABELS) & ~pl.col("towards") & pl.col("turned").is_not_null()
-    held = ways.filter(fit, pl.col("examples").is_in([0, ways["examples"].max()]))
-    return {
-        str(way): dict(zip(each["family"], each["turned"].round(5), strict=True))
-        for (way,), each in held.group_by("way", maintain_order=True)
-    }
+        draft.write_text(training_page(tables, settings, vector, families), encoding="utf-8")
 
 
 if __name__ == "__main__":
