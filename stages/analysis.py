@@ -22,7 +22,10 @@ from sycophancy_steering.vectors.variants import read_variants
 @command(__doc__, model="an entry of model in params.yaml")
 def main(model: str) -> None:
     study = ModelStudy(
-        model, read_name("evaluation_set"), tuple(read_names("extraction_sets")), read_name("headline")
+        model,
+        read_name("evaluation_set"),
+        tuple(read_names("extraction_sets")),
+        read_name("headline"),
     )
     options = AnalysisOptions(
         variants=[*read_variants().values()],

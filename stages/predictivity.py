@@ -12,7 +12,10 @@ writes to reports/cross_model. Vectors evaluated before on the same answers come
 from __future__ import annotations
 
 from sycophancy_steering.analysis.evaluation_set import EvaluationSet
-from sycophancy_steering.analysis.predictivity_tables import PredictivityOptions, write_predictivity
+from sycophancy_steering.analysis.predictivity_tables import (
+    PredictivityOptions,
+    write_all_predictivity,
+)
 from sycophancy_steering.config.predictivity import ScoringSettings, SelectionSettings
 from sycophancy_steering.config.reading import read_name, read_names, read_section
 from sycophancy_steering.foundation.command_line import command
@@ -29,8 +32,9 @@ def main(model: str, vectors_from: str = "") -> None:
         read_section(SelectionSettings, "selection").n_permutations,
     )
     evaluation = EvaluationSet(model, read_name("evaluation_set"))
-    for prompt_set in read_names("extraction_sets"):
-        count, new = write_predictivity(evaluation, vectors_from or model, prompt_set, options)
+    sets = read_names("extraction_sets")
+    counts = write_all_predictivity(evaluation, vectors_from or model, sets, options)
+    for prompt_set, (count, new) in zip(sets, counts, strict=True):
         print(f"{model}, {prompt_set}: {count} vectors evaluated, {new} of them not cached")
 
 

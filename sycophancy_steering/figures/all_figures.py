@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 from matplotlib.figure import Figure
 
@@ -27,6 +29,7 @@ from sycophancy_steering.figures.steering import (
     removal,
     two_layers,
 )
+from sycophancy_steering.figures.style import save
 from sycophancy_steering.figures.transfer import auroc_by_pairs, transfer_matrix
 from sycophancy_steering.figures.vectors import (
     anticipation_by_layer,
@@ -45,6 +48,14 @@ from sycophancy_steering.storage.cell_files import (
 )
 
 Figures = dict[str, Figure]
+
+
+def save_figures(model: str, headline: str, steering_vector: str, folder: Path) -> int:
+    """Saves `all_figures` of a model as MODEL_NAME.png in `folder`; how many there are."""
+    figures = all_figures(model, headline, steering_vector)
+    for name, figure in figures.items():
+        save(figure, folder / f"{model}_{name}.png")
+    return len(figures)
 
 
 def all_figures(model: str, headline: str, steering_vector: str) -> Figures:
