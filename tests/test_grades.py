@@ -14,8 +14,15 @@ import pytest
 from conftest import run_stage
 
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.labels.grades import COLUMNS, Grader, agreed, grade_id, kappas, write_todo
-from sycophancy_steering.labels.judging import asked_of_a_judge, grade_in, reply_over_http
+from sycophancy_steering.labels.grades import (
+    COLUMNS,
+    Grader,
+    grade_id,
+    majority_labels,
+    pairwise_kappas,
+    write_grading_sheet,
+)
+from sycophancy_steering.labels.judging import judge_prompt, parse_grade, request_reply
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -34,9 +41,9 @@ def answer_ids(study: Path) -> list[str]:
     return [grade_id(question, answer) for question, answer in zip(asked, said, strict=True)]
 
 
-def use(study: Path, told_by: str) -> None:
+def use(study: Path, source: str) -> None:
     params = study / "params.yaml"
-    params.write_text(params.read_text().replace("told_by: logprob", f"told_by: {told_by}"))
+    params.write_text(params.read_text().replace("source: logprob", f"source: {source}"))
 
 
 def labels_of(study: Path) -> pl.DataFrame:
@@ -60,12 +67,12 @@ def test_what_is_to_be_graded_is_blind_shuffled_and_shrinks(study):
     assert {row["id"]: row["grade"] for row in again[-2:]} == {ids[0]: "other", ids[1]: "unclear"}
     assert {row["id"] for row in again[:-2] if row["grade"] == ""} == set(ids[2:])
     bad = run_stage(study, "grade", "tiny", "pairs", "../ann")
-    assert bad.stderr.startswith("refused: '../ann': expected a grader's name")
+    assert bad.stderr.startswith("error: '../ann': expected a grader's name")
 
 
 def test_a_models_words_are_no_formula(tmp_path):
     row = dict.fromkeys(COLUMNS, "fine") | {"answer": "=cmd()"}
-    write_todo(tmp_path / "todo.csv", [row], 0)
+    write_grading_sheet(tmp_path / "todo.csv", [row], 0)
     assert rows_of(tmp_path / "todo.csv")[0]["answer"] == "'=cmd()"
 
 
@@ -77,10 +84,11 @@ def test_hand_grades_become_labels_and_their_worth_is_reported(study):
     use(study, "hand")
     labels = labels_of(study)
     assert labels["label"].to_list()[:5] == [1, None, None, 0, None]  # they differ on the second
-    metrics = json.loads((study / "reports/labels/tiny/pairs.json").read_text())
-    assert (metrics["ann_graded"], metrics["ann_ungraded"], metrics["ann_unclear"]) == (4, 8, 1)
-    assert metrics["ann_bo_both"] == 2
-    assert metrics["ann_bo_kappa"] == 0
+    tables = study / "reports/label_tables/tiny"
+    ann = pl.read_csv(tables / "pairs.graders.csv").row(0, named=True)
+    assert ann == {"grader": "ann", "n_graded": 4, "n_ungraded": 8, "n_unclear": 1}
+    (agreement,) = pl.read_csv(tables / "pairs.grader_agreement.csv").to_dicts()
+    assert agreement == {"one": "ann", "other": "bo", "n": 2, "kappa": 0}
 
 
 def test_the_label_is_what_most_graders_say():
@@ -89,8 +97,8 @@ def test_the_label_is_what_most_graders_say():
         Grader("b", {"x": "sycophantic", "y": "sycophantic", "z": "unclear"}),
         Grader("c", {"x": "other", "y": "unclear"}),
     ]
-    assert agreed(graders, ["x", "y", "z", "w"]) == [1, None, None, None]
-    assert kappas(graders)["a", "b"][0] == 3
+    assert majority_labels(graders, ["x", "y", "z", "w"]) == [1, None, None, None]
+    assert pairwise_kappas(graders)["a", "b"][0] == 3
 
 
 def test_a_model_of_the_study_can_judge(study):
@@ -147,7 +155,7 @@ def test_a_judge_behind_an_address_grades_and_its_errors_widen_the_interval(stud
     )
     done = run_stage(study, "judge", "tiny", "pairs", "far")
     assert done.stderr == (
-        "refused: params.local.yaml: not found; run this from the top of the repository\n"
+        "error: params.local.yaml: not found; run this from the top of the repository\n"
     )
     local = study / "params.local.yaml"
     local.write_text(f"judge: {{far: {{address: {address}, key: secret}}}}\n")
@@ -163,9 +171,9 @@ def test_a_judge_behind_an_address_grades_and_its_errors_widen_the_interval(stud
     hands = {answer: "sycophantic" for answer in answer_ids(study)[:6]}
     save(study / "data/grades/tiny-pairs.ann.csv", hands)
     labels_of(study)
-    from sycophancy_steering.storage.label_files import read_noise
+    from sycophancy_steering.storage.label_files import read_grader_error
 
-    noise = read_noise(study / "data/labels/tiny/pairs.parquet")
+    noise = read_grader_error(study / "data/labels/tiny/pairs.parquet")
     assert noise is not None
     judged = labels["judge"].to_list()[:6]
     assert (noise.positive, noise.positive_wrong) == (judged.count(1), 0)
@@ -187,14 +195,14 @@ def test_a_set_for_contrast_pairs_needs_no_grades(study):
     use(study, "hand")
     assert labels_of(study)["label"].null_count() == 12
     done = run_stage(study, "labels", "tiny", "held_out")
-    assert "no answer of tiny to held_out can be told by 'hand'" in done.stderr
+    assert "labels.source: 'hand' labels no answer of tiny to held_out" in done.stderr
     done = run_stage(study, "vectors", "tiny", "pairs")
     assert done.returncode == 0, done.stderr
 
 
 def test_a_judge_that_is_not_there_is_one_line():
     with pytest.raises(InputError, match=r"/v1/chat/completions: the judge cannot be reached"):
-        reply_over_http("http://127.0.0.1:9/v1/", "", "m", "?", wait=0)
+        request_reply("http://127.0.0.1:9/v1/", "", "m", "?", wait=0)
 
 
 def test_local_settings_and_what_is_to_be_graded_are_not_committed(study):
@@ -209,8 +217,8 @@ def test_local_settings_and_what_is_to_be_graded_are_not_committed(study):
     [("(A)", "sycophantic"), ("B", "other"), ("C. Neither", "unclear"), ("I think so", None)],
 )
 def test_a_reply_is_read_strictly(reply, grade):
-    straight = next(n for n in "abcdef" if grade_in("A", n) == "sycophantic")
-    assert grade_in(reply, straight) == grade
+    straight = next(n for n in "abcdef" if parse_grade("A", n) == "sycophantic")
+    assert parse_grade(reply, straight) == grade
 
 
 def test_the_sycophantic_answer_comes_first_for_half_of_the_questions():
@@ -221,13 +229,13 @@ def test_the_sycophantic_answer_comes_first_for_half_of_the_questions():
             "sycophantic_answer": "yes",
             "other_answers": "no",
         }
-        first = "first: yes" in asked_of_a_judge(answer)
-        assert grade_in("(A)", str(n)) == ("sycophantic" if first else "other")
-        assert grade_in("(C)", str(n)) == "unclear"
+        first = "first: yes" in judge_prompt(answer)
+        assert parse_grade("(A)", str(n)) == ("sycophantic" if first else "other")
+        assert parse_grade("(C)", str(n)) == "unclear"
         firsts += first
     assert 80 < firsts < 120
 
 
 def test_a_judge_is_not_told_which_answer_is_the_sycophantic_one():
-    prompt = asked_of_a_judge(dict.fromkeys(COLUMNS, "text"))
+    prompt = judge_prompt(dict.fromkeys(COLUMNS, "text"))
     assert "sycophan" not in prompt.lower()

@@ -1,4 +1,4 @@
-"""Every way of telling whether an answer is sycophantic."""
+"""Every source of labels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from sycophancy_steering.labels.label_sources import (
-    WAYS,
-    disagreements,
+    LABEL_SOURCES,
+    answered_letter,
+    judge_error,
     kappa,
     margin,
     mc2_share,
-    noise_of,
-    said_letter,
+    source_agreement,
 )
-from sycophancy_steering.questions.answer_parsing import without_continuations, wordings
+from sycophancy_steering.questions.answer_parsing import answer_wordings, prefix_free
 
 ROW = {
     "choices": [{"letter": "A", "text": "Agree"}, {"letter": "B", "text": "Disagree"}],
@@ -32,12 +32,12 @@ ROW = {
 }
 
 
-def told(**changed) -> dict[str, int | None]:
-    return {way: tell(ROW | changed) for way, tell in WAYS.items()}
+def labels_of(**changed) -> dict[str, int | None]:
+    return {way: tell(ROW | changed) for way, tell in LABEL_SOURCES.items()}
 
 
-def test_each_way_on_one_answer():
-    assert told() == {
+def test_every_source_on_one_answer():
+    assert labels_of() == {
         "continuation": 1,
         "logprob": 1,
         "wording": 0,
@@ -47,17 +47,17 @@ def test_each_way_on_one_answer():
     }
 
 
-def test_what_cannot_be_told_is_not():
+def test_what_is_not_known_has_no_label():
     nothing = dict.fromkeys(
         ["answer", "any_logprobs", "plain_logprobs", "true_logprobs", "false_logprobs"]
     )
-    assert told(**nothing, logprobs=[-1.0, -1.0]) == dict.fromkeys(WAYS)
+    assert labels_of(**nothing, logprobs=[-1.0, -1.0]) == dict.fromkeys(LABEL_SOURCES)
 
 
 def test_agreement_is_not_sycophancy():
-    assert told(plain_logprobs=[-3.0, -0.1])["flipped"] == 0  # says so without the user too
-    assert told(logprobs=[-1.0, -2.0])["flipped"] == 0  # does not say what the user does
-    assert told(plain_logprobs=[-1.0, -1.0])["flipped"] is None
+    assert labels_of(plain_logprobs=[-3.0, -0.1])["flipped"] == 0  # says so without the user too
+    assert labels_of(logprobs=[-1.0, -2.0])["flipped"] == 0  # does not say what the user does
+    assert labels_of(plain_logprobs=[-1.0, -1.0])["flipped"] is None
 
 
 def test_mc2_is_the_share_of_the_true_answers():
@@ -70,20 +70,20 @@ def test_mc2_is_the_share_of_the_true_answers():
 def test_the_margin_and_the_letter_are_of_the_same_likelihoods_as_the_label():
     assert margin(ROW) == pytest.approx(-0.4)
     assert margin(ROW | {"any_logprobs": None}) == 1
-    assert said_letter(ROW, "wording") == "A"
-    assert said_letter(ROW, "logprob") == "B"
-    assert said_letter(ROW | {"answer": None}, "hand") is None
+    assert answered_letter(ROW, "wording") == "A"
+    assert answered_letter(ROW, "logprob") == "B"
+    assert answered_letter(ROW | {"answer": None}, "hand") is None
 
 
 def test_wordings_of_a_letter_and_of_free_text():
-    assert set(wordings(" (A)", "A", "Agree", "letters")) == {
+    assert set(answer_wordings(" (A)", "A", "Agree", "letters")) == {
         "(A)", " (A)", "(A", " (A", "A", " A", "Agree", " Agree",
     }  # fmt: skip
-    assert wordings("Cats see.", "A", "Cats see.", "free") == ["Cats see.", " Cats see."]
+    assert answer_wordings("Cats see.", "A", "Cats see.", "free") == ["Cats see.", " Cats see."]
 
 
-def test_no_two_wordings_can_both_come_true():
-    assert without_continuations([[1, 2], [1], [3, 4], [3, 4], [1, 2, 5], [], [4]]) == [
+def test_no_wording_begins_with_another():
+    assert prefix_free([[1, 2], [1], [3, 4], [3, 4], [1, 2, 5], [], [4]]) == [
         (1,),
         (4,),
         (3, 4),
@@ -98,17 +98,17 @@ def test_kappa_equals_scikit_learns():
     assert math.isnan(kappa([1, 1], [1, 1]))
 
 
-def test_disagreements_are_counted_where_both_ways_tell():
+def test_agreement_is_counted_where_both_sources_label():
     labels = pl.DataFrame({"x": [1, 0, 1, None], "y": [1, 1, 1, 0], "z": [None] * 4}).cast(pl.Int8)
-    (row,) = disagreements(labels, ["x", "y", "z"]).to_dicts()
-    assert (row["one"], row["other"], row["n"], row["differ"]) == ("x", "y", 3, 1)
+    (row,) = source_agreement(labels, ["x", "y", "z"]).to_dicts()
+    assert (row["one"], row["other"], row["n"], row["n_differ"]) == ("x", "y", 3, 1)
 
 
-def test_a_judges_errors_are_counted_where_hands_tell():
+def test_a_judges_errors_are_counted_where_there_are_hand_grades():
     judged = pl.Series([1, 1, 1, 0, 0, None, 1])
     hand = pl.Series([1, 0, 1, 0, 1, 1, None])
-    noise = noise_of(judged, hand)
+    noise = judge_error(judged, hand)
     assert noise is not None
     assert (noise.positive, noise.positive_wrong) == (3, 1)
     assert (noise.negative, noise.negative_wrong) == (2, 1)
-    assert noise_of(judged, pl.Series([None] * 7, dtype=pl.Int8)) is None
+    assert judge_error(judged, pl.Series([None] * 7, dtype=pl.Int8)) is None

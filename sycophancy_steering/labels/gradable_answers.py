@@ -1,4 +1,4 @@
-"""A model's answers as a grader sees them: the question, the answers there are, what was said."""
+"""A model's answers as graders see them: question, possible answers, response."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sycophancy_steering.labels.grades import grade_id
 from sycophancy_steering.schemas.activations import RESPONSES
 
 BATCH_ROWS = 256
-"""Answers that are joined with their prompts at once."""
+"""Answers that are in memory at once."""
 
 
 def iter_answers(model: str, prompt_set: str) -> Iterator[pl.DataFrame]:
-    """Prompts joined with the responses to them, in their order, some at a time.
+    """Batches of prompts joined with the responses to them, in their order.
 
     Raises InputError where a file is missing, or the responses are to other prompts.
     """
@@ -28,26 +28,26 @@ def iter_answers(model: str, prompt_set: str) -> Iterator[pl.DataFrame]:
     for path in (responses, prompts):
         if not path.exists():
             raise InputError(f"{path}: not found; run `dvc repro` or `dvc pull`")
-    for asked, said in zip_longest(_parts(prompts), _parts(responses)):
-        if asked is None or said is None or not asked["id"].equals(said["id"]):
+    for asked, answered in zip_longest(_parts(prompts), _parts(responses)):
+        if asked is None or answered is None or not asked["id"].equals(answered["id"]):
             raise InputError(
                 f"{responses}: answers to other prompts than {prompts}; run `dvc repro`"
             )
-        yield pl.concat([asked, said.drop("id")], how="horizontal")
+        yield pl.concat([asked, answered.drop("id")], how="horizontal")
 
 
 def _parts(path: Path) -> Iterator[pl.DataFrame]:
     try:
         for batch in pq.ParquetFile(path).iter_batches(BATCH_ROWS, use_threads=False):
-            found = pl.from_arrow(batch)
-            assert isinstance(found, pl.DataFrame)
-            yield found
+            rows = pl.from_arrow(batch)
+            assert isinstance(rows, pl.DataFrame)
+            yield rows
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not readable ({str(error).splitlines()[0]})") from None
 
 
 def gradable_answers(model: str, prompt_set: str) -> list[dict[str, str]]:
-    """The columns of a grader's file, without a grade (see `grades.py`), a row an answer."""
+    """Rows of a grading sheet (`COLUMNS` in grades.py), one an answer, without grades."""
     rows = []
     answered = (part.iter_rows(named=True) for part in iter_answers(model, prompt_set))
     for row in chain.from_iterable(answered):

@@ -1,4 +1,4 @@
-"""Grades: answers judged by hand or by another model, in CSV files that anybody can edit.
+"""Grades of answers, by people or by another model, in CSV files that anybody can edit.
 
 `make grade` writes what is still to be graded; a grader fills the column `grade` and saves the file
 as data/grades/MODEL-SET.NAME.csv. Judges' files have the same form (`stages/judge.py`), and names
@@ -14,11 +14,15 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import isnan
 from pathlib import Path
+
+import polars as pl
 
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.labels.label_sources import kappa
+from sycophancy_steering.schemas.labels import GRADER_AGREEMENT, GRADERS
 
 GRADES_FOLDER = Path("data/grades")
 COLUMNS: tuple[str, ...] = (
@@ -30,15 +34,14 @@ COLUMNS: tuple[str, ...] = (
     "grade",
 )
 GRADES = {"sycophantic": 1, "other": 0, "unclear": None}
-"""What may stand in the column `grade`, and the label it stands for."""
+"""Values of the column `grade` -> label."""
 JUDGE_PREFIX = "judge-"
 
 
 def grade_id(question: str, answer: str) -> str:
-    """What a grade is tied to: the question and what was said. No spreadsheet takes it for a
-    number."""
-    said = hashlib.sha256(answer.encode()).hexdigest()[:8]
-    return f"q{question}-{said}"
+    """Identifies a question and the answer to it; never what a spreadsheet takes for a number."""
+    answer_hash = hashlib.sha256(answer.encode()).hexdigest()[:8]
+    return f"q{question}-{answer_hash}"
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,9 @@ class Grader:
 
 
 def read_graders(model: str, prompt_set: str, ids: Iterable[str]) -> list[Grader]:
-    """All graders of a model's answers to a prompt set; InputError for a file that is not in order.
+    """All graders of a model's answers to a prompt set. Raises InputError for a bad file.
 
-    `ids` are those of the answers, and looked at only if somebody has graded some.
+    `ids` are the grade ids of the answers; they are read only if there are grades.
     """
     stem = f"{model}-{prompt_set}."
     paths = sorted(GRADES_FOLDER.glob(f"{stem}*.csv"))
@@ -66,7 +69,7 @@ def read_graders(model: str, prompt_set: str, ids: Iterable[str]) -> list[Grader
 
 
 def read_grades(path: Path, name: str, answer_ids: set[str]) -> Grader:
-    """One grader's file; `known` are the ids of the answers there are."""
+    """One grader's file, whose grades have to be about `answer_ids`. Raises InputError."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -78,18 +81,18 @@ def read_grades(path: Path, name: str, answer_ids: set[str]) -> Grader:
     grades: dict[str, str] = {}
     try:
         for row in rows:
-            place, grade = f"{path}, line {rows.line_num}", (row["grade"] or "").strip().lower()
+            location, grade = f"{path}, line {rows.line_num}", (row["grade"] or "").strip().lower()
             if row["id"] not in answer_ids:
                 raise InputError(
-                    f"{place}: no answer {row['id']!r}; was the set drawn or answered anew since?"
+                    f"{location}: no answer {row['id']!r}; was the question answered again since?"
                 )
             if row["id"] in grades:
                 raise InputError(
-                    f"{place}: answer {row['id']} is graded twice; keep one of the two"
+                    f"{location}: answer {row['id']} is graded twice; keep one of the two"
                 )
             if grade and grade not in GRADES:
                 raise InputError(
-                    f"{place}: expected {', '.join(GRADES)} or nothing, found {grade!r}"
+                    f"{location}: expected {', '.join(GRADES)} or nothing, found {grade!r}"
                 )
             if grade:
                 grades[row["id"]] = grade
@@ -99,7 +102,7 @@ def read_grades(path: Path, name: str, answer_ids: set[str]) -> Grader:
 
 
 def majority_labels(graders: Sequence[Grader], ids: Sequence[str]) -> list[int | None]:
-    """The label that most graders give each answer; None without grades, or without a majority."""
+    """The label that more than half of its graders give each answer, or None."""
     labels: list[int | None] = []
     for question in ids:
         votes = [GRADES[g.grades[question]] for g in graders if question in g.grades]
@@ -109,33 +112,42 @@ def majority_labels(graders: Sequence[Grader], ids: Sequence[str]) -> list[int |
 
 
 def pairwise_kappas(graders: Sequence[Grader]) -> dict[tuple[str, str], tuple[int, float]]:
-    """Each two graders' number of answers that both graded, and Cohen's kappa on these."""
-    found = {}
+    """For every two graders: the number of answers that both graded, and Cohen's kappa on these."""
+    kappas = {}
     for one, other in combinations(graders, 2):
         both = [question for question in one.grades if question in other.grades]
         if both:
             pairs = [(one.grades[question], other.grades[question]) for question in both]
             value = kappa([first for first, _ in pairs], [second for _, second in pairs])
-            found[one.name, other.name] = len(both), value
-    return found
+            kappas[one.name, other.name] = len(both), value
+    return kappas
 
 
-def graded(graders: Sequence[Grader], answers: int) -> dict[str, object]:
-    """What the grades are worth: how many are missing or unclear, and how far graders agree."""
-    found: dict[str, object] = {}
-    for grader in graders:
-        found[f"{grader.name}_graded"] = len(grader.grades)
-        found[f"{grader.name}_ungraded"] = answers - len(grader.grades)
-        found[f"{grader.name}_unclear"] = list(grader.grades.values()).count("unclear")
-    for (one, other), (n, value) in pairwise_kappas(graders).items():
-        found[f"{one}_{other}_both"] = n
-        if value == value:
-            found[f"{one}_{other}_kappa"] = round(value, 5)
-    return found
+def grader_table(graders: Sequence[Grader], n_answers: int) -> pl.DataFrame:
+    """The table GRADERS: how many answers each grader graded."""
+    rows = [
+        {
+            "grader": grader.name,
+            "n_graded": len(grader.grades),
+            "n_ungraded": n_answers - len(grader.grades),
+            "n_unclear": list(grader.grades.values()).count("unclear"),
+        }
+        for grader in graders
+    ]
+    return pl.DataFrame(rows, schema=dict(GRADERS.columns))
+
+
+def grader_agreement(graders: Sequence[Grader]) -> pl.DataFrame:
+    """The table GRADER_AGREEMENT: a row for every two graders of some of the same answers."""
+    rows = [
+        {"one": one, "other": other, "n": n, "kappa": None if isnan(value) else value}
+        for (one, other), (n, value) in pairwise_kappas(graders).items()
+    ]
+    return pl.DataFrame(rows, schema=dict(GRADER_AGREEMENT.columns))
 
 
 def write_grading_sheet(path: Path, rows: Sequence[Mapping[str, str]], seed: int) -> None:
-    """Writes `rows` shuffled, so that nothing but the answer tells what it is; ungraded first."""
+    """Writes `rows` in random order, ungraded ones first, so that graders stay blind."""
     shuffled = sorted(rows, key=lambda row: row["id"])
     random.Random(seed).shuffle(shuffled)
     shuffled.sort(key=lambda row: row["grade"] != "")
@@ -146,5 +158,5 @@ def write_grading_sheet(path: Path, rows: Sequence[Mapping[str, str]], seed: int
 
 
 def _as_text(value: str) -> str:
-    """A cell that no spreadsheet takes for a formula: what a model says may begin with "="."""
+    """A cell that no spreadsheet takes for a formula: a response may begin with "="."""
     return "'" + value if value.startswith(("=", "+", "-", "@")) else value

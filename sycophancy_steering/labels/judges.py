@@ -1,4 +1,4 @@
-"""The two kinds of judges: a model of this study, and a model behind an address."""
+"""Replies of judges: a model of this study, or a model behind an address."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Answer = Mapping[str, str]
 def judge_replies(
     settings: JudgeSettings, name: str, answers: Sequence[Answer]
 ) -> Iterator[tuple[str, str]]:
-    """Question and reply, for each of `answers` (see `gradable.py`), as they come."""
+    """Grade id and reply for each of `answers` (rows of `gradable_answers`), as they arrive."""
     if settings.kind == "model":
         return _by_model(settings, answers)
     return _by_address(name, settings, answers)
 
 
 def _by_model(settings: JudgeSettings, answers: Sequence[Answer]) -> Iterator[tuple[str, str]]:
-    """Question and reply, by a model of this study."""
+    """Replies of a model of this study."""
     from sycophancy_steering.activations.prompts import to_prompt
     from sycophancy_steering.activations.token_budget import batch_tokens
     from sycophancy_steering.config.activations import ActivationSettings
@@ -47,7 +47,7 @@ def _by_model(settings: JudgeSettings, answers: Sequence[Answer]) -> Iterator[tu
 def _by_address(
     judge: str, settings: JudgeSettings, answers: Sequence[Answer]
 ) -> Iterator[tuple[str, str]]:
-    """Question and reply, by a model behind an address."""
+    """Replies of a model behind an address."""
     at = read_section(JudgeAddress, "judge", judge, path=LOCAL_PARAMS)
     for answer in answers:
         yield (

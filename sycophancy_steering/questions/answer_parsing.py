@@ -1,4 +1,4 @@
-"""The ways in which an answer can be given, and the answer in what a model says."""
+"""Wordings of an answer, and the answer in a model's continuation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 BRACKETED = re.compile(r"\(\s*([A-Z])\s*\)")
 BARE = re.compile(r"\W*([A-Z])(?![\w'’])")
-"""A capital standing alone at the very beginning: "A", "B." or " A: Agree", but not "A dog", which
-is told apart below."""
+"""A single capital at the beginning: "A", "B." or " A: Agree" ("A dog" is excluded below)."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class Answer:
 
     letter: str
     end: int
-    """Where in the text the answer is complete."""
+    """The index in the text after the answer."""
 
 
 def find_answer(text: str, choices: list[tuple[str, str]], form: str) -> Answer | None:
@@ -32,11 +31,11 @@ def find_answer(text: str, choices: list[tuple[str, str]], form: str) -> Answer 
     texts = dict(choices)
     if form == "free":
         start = len(text) - len(text.lstrip())
-        said = text[start:].casefold()
-        fitting = [(mark, body) for mark, body in choices if said.startswith(body.casefold())]
-        if not fitting:
+        beginning = text[start:].casefold()
+        matches = [(mark, body) for mark, body in choices if beginning.startswith(body.casefold())]
+        if not matches:
             return None
-        letter, body = max(fitting, key=lambda choice: len(choice[1]))
+        letter, body = max(matches, key=lambda choice: len(choice[1]))
         return Answer(letter, start + len(body))
     for match in BRACKETED.finditer(text):
         if match[1] in texts:
@@ -50,10 +49,10 @@ def find_answer(text: str, choices: list[tuple[str, str]], form: str) -> Answer 
 
 
 def answer_wordings(written: str, letter: str, text: str, form: str) -> list[str]:
-    """Texts with which a model may give an answer, with and without a space before them.
+    """Texts by which a model may give an answer, with and without a space before them.
 
-    `written` is how the source writes the answer. With letters shown, a model that ignores the
-    format may still open a bracket, say the bare letter, or say the option's own text.
+    `written` is the answer as the source writes it. Where letters are shown, a model that ignores
+    the format may also write an open bracket, the bare letter, or the text of the option.
     """
     bodies = [written.strip(), text]
     if form == "letters":
@@ -62,12 +61,12 @@ def answer_wordings(written: str, letter: str, text: str, form: str) -> list[str
 
 
 def prefix_free(sequences: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
-    """The token sequences that do not begin with another one of them.
+    """The token sequences of which no other sequence is a prefix.
 
-    No two of these can come true at once, so their probabilities add up to that of any of them.
+    At most one of them can be generated, so their probabilities can be added.
     """
-    kept: list[tuple[int, ...]] = []
+    selected: list[tuple[int, ...]] = []
     for sequence in sorted({tuple(s) for s in sequences if s}, key=lambda s: (len(s), s)):
-        if not any(sequence[: len(short)] == short for short in kept):
-            kept.append(sequence)
-    return kept
+        if not any(sequence[: len(short)] == short for short in selected):
+            selected.append(sequence)
+    return selected

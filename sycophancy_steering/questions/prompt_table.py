@@ -1,4 +1,4 @@
-"""`data/prompts/SET.parquet`: one row a question as it is asked."""
+"""Writes and reads prompt sets: one row a question as it is asked (schemas/prompts.py)."""
 
 from __future__ import annotations
 
@@ -10,41 +10,19 @@ from typing import Any, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.config.prompt_set import Extract
+from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import Row, Turn
+from sycophancy_steering.schemas.prompts import EXTRACT_KEY, PROMPTS_SCHEMA
 
-EXTRACT_KEY = b"read"
-"""The metadata key that says what of the model's doings is wanted: a `Extract`."""
 BATCH_ROWS = 256
-"""Rows in memory."""
+"""Rows of a prompt set that are in memory at once."""
 ROW_GROUP_SIZE = 1024
-"""Rows of a part of a file, of prompts and of the responses to them."""
-TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("source", pa.string()),
-        ("family", pa.string()),
-        ("item", pa.string()),
-        ("persona", pa.string()),
-        ("messages", TURNS),
-        ("choices", pa.list_(pa.struct([("letter", pa.string()), ("text", pa.string())]))),
-        ("matching", pa.string()),
-        ("not_matching", pa.list_(pa.string())),
-        ("answers", pa.list_(pa.string())),
-        ("form", pa.string()),
-        ("split", pa.string()),
-        ("cause", pa.float64()),
-        ("without_user", TURNS),
-        ("true_answers", pa.list_(pa.string())),
-        ("false_answers", pa.list_(pa.string())),
-    ]
-)
+"""Rows of a row group, in prompt sets and in the responses to them."""
 
 
 def write_prompts(path: Path, rows: Sequence[Row], extract: Extract = "everything") -> None:
-    """Write `rows` in their order."""
+    """Writes `rows` in their order."""
     records = [
         {field.name: getattr(row, field.name) for field in fields(row)}
         | {
@@ -54,44 +32,52 @@ def write_prompts(path: Path, rows: Sequence[Row], extract: Extract = "everythin
         }
         for row in rows
     ]
-    schema = SCHEMA.with_metadata({EXTRACT_KEY: extract})
-    pq.write_table(pa.Table.from_pylist(records, schema=schema), path, row_group_size=ROW_GROUP_SIZE)
+    schema = PROMPTS_SCHEMA.with_metadata({EXTRACT_KEY: extract})
+    pq.write_table(
+        pa.Table.from_pylist(records, schema=schema), path, row_group_size=ROW_GROUP_SIZE
+    )
 
 
 def read_extract(path: Path) -> Extract:
-    """What of the model's doings is wanted of a prompt set, whose rows can be read."""
-    said = (pq.read_schema(path).metadata or {}).get(EXTRACT_KEY, b"everything").decode()
-    if said not in (known := get_args(Extract)):
-        raise InputError(f"{path}: to read: expected one of {', '.join(known)}, found {said!r}")
-    return said  # type: ignore[return-value]
+    """What is extracted for a prompt set, as `write_prompts` wrote it. Raises InputError."""
+    extract = (pq.read_schema(path).metadata or {}).get(EXTRACT_KEY, b"everything").decode()
+    if extract not in (known := get_args(Extract)):
+        raise InputError(
+            f"{path}: metadata `extract`: expected one of {', '.join(known)}, found {extract!r}"
+        )
+    return extract  # type: ignore[return-value]
 
 
 def read_prompts(path: Path) -> list[Row]:
-    """The rows of a prompt set. InputError for a missing or unreadable file, or one without rows."""
+    """The rows of a prompt set. Raises InputError for a missing, unreadable or empty file."""
     return list(iter_prompts(path))
 
 
 def iter_prompts(path: Path, indices: Collection[int] | None = None) -> Iterator[Row]:
-    """The rows of a prompt set, one after another, or those at the places `wanted`; in memory are a
-    few hundred at a time. InputError as `read_prompts`."""
+    """The rows of a prompt set, or those at `indices`, a few hundred of them in memory at once.
+
+    Raises InputError as `read_prompts`.
+    """
     try:
         file = pq.ParquetFile(path)
     except FileNotFoundError:
         raise InputError(f"{path}: not found; run `dvc repro prompts` or `dvc pull`") from None
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from None
-    if missing := [name for name in SCHEMA.names if name not in file.schema_arrow.names]:
-        raise InputError(f"{path}: no column {missing[0]!r}; expected {', '.join(SCHEMA.names)}")
+    if missing := [name for name in PROMPTS_SCHEMA.names if name not in file.schema_arrow.names]:
+        raise InputError(
+            f"{path}: no column {missing[0]!r}; expected {', '.join(PROMPTS_SCHEMA.names)}"
+        )
     if file.metadata.num_rows == 0:
         raise InputError(f"{path}: an empty prompt set; expected at least one question")
     start = 0
     try:
-        for batch in file.iter_batches(BATCH_ROWS, columns=SCHEMA.names, use_threads=False):
-            here = range(start, start + len(batch))
-            start = here.stop
+        for batch in file.iter_batches(BATCH_ROWS, columns=PROMPTS_SCHEMA.names, use_threads=False):
+            stop = start + len(batch)
             if indices is not None:
-                places = [n - here.start for n in here if n in indices]
-                batch = batch.take(pa.array(places, pa.int64()))
+                selected = [n - start for n in range(start, stop) if n in indices]
+                batch = batch.take(pa.array(selected, pa.int64()))
+            start = stop
             for record in batch.to_pylist():
                 yield _row(record)
     except (pa.ArrowException, OSError) as error:

@@ -1,4 +1,4 @@
-"""The words of prompts, without the rest of them."""
+"""The texts of prompts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sycophancy_steering.questions.prompt_table import iter_prompts
 
 
 def prompt_texts(path: Path, ids: Collection[str]) -> pl.DataFrame:
-    """`id` and `text` of the prompts with these ids: what all turns say, a line a turn."""
+    """`id` and `text` (all turns, one a line) of the prompts with these ids."""
     ids = {*ids}
     texts = [
         (row.id, "\n".join(turn.content for turn in row.messages))

@@ -1,7 +1,7 @@
 """A question that can be asked with its options in either order, and the row it becomes.
 
-A source (a table written here, or a public file) yields `Question`s; `ask` fixes the order of the
-options and gives the `Row` that every later stage reads from `data/prompts/SET.parquet`.
+A source (a built-in table or a file) yields `Question`s; `build_row` fixes the order of the options
+and returns the `Row` that later stages read from `data/prompts/SET.parquet`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 Order = tuple[int, ...]
-"""`order[k]` is the index, in `Question.options`, of the option shown in place k."""
+"""`order[k]` is the index, in `Question.options`, of the option shown at position k."""
 
 
 @dataclass(frozen=True)
@@ -31,33 +31,35 @@ class Question:
     """A question before the order of its options is chosen."""
 
     source: str
-    """Where it comes from: a built-in table or a public file."""
+    """The name of a built-in table or a file."""
     family: str
     """The kind of sycophancy: opinion, misconception, pushback."""
     item: str
-    """The claim or topic asked about: what intervals are clustered by."""
+    """The claim or topic asked about; intervals are clustered by item."""
     persona: str
     """Who asks; empty where nobody is named."""
     options: tuple[str, ...]
-    """The texts of the options, in the source's own order."""
+    """The texts of the options, in the source's order."""
     matching: int
     """Index of the sycophantic option: the one that matches the user's view."""
     write: Callable[[Order], tuple[Turn, ...]]
-    """The chat, given the order in which the options are shown."""
+    """Returns the chat with the options in a given order."""
     form: str = "letters"
     """`letters`: the options are shown and the answer is a letter. `free`: nothing is shown and the
     answer is the option's text."""
     answer_format: str = "({letter})"
-    """How an answer is written after the prompt, from `letter` and `text`."""
+    """The format of a forced answer, with `letter` and `text`."""
     cause: float | None = None
-    """How strongly the prompt asks to be agreed with, where that is known by construction."""
+    """How strongly the prompt asks for agreement, where that is known by construction: the planted
+    cause of the model organisms."""
     write_without_user: Callable[[Order], tuple[Turn, ...]] | None = None
-    """The same question with nobody's view or wish in it, where there is one to take away."""
+    """Returns the neutral version of the chat: without the user's view and wishes. None where there
+    is no user to leave out."""
     true_answers: tuple[str, ...] = ()
-    """All answers known to be true, the best one first, where they are known (TruthfulQA)."""
+    """All answers known to be true, the best one first (TruthfulQA); empty where unknown."""
     false_answers: tuple[str, ...] = ()
     fixed_order: bool = False
-    """Whether the options are always shown in the source's own order."""
+    """Whether the options are always shown in the source's order."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Row:
     """One row of `data/prompts/SET.parquet`: a question as it is asked."""
 
     id: str
-    """Content hash: the same words give the same id, in any set, on any machine."""
+    """Content hash: the same text has the same id in every set and on every machine."""
     source: str
     family: str
     item: str
@@ -77,30 +79,33 @@ class Row:
     """Letter of the sycophantic answer."""
     not_matching: tuple[str, ...]
     answers: tuple[str, ...]
-    """What is forced after the prompt for each choice, in the order of `choices`."""
+    """The forced answer of each choice, in the order of `choices`."""
     form: str
     split: str
     cause: float | None
     without_user: tuple[Turn, ...] = ()
-    """The same question without the user, or nothing: what tells sycophancy from agreement."""
+    """The neutral version of the chat, without the user's view, which tells sycophancy from agreement.
+    Empty where there is none."""
     true_answers: tuple[str, ...] = ()
     false_answers: tuple[str, ...] = ()
 
     def forced_answer(self, letter: str) -> str:
-        """What is forced after the prompt for the choice shown under `letter`."""
+        """The forced answer of the choice shown under `letter`."""
         return self.answers[[mark for mark, _ in self.choices].index(letter)]
 
 
 def option_letters(order: Order) -> dict[int, str]:
-    """The letter under which each option (by its index in the source) is shown."""
-    return {option: LETTERS[place] for place, option in enumerate(order)}
+    """Index of each option in the source -> the letter under which it is shown."""
+    return {option: LETTERS[position] for position, option in enumerate(order)}
 
 
-def option_block(options: tuple[str, ...], order: Order, option_format: str = " ({letter}) {text}") -> str:
+def option_block(
+    options: tuple[str, ...], order: Order, option_format: str = " ({letter}) {text}"
+) -> str:
     """The options, one a line, in the order shown."""
     return "\n".join(
-        option_format.format(letter=LETTERS[place], text=options[option])
-        for place, option in enumerate(order)
+        option_format.format(letter=LETTERS[position], text=options[option])
+        for position, option in enumerate(order)
     )
 
 

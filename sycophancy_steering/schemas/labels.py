@@ -1,4 +1,4 @@
-"""Tables about labels: reports/label_tables/MODEL/."""
+"""Labels of a model's answers, and the tables about them."""
 
 from __future__ import annotations
 
@@ -6,32 +6,89 @@ import polars as pl
 
 from sycophancy_steering.schemas.table import Table
 
-FOLDER = "reports/label_tables/{model}"
 STAGE = "labels"
-
+PROMPT_COLUMNS = {
+    **dict.fromkeys(
+        ["id", "source", "family", "item", "persona", "matching", "form", "split"], pl.String
+    ),
+    "cause": pl.Float64,
+}
+"""Columns of the prompt set that labels keep."""
+SOURCE_COLUMNS = dict.fromkeys(
+    ["continuation", "logprob", "wording", "flipped", "mc1", "mc2", "hand", "judge"], pl.Int8
+)
+"""Label sources: 1 sycophantic, 0 another answer, null not known."""
+LABELS = Table(
+    "data/labels/{model}/{prompt_set}.parquet",
+    {
+        **PROMPT_COLUMNS,
+        "prompt_tokens": pl.Int32,
+        "answered_letter": pl.String,
+        "margin": pl.Float64,
+        **SOURCE_COLUMNS,
+        "label": pl.Int8,
+        "label_source": pl.String,
+    },
+    STAGE,
+)
+"""One row an answer, in the order of the prompt set: its label by every source, the `label` that is
+predicted (`labels.source` of params.yaml), the letter answered, and the log-odds `margin` of the
+sycophantic answer. The file's metadata has a judge's error (storage/label_files.py)."""
+DISAGREEMENTS = "data/labels/{model}/{prompt_set}.disagreements.csv"
+"""The answers that two sources label differently: id, family, every source that labels some answer,
+question and answer."""
+LABEL_RATES = Table(
+    "reports/label_tables/{model}/{prompt_set}.rates.csv",
+    {
+        "family": pl.String,
+        "n": pl.Int64,
+        "n_unlabelled": pl.Int64,
+        "sycophantic_share": pl.Float64,
+    },
+    STAGE,
+)
+"""Answers of each family, how many have no label, and the share of sycophantic ones among the
+labelled answers of `test` (of all splits where none is of `test`)."""
 CONFOUNDS = Table(
-    f"{FOLDER}/{{prompt_set}}.confounds.csv",
+    "reports/label_tables/{model}/{prompt_set}.confounds.csv",
     {
         "family": pl.String,
         "n": pl.Int64,
         "sycophantic_share": pl.Float64,
-        "predictor": pl.String,
+        "by": pl.String,
         "auroc": pl.Float64,
         "explained_variance": pl.Float64,
         "explained_by_chance": pl.Float64,
     },
     STAGE,
 )
-"""How far letters and items predict the labels; missing where all labels are alike."""
-LABEL_AGREEMENT = Table(
-    f"{FOLDER}/{{prompt_set}}.agreement.csv",
+"""How far a letter or an item, without any model, predicts the labels of a family."""
+SOURCE_AGREEMENT = Table(
+    "reports/label_tables/{model}/{prompt_set}.source_agreement.csv",
     {
-        "label_source": pl.String,
-        "other_label_source": pl.String,
+        "one": pl.String,
+        "other": pl.String,
         "n": pl.Int64,
         "n_differ": pl.Int64,
         "kappa": pl.Float64,
     },
     STAGE,
 )
-"""How far two sources label the same answers alike."""
+"""Two label sources on the answers that both label: how often they differ, and Cohen's kappa."""
+GRADERS = Table(
+    "reports/label_tables/{model}/{prompt_set}.graders.csv",
+    {
+        "grader": pl.String,
+        "n_graded": pl.Int64,
+        "n_ungraded": pl.Int64,
+        "n_unclear": pl.Int64,
+    },
+    STAGE,
+)
+"""One row a grader: how many answers have a grade, none, or the grade `unclear`."""
+GRADER_AGREEMENT = Table(
+    "reports/label_tables/{model}/{prompt_set}.grader_agreement.csv",
+    {"one": pl.String, "other": pl.String, "n": pl.Int64, "kappa": pl.Float64},
+    STAGE,
+)
+"""Two graders on the answers that both graded: Cohen's kappa."""

@@ -63,7 +63,7 @@ def right_only(record: Record) -> Question:
 
 
 def right_among_wrong(record: Record) -> Question:
-    """From `question` (TruthfulQA) and `options`, text -> 1 (right) or 0; the first wrong is used."""
+    """From `question` (TruthfulQA) and `options`, text -> 1 (right) or 0; uses the first wrong."""
     options = record.fields.get("options")
     if not isinstance(options, dict) or not all(
         text.strip() and value in (0, 1) for text, value in options.items()

@@ -1,4 +1,4 @@
-"""`data/labels/MODEL/SET.parquet`: who was asked what, and every way of labelling the answer."""
+"""Reads labels of answers, data/labels/MODEL/SET.parquet, and the error rate of their judge."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import pyarrow.parquet as pq
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.foundation.grader_error import GraderError
 
-PROMPT_COLUMNS = ["id", "source", "family", "item", "persona", "matching", "form", "split", "cause"]
-"""What is kept of a prompt."""
-GRADER_ERROR_KEY = b"label_noise"
+GRADER_ERROR_KEY = b"grader_error"
 
 
 def grader_error_metadata(error: GraderError | None) -> dict[bytes, str]:
-    """The metadata that says how often the `label`s of a file are known to be wrong."""
+    """Metadata of a label file: how often its `label` is known to be wrong, if it is."""
     return {GRADER_ERROR_KEY: json.dumps(asdict(error) if error else None)}
 
 
 def read_labels(path: Path, ids: list[str], columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """One row an answer: `columns` (`id` among them), or all. InputError for a file that is missing,
-    unreadable, or not about `ids`."""
+    """One row an answer: `columns` (`id` among them), or all.
+
+    Raises InputError for a file that is missing, unreadable, or about other answers than `ids`.
+    """
     if not path.exists():
         raise InputError(f"{path}: not found; run `dvc repro labels` or `dvc pull`")
     try:
@@ -34,14 +34,16 @@ def read_labels(path: Path, ids: list[str], columns: Sequence[str] | None = None
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path}: not readable ({str(error).splitlines()[0]})") from None
     if labels["id"].to_list() != ids:
-        raise InputError(f"{path}: labels of other answers than the activations; run `dvc repro`")
+        raise InputError(
+            f"{path}: labels of other answers than the activations; run `dvc repro labels`"
+        )
     return labels
 
 
 def read_grader_error(path: Path) -> GraderError | None:
-    """How often the labels in a file are known to be wrong, where they are a judge's."""
+    """How often the labels of a file are wrong, if they are a judge's and some have hand grades."""
     try:
-        about = json.loads((pq.read_metadata(path).metadata or {}).get(GRADER_ERROR_KEY, b"null"))
+        values = json.loads((pq.read_metadata(path).metadata or {}).get(GRADER_ERROR_KEY, b"null"))
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not readable ({str(error).splitlines()[0]})") from None
-    return GraderError(**about) if about else None
+    return GraderError(**values) if values else None

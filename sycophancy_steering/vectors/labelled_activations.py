@@ -31,7 +31,7 @@ from sycophancy_steering.vectors.contrast import (
 from sycophancy_steering.vectors.principal_component import first_component_weights
 
 Rows = NDArray[np.integer]
-LABEL_COLUMNS = ["id", "source", "family", "item", "matching", "form", "said", "label"]
+LABEL_COLUMNS = ["id", "source", "family", "item", "matching", "form", "answered_letter", "label"]
 CACHE_BYTES = 4 * 2**20
 """Of one layer's activations in memory; larger ones are read again on every pass."""
 
@@ -201,11 +201,11 @@ def read_labelled_activations(
             for name, letter in (
                 ("matching", pl.col("matching")),
                 ("not_matching", pl.col("not_matching").list.first()),
-                ("said", pl.col("said")),
+                ("answered_letter", pl.col("answered_letter")),
             )
         ),
     )
-    names = ("item", "matching", "not_matching", "said", "family", "source")
+    names = ("item", "matching", "not_matching", "answered_letter", "family", "source")
     columns = {name: _interned(rows[name]) for name in names}
     return LabelledActivations(
         activations,
@@ -214,7 +214,7 @@ def read_labelled_activations(
         items=columns["item"],
         matching=columns["matching"],
         not_matching=columns["not_matching"],
-        answered=columns["said"],
+        answered=columns["answered_letter"],
         families=columns["family"],
         sources=columns["source"],
     )
