@@ -74,11 +74,11 @@ def copy(file: PublishedFile, part: Path, folder: Path) -> None:
             f"{folder}: expected github, a folder, or an address with http:// or https://"
         )
     ending = Path(file.path).suffix
-    for found in sorted(folder.rglob(f"*{ending}")):
-        if found.is_file() and git_blob(found) == file.git_hash:
+    for path in sorted(folder.rglob(f"*{ending}")):
+        if path.is_file() and git_blob(path) == file.git_hash:
             part.parent.mkdir(parents=True, exist_ok=True)
             try:
-                shutil.copyfile(found, part)
+                shutil.copyfile(path, part)
             except OSError as error:
                 part.unlink(missing_ok=True)
                 raise InputError(f"{part}: cannot be written ({error.strerror})") from None

@@ -3,8 +3,8 @@
     python stages/grade.py zephyr held_out ann
 
 Reads the answers, and ann's grades in data/grades/zephyr-held_out.ann.csv if there are any; writes
-data/grades/zephyr-held_out.ann.todo.csv, the ungraded first. Nothing in it tells what the model's
-states or other graders say. See data/grades/README.md.
+data/grades/zephyr-held_out.ann.todo.csv, the ungraded first. It shows no labels and no
+other grades. See data/grades/README.md.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python stages/judge.py zephyr held_out strict
 
 Reads the answers and `judge.NAME` of params.yaml (for `kind: address` also the address and the key
-in params.local.yaml, which git ignores); writes data/grades/MODEL-SET.judge-NAME.csv. Grades that
-are there already are kept, so a run that was broken off goes on. See data/grades/README.md.
+in params.local.yaml, which git ignores); writes data/grades/MODEL-SET.judge-NAME.csv. Existing
+grades are kept, so an interrupted run resumes. See data/grades/README.md.
 """
 
 from __future__ import annotations
@@ -44,18 +44,21 @@ def main(model: str, prompt_set: str, judge: str) -> None:
             f"{path}: grades by {judged_by(path)}, but params.yaml: judge.{judge}.model is "
             f"{settings.model}; move the file away, or give the other judge another name"
         )
-    waiting = [answer for answer in answers if answer["id"] not in grades]
+    ungraded = [answer for answer in answers if answer["id"] not in grades]
     unreadable = 0
     try:
         replies = tqdm(
-            judge_replies(settings, judge, waiting), total=len(waiting), unit="answer", disable=None
+            judge_replies(settings, judge, ungraded),
+            total=len(ungraded),
+            unit="answer",
+            disable=None,
         )
         for question, reply in replies:
             if grade := parse_grade(reply, question):
                 grades[question] = grade
             else:
                 unreadable += 1
-    finally:  # what is paid for is kept
+    finally:  # replies that were paid for are saved
         if grades:
             save(path, answers, grades, settings.model)
     print(
@@ -72,11 +75,11 @@ def judged_by(path: Path) -> str:
 def save(
     path: Path, answers: Sequence[Mapping[str, str]], grades: Mapping[str, str], by: str
 ) -> None:
-    """Writes every answer's grade, or nothing where it has none."""
+    """Writes every answer's grade, or an empty one."""
     with atomic_write(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["id", "grade", "by"])
-        table.writerows([each["id"], grades.get(each["id"], ""), by] for each in answers)
+        table.writerows([answer["id"], grades.get(answer["id"], ""), by] for answer in answers)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Samples prompt sets: questions from their sources, split by item and persona, in both orders.
+"""Samples prompt sets: questions from their sources, split by item and persona, in balanced order.
 
     python stages/prompts.py [opinion_pairs]
 
@@ -34,38 +34,38 @@ def main(prompt_set: str = "") -> None:
 
 def sample_prompts(prompt_set: str) -> None:
     """Samples one prompt set and writes it."""
-    wanted = read_section(PromptSetSettings, "prompt_set", prompt_set)
+    settings = read_section(PromptSetSettings, "prompt_set", prompt_set)
     shares = read_section(SplitShares, "split")
 
     rows: list[Row] = []
-    for source, limit in wanted.sources.items():
-        drawn = sample(read_source(source, shares.seed), shares, wanted.splits, limit)
-        if not drawn.rows:
+    for source, limit in settings.sources.items():
+        sampled = sample(read_source(source, shares.seed), shares, settings.splits, limit)
+        if not sampled.rows:
             raise InputError(
-                f"params.yaml: prompt_set.{prompt_set}: no question of {source} is left to draw"
+                f"params.yaml: prompt_set.{prompt_set}: no question of {source} is left"
             )
-        held = {row.id for row in rows}
-        new = [row for row in drawn.rows if row.id not in held]
+        ids = {row.id for row in rows}
+        new = [row for row in sampled.rows if row.id not in ids]
         rows += new
         print(f"{prompt_set}: {len(new)} questions of {source}", *described(new), sep="\n  ")
-        for why, count in drawn.left_out.items():
+        for why, count in sampled.left_out.items():
             print(f"  left out: {count} ({why})")
-        if len(new) < len(drawn.rows):
-            print(f"  left out: {len(drawn.rows) - len(new)} (in another source too)")
+        if len(new) < len(sampled.rows):
+            print(f"  left out: {len(sampled.rows) - len(new)} (in another source too)")
     with atomic_write(Path(f"data/prompts/{prompt_set}.parquet")) as draft:
-        write_prompts(draft, rows, wanted.extract)
+        write_prompts(draft, rows, settings.extract)
 
 
 def described(rows: list[Row]) -> list[str]:
-    """A line for each split: items, personas, where the sycophantic answer stands."""
+    """A line for each split: items, personas, letters of the sycophantic answer."""
     lines = []
     for split in dict.fromkeys(row.split for row in rows):
-        held = [row for row in rows if row.split == split]
-        places = Counter(row.matching for row in held)
-        shown = ", ".join(f"{letter} {count}" for letter, count in sorted(places.items()))
+        of_split = [row for row in rows if row.split == split]
+        letters = Counter(row.matching for row in of_split)
+        shown = ", ".join(f"{letter} {count}" for letter, count in sorted(letters.items()))
         lines.append(
-            f"{split}: {len(held)} rows, {len({row.item for row in held})} items, "
-            f"{len({row.persona for row in held if row.persona})} personas, sycophantic at {shown}"
+            f"{split}: {len(of_split)} rows, {len({row.item for row in of_split})} items, "
+            f"{len({row.persona for row in of_split if row.persona})} personas, sycophantic at {shown}"
         )
     return lines
 

@@ -84,8 +84,8 @@ class Row:
     split: str
     cause: float | None
     without_user: tuple[Turn, ...] = ()
-    """The neutral version of the chat, without the user's view, which tells sycophancy from agreement.
-    Empty where there is none."""
+    """The neutral version of the chat, without the user's view: what distinguishes sycophancy from
+    agreement. Empty where there is none."""
     true_answers: tuple[str, ...] = ()
     false_answers: tuple[str, ...] = ()
 

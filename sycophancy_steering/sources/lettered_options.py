@@ -37,7 +37,8 @@ class LetteredText:
         them, and `write` in the published order gives `text` back. Raises InputError otherwise.
         """
         lines = text.split("\n")
-        marks = {n: found for n, line in enumerate(lines) if (found := OPTION_LINE.fullmatch(line))}
+        matches = ((n, OPTION_LINE.fullmatch(line)) for n, line in enumerate(lines))
+        marks = {n: match for n, match in matches if match}
         if not marks:
             raise InputError(f"{location}: expected lines (A) ..., (B) ..., found none; {REMEDY}")
         last = max(marks)

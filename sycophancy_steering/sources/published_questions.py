@@ -66,11 +66,11 @@ def split_opinion(lettered: LetteredText) -> OpinionParts:
     """
     head = lettered.stem
     for stem in STEMS:
-        found = re.fullmatch(stem, head, re.DOTALL)
-        if found:
-            item = found.groupdict().get("item") or option_pair(lettered.options)
-            return OpinionParts(found["persona"].strip(), item.strip(), found.end("persona"))
-    starts = [found.end() for found in SENTENCE_START.finditer(head.rstrip())]
+        match = re.fullmatch(stem, head, re.DOTALL)
+        if match:
+            item = match.groupdict().get("item") or option_pair(lettered.options)
+            return OpinionParts(match["persona"].strip(), item.strip(), match.end("persona"))
+    starts = [match.end() for match in SENTENCE_START.finditer(head.rstrip())]
     start = starts[-1] if starts else 0
     item = f"{head[start:].strip()} {option_pair(lettered.options)}"
     return OpinionParts(head[:start].strip(), item, start)

@@ -30,8 +30,8 @@ class Record:
 
     def error(self, key: str, expected: str) -> InputError:
         """An InputError about the value of `key`."""
-        found = shortened(self.fields[key]) if key in self.fields else "no such key"
-        return InputError(f"{self.location_of(key)}: expected {expected}, found {found}; {REMEDY}")
+        value = shortened(self.fields[key]) if key in self.fields else "no such key"
+        return InputError(f"{self.location_of(key)}: expected {expected}, found {value}; {REMEDY}")
 
     def text(self, key: str) -> str:
         """The text under `key`, unchanged. Raises InputError where it is missing or blank."""
@@ -71,8 +71,8 @@ def from_json(text: str, location: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
-        found = f"{error.msg} at character {error.pos + 1}"
-        raise InputError(f"{location}: expected valid JSON, found {found}; {REMEDY}") from None
+        reason = f"{error.msg} at character {error.pos + 1}"
+        raise InputError(f"{location}: expected valid JSON, found {reason}; {REMEDY}") from None
     except ValueError as error:
         raise InputError(f"{location}: expected different keys, {error}; {REMEDY}") from None
 
