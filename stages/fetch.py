@@ -36,10 +36,10 @@ def main(name: str, origin: str) -> None:
         try:
             if not target.exists():
                 fetch(file, target, origin)
-            elif (blob := git_blob(target)) != file.git_hash:
+            elif (digest := git_blob(target)) != file.git_hash:
                 raise InputError(
-                    f"{target}: not the published file (git blob {blob}, expected {file.git_hash}); "
-                    "move it away and run this again"
+                    f"{target}: not the published file (git blob {digest}, expected "
+                    f"{file.git_hash}); move it away and run this again"
                 )
         except InputError as error:
             errors.append(str(error))
@@ -58,10 +58,10 @@ def fetch(file: PublishedFile, target: Path, origin: str) -> None:
         download(f"{base}/{file.repository}/{file.commit}/{file.path}", part, target.name)
     else:
         copy(file, part, Path(origin).expanduser())
-    if (blob := git_blob(part)) != file.git_hash:
+    if (digest := git_blob(part)) != file.git_hash:
         part.unlink()
         raise InputError(
-            f"{target}: what {origin} sent is not the published file (git blob {blob}, expected "
+            f"{target}: what {origin} sent is not the published file (git blob {digest}, expected "
             f"{file.git_hash}{'; ' + file.warning if file.warning else ''}); it was deleted"
         )
     part.rename(target)

@@ -62,10 +62,11 @@ def described(rows: list[Row]) -> list[str]:
     for split in dict.fromkeys(row.split for row in rows):
         of_split = [row for row in rows if row.split == split]
         letters = Counter(row.matching for row in of_split)
+        personas = {row.persona for row in of_split if row.persona}
         shown = ", ".join(f"{letter} {count}" for letter, count in sorted(letters.items()))
         lines.append(
             f"{split}: {len(of_split)} rows, {len({row.item for row in of_split})} items, "
-            f"{len({row.persona for row in of_split if row.persona})} personas, sycophantic at {shown}"
+            f"{len(personas)} personas, sycophantic at {shown}"
         )
     return lines
 
