@@ -1,75 +1,343 @@
-"""params.yaml is held against what a stage expects before it starts."""
+"""params.yaml is validated before a stage computes anything."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import copy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+from conftest import PARAMS
+from pydantic.dataclasses import dataclass
+from ruamel.yaml import YAML
 
+from sycophancy_steering.config import write_schema
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.params import Params, read_params
 from sycophancy_steering.config.reading import read_name, read_names, read_section
+from sycophancy_steering.config.section import SECTION, Integer
 from sycophancy_steering.foundation.errors import InputError
 
+ROOT = Path(__file__).parent.parent
+FILES = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=SECTION)
 class Settings:
-    size: int
+    size: Integer
     side: Literal["left", "right"]
     share: float = 0.5
 
 
-GOOD = "models: [a, b]\nevaluation: held_out\nreading: {size: 3, side: left, share: 1}\n"
+@pytest.fixture
+def params(tmp_path):
+    """Writes a params.yaml and returns its path."""
+
+    def write(content: str | dict[str, Any]) -> Path:
+        path = tmp_path / "params.yaml"
+        if isinstance(content, str):
+            path.write_text(content)
+        else:
+            YAML().dump(content, path)
+        return path
+
+    return write
 
 
-def test_a_section_becomes_its_dataclass(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text(GOOD)
-    assert read_section(Settings, "reading", path=path) == Settings(3, "left", 1.0)
+def test_a_section_becomes_its_settings(params):
+    path = params("models: [a, b]\nevaluation_set: c\nsection: {size: 3, side: left, share: 1}\n")
+    assert read_section(Settings, "section", path=path) == Settings(3, "left", 1.0)
     assert read_names("models", path) == ["a", "b"]
-    assert read_name("evaluation", path) == "held_out"
+    assert read_name("evaluation_set", path) == "c"
+
+
+def test_only_the_section_that_is_read_is_validated(params):
+    path = params("section: {size: 3, side: left}\nother: {size: wrong}\n")
+    assert read_section(Settings, "section", path=path).size == 3
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("reading: {size: 3, side: left, sied: 1}", r"reading\.sied: unknown key; expected size"),
-        ("reading: {side: left}", r"reading\.size: missing; expected a whole number"),
-        ("reading: {size: 3.5, side: left}", r"reading\.size: expected a whole number, found 3\.5"),
-        ("reading: {size: true, side: left}", r"reading\.size: expected a whole number, found T"),
-        ("reading: {size: 3, side: up}", r"reading\.side: expected one of left, right, found 'up'"),
-        ("reading: 3", r"reading: expected keys with values, found 3"),
-        ("writing: {}", r"no reading; expected a section of that name"),
-        ("reading: {size: [", r"not YAML"),
-        ("- 1", r"expected sections, found"),
+        (
+            "section: {size: 3, sides: left}",
+            "section.sides: unknown key; expected size, side, share (did you mean side?)",
+        ),
+        ("section: {side: left}", "section.size: missing; expected a whole number"),
+        ("section: {size: 3.5, side: up}", "section.size: expected a whole number, found 3.5"),
+        ("section: {size: true, side: left}", "section.size: expected a whole number, found True"),
+        (
+            "section: {size: 3, side: up}",
+            "section.side: expected one of left, right, found 'up'",
+        ),
+        ("section: 3", "section: expected keys with values, found 3"),
+        ("sections: {}", "no section; expected an entry of that name"),
     ],
 )
-def test_what_is_not_expected_is_refused_by_its_key(tmp_path, text, expected):
-    path = tmp_path / "params.yaml"
-    path.write_text(text)
+def test_an_error_is_one_line_with_file_key_and_what_was_expected(params, text, expected):
+    path = params(text)
+    with pytest.raises(InputError) as error:
+        read_section(Settings, "section", path=path)
+    assert str(error.value) == f"{path}: {expected}"
+
+
+def test_a_missing_entry_lists_the_entries_that_exist(params):
+    with pytest.raises(InputError, match=r"no section\.b; expected .* of that name; found a, c"):
+        read_section(Settings, "section", "b", path=params("section: {a: {}, c: {}}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("section: {size: [", "not YAML"),
+        ("- 1", "expected sections, found list"),
+        ("", "expected sections, found NoneType"),
+    ],
+)
+def test_a_file_without_sections_is_an_error(params, text, expected):
     with pytest.raises(InputError, match=expected):
-        read_section(Settings, "reading", path=path)
+        read_section(Settings, "section", path=params(text))
 
 
-def test_numbers_are_read_as_dvc_reads_them(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text("reading: {size: 3, side: left, share: 1e-3}")
-    assert read_section(Settings, "reading", path=path).share == 0.001
+def test_numbers_are_read_as_dvc_reads_them(params):
+    path = params("section: {size: 3, side: left, share: 1e-3}")
+    assert read_section(Settings, "section", path=path).share == 0.001
 
 
-def test_a_missing_file_says_where_to_run(tmp_path):
+def test_a_missing_file_is_an_error_that_says_where_to_run(tmp_path):
     with pytest.raises(InputError, match="not found; run this from the top of the repository"):
         read_names("models", tmp_path / "params.yaml")
 
 
-def test_letters_in_another_encoding_are_refused(tmp_path):
+def test_a_file_in_another_encoding_is_an_error(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_bytes("models: [café]\n".encode("latin-1"))
     with pytest.raises(InputError, match="not YAML"):
         read_names("models", path)
 
 
-def test_what_was_read_is_read_anew_once_it_changes(tmp_path):
-    path = tmp_path / "params.yaml"
+def test_a_changed_file_is_parsed_again(params):
     for names in (["a"], ["b", "c"]):
-        path.write_text(f"models: [{', '.join(names)}]\n")
-        assert read_names("models", path) == names
+        assert read_names("models", params(f"models: [{', '.join(names)}]\n")) == names
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_names_are_distinct_and_only_some_lists_may_be_empty(params, empty):
+    with pytest.raises(InputError, match="models: expected each entry once, found 'a' twice"):
+        read_names("models", params("models: [a, b, a]"), empty)
+    path = params("models: []")
+    if empty:
+        assert read_names("models", path, empty) == []
+    else:
+        with pytest.raises(InputError, match=r"models: expected at least one entry, found \[\]"):
+            read_names("models", path, empty)
+
+
+def test_no_continuation_tokens_need_be_stored(params):
+    path = params("section: {max_new_tokens: 4, stop_at: turn, continuation_tokens: []}")
+    assert read_section(ActivationSettings, "section", path=path).continuation_tokens == []
+
+
+HUB = {"kind": "hub", "name": "a/b", "revision": "0" * 40}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        # ranges
+        ("split.extract", 1.5, "split.extract: expected less than 1, found 1.5"),
+        ("split.extract", float("nan"), "split.extract: expected a finite number, found nan"),
+        (
+            "split.extract",
+            0.5,
+            "split: expected shares of extract, select and test that add up to 1, found 1.1",
+        ),
+        (
+            "prompt_set.pairs.sources",
+            {"opinions": -5},
+            "prompt_set.pairs.sources.opinions: expected at least 1, found -5",
+        ),
+        (
+            "selection.n_permutations",
+            18,
+            "selection.n_permutations: expected at least 19, found 18",
+        ),
+        (
+            "activations.continuation_tokens",
+            [2, 1],
+            "activations.continuation_tokens: expected ascending numbers from 1, each once, found "
+            "[2, 1]",
+        ),
+        (
+            "interventions.coefficients",
+            [1, 2],
+            "interventions.coefficients: expected -1 and 1 among them, found [1.0, 2.0]",
+        ),
+        ("tuning.learning_rate", "1e-3", "tuning.learning_rate: expected a number, found '1e-3'"),
+        (
+            "organism.x",
+            {"n_causes": True, "seed": 0, "steps": 1},
+            "organism.x.n_causes: expected a whole number, found True",
+        ),
+        # unions: the branch that fits best
+        (
+            "activations.batch_tokens",
+            0,
+            "activations.batch_tokens: expected at least 1, found 0",
+        ),
+        (
+            "activations.batch_tokens",
+            "aut",
+            "activations.batch_tokens: expected a whole number or auto, found 'aut'",
+        ),
+        (
+            "checkpoint.x",
+            {**HUB, "revision": "main"},
+            "checkpoint.x.revision: expected text of the form [0-9a-f]{40}, found 'main'",
+        ),
+        (
+            "checkpoint.x",
+            {"kind": "hub", "name": "a/b"},
+            "checkpoint.x.revision: missing; expected text",
+        ),
+        (
+            "checkpoint.x",
+            {**HUB, "kind": "folder"},
+            "checkpoint.x.revision: unknown key; expected kind, name",
+        ),
+        (
+            "checkpoint.x",
+            {**HUB, "kind": "hubb"},
+            "checkpoint.x.kind: expected one of hub, folder, random, found 'hubb'",
+        ),
+        (
+            "checkpoint.x",
+            {"name": "a"},
+            "checkpoint.x.kind: missing; expected one of folder, hub, random",
+        ),
+        ("checkpoint.x", "hub", "checkpoint.x: expected keys with values, found 'hub'"),
+        # names that refer to entries
+        ("models", ["x"], "models[0]: expected an entry of model: tiny; found 'x'"),
+        (
+            "checkpoints",
+            ["x"],
+            "checkpoints[0]: expected an entry of checkpoint, which is empty; found 'x'",
+        ),
+        (
+            "extraction_sets",
+            ["pairs", "public"],
+            "extraction_sets[1]: expected an entry of prompt_sets: pairs, held_out; found 'public'",
+        ),
+        (
+            "evaluation_set",
+            "x",
+            "evaluation_set: expected an entry of prompt_sets: pairs, held_out; found 'x'",
+        ),
+        (
+            "headline",
+            "held_out/mean_difference",
+            "headline: expected an entry of extraction_sets: pairs; found 'held_out'",
+        ),
+        (
+            "headline",
+            "pairs/pca",
+            "headline: expected an entry of variants (after SET/): mean_difference, random; found "
+            "'pca'",
+        ),
+        (
+            "interventions.vectors",
+            ["pairs/mean_difference", "x/random"],
+            "interventions.vectors[1]: expected an entry of extraction_sets: pairs; found 'x'",
+        ),
+        (
+            "interventions.compared_methods",
+            ["pca"],
+            "interventions.compared_methods[0]: expected an entry of variants: mean_difference, "
+            "random; found 'pca'",
+        ),
+        (
+            "cross_model",
+            [{"vectors_from": "tiny", "evaluated_in": "x"}],
+            "cross_model[0].evaluated_in: expected an entry of models: tiny; found 'x'",
+        ),
+        (
+            "tuning.weak_labeller.model",
+            "x",
+            "tuning.weak_labeller.model: expected an entry of model: tiny; found 'x'",
+        ),
+        (
+            "judge",
+            {"own": {"kind": "model", "model": "x"}},
+            "judge.own.model: expected an entry of model: tiny; found 'x'",
+        ),
+    ],
+)
+def test_each_bad_value_is_an_error_at_its_own_key(params, key, value, expected):
+    content = YAML(typ="safe").load(PARAMS)
+    *sections, last = key.split(".")
+    section = content
+    for name in sections:
+        section = section[name]
+    section[last] = value
+    path = params(content)
+    with pytest.raises(InputError) as error:
+        read_params(path)
+    assert str(error.value) == f"{path}: {expected}"
+
+
+def every_key(content: dict[str, Any], place: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    keys = []
+    for name, value in content.items():
+        keys.append((*place, name))
+        keys += every_key(value, (*place, name)) if isinstance(value, dict) else []
+    return keys
+
+
+@pytest.mark.parametrize("key", every_key(YAML(typ="safe").load(PARAMS)), ids=".".join)
+def test_a_value_of_the_wrong_type_is_an_error_at_its_own_key_wherever_it_stands(params, key):
+    content = copy.deepcopy(YAML(typ="safe").load(PARAMS))
+    section = content
+    for name in key[:-1]:
+        section = section[name]
+    section[key[-1]] = {"no": "such value"}
+    with pytest.raises(InputError) as error:
+        read_params(params(content))
+    _, place, message = str(error.value).split(": ", 2)
+    assert place.startswith(".".join(key))
+    assert "expected" in message and "\n" not in message
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_params_and_presets_are_valid_and_name_their_schema(path):
+    assert isinstance(read_params(path), Params)
+    first = path.read_text().splitlines()[0]
+    schema = path.parent / first.removeprefix("# yaml-language-server: $schema=")
+    assert schema.resolve() == ROOT / write_schema.SCHEMA
+
+
+def test_the_schema_is_that_of_the_models_and_describes_every_key():
+    assert (ROOT / write_schema.SCHEMA).read_text() == write_schema.schema(), (
+        "run python -m sycophancy_steering.config.write_schema"
+    )
+    schema = Params.model_json_schema()
+    for section in (schema, *schema["$defs"].values()):
+        for name, part in section["properties"].items():
+            assert {"description", "$ref"} & {*part} or name == "kind", f"{section['title']}.{name}"
+
+
+def test_a_file_is_checked_by_a_command(params):
+    command = [sys.executable, "-m", "sycophancy_steering.config.check"]
+    path = params(PARAMS)
+    good = subprocess.run([*command, path], capture_output=True, text=True)
+    assert good.stdout == f"{path}: valid\n"
+    bad = subprocess.run([*command, params("models: []")], capture_output=True, text=True)
+    assert bad.returncode == 1
+    assert bad.stderr.startswith(f"error: {path}: ")
+
+
+def test_reading_params_imports_no_torch():
+    code = "import sys, sycophancy_steering.config.params; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -35,5 +35,5 @@ class ActivationSettings:
     @classmethod
     def _ascending(cls, tokens: list[int]) -> list[int]:
         if tokens != sorted({token for token in tokens if token > 0}):
-            raise ValueError("expected numbers from 1, each once and in ascending order")
+            raise ValueError(f"expected ascending numbers from 1, each once, found {tokens}")
         return tokens

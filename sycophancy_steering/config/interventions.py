@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 from pydantic.dataclasses import dataclass
 
-from sycophancy_steering.config.section import SECTION, Number, PositiveInteger, Text
+from sycophancy_steering.config.section import (
+    SECTION,
+    Distinct,
+    Number,
+    PositiveInteger,
+    SomeDistinct,
+    Text,
+)
 
 TokenPositions = Literal["every", "prompt_end", "answer", "prompt_end_on"]
 
@@ -16,10 +23,10 @@ TokenPositions = Literal["every", "prompt_end", "answer", "prompt_end_on"]
 class InterventionSettings:
     """Which vectors are added and removed, where, and on how many questions."""
 
-    vectors: Annotated[list[Text], Field(min_length=1)]
+    vectors: SomeDistinct[Text]
     """SET/VARIANT: each is added and removed at the layer selected for it; the first also at every
-    two of `n_layers` layers at once."""
-    coefficients: Annotated[list[Number], Field(min_length=1)]
+    two of the `n_layers` layers at once."""
+    coefficients: SomeDistinct[Number]
     """How much of a vector is added, in units of the class separation along it; random vectors get
     1 and -1."""
     where: TokenPositions
@@ -29,7 +36,7 @@ class InterventionSettings:
     """Questions of `test` for each family and kind of answer, at most."""
     n_random: PositiveInteger
     """Random vectors of the same norm beside each vector."""
-    compared_methods: list[Text]
+    compared_methods: Distinct[Text]
     """Variants of every extraction set whose effect is compared with their predictivity."""
     n_layers: PositiveInteger
     """How many evenly spaced layers that comparison uses."""
@@ -41,7 +48,7 @@ class InterventionSettings:
     @classmethod
     def _both_signs(cls, coefficients: list[float]) -> list[float]:
         if not {-1.0, 1.0} <= {*coefficients}:
-            raise ValueError("expected -1 and 1 among them")
+            raise ValueError(f"expected -1 and 1 among them, found {coefficients}")
         return coefficients
 
 
@@ -49,7 +56,7 @@ class InterventionSettings:
 class PromptingSettings:
     """Prompting as a baseline."""
 
-    n_examples: Annotated[list[PositiveInteger], Field(min_length=1)]
+    n_examples: SomeDistinct[PositiveInteger]
     """Numbers of examples in the prompt; vectors are made from as many."""
     n_seeds: PositiveInteger
     """How often the examples are sampled."""

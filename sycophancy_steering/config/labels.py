@@ -34,3 +34,4 @@ class JudgeAddress:
     address: Text
     """Of an OpenAI-compatible server, up to and with /v1."""
     key: str = ""
+    """The API key, if the server wants one."""

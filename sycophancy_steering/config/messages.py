@@ -1,4 +1,4 @@
-"""Validation errors in one line: the key, what was expected, what was found."""
+"""A validation error of pydantic in one line: the key, what was expected, what was found."""
 
 from __future__ import annotations
 
@@ -10,137 +10,161 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import ErrorDetails
 
-TYPES = {
+Key = tuple[str | int, ...]
+"""Where a value is: keys of sections and indices of lists, from the top."""
+Schema = dict[str, Any]
+"""A JSON schema, or a part of one."""
+
+UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+MISSING_KEY = ("missing", "missing_argument", "union_tag_not_found")
+PRIORITY = {name: 0 for name in UNKNOWN_KEY} | {name: 2 for name in MISSING_KEY}
+"""Order in which errors are reported (others: 1). A misspelt key is both unknown and missing, so
+unknown keys come first."""
+WRONG_TYPE = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
-    "string_type": "a text",
+    "finite_number": "a finite number",
+    "string_type": "text",
     "bool_type": "true or false",
     "list_type": "a list",
     "dict_type": "keys with values",
     "dataclass_type": "keys with values",
     "model_type": "keys with values",
+    "model_attributes_type": "keys with values",
 }
-"""What was expected, by type of error."""
-LIMITS = {
-    "greater_than_equal": "at least {ge}",
-    "greater_than": "more than {gt}",
-    "less_than_equal": "at most {le}",
-    "less_than": "less than {lt}",
+"""What was expected, for errors about the type of a value."""
+OUT_OF_RANGE = {
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "more than {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "less than {lt:g}",
 }
-"""What was expected of a number out of its range."""
-SHAPES = {"integer": "a whole number", "number": "a number", "string": "a text"}
-SHAPES |= {"boolean": "true or false", "array": "a list", "object": "keys with values"}
-"""JSON schema types in words."""
+"""What was expected, for numbers out of range."""
+JSON_TYPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "keys with values",
+}
+"""Types of a JSON schema in words."""
 
 
 def first_error(kind: Any, value: Any, errors: Sequence[ErrorDetails]) -> tuple[str, str]:
-    """The key (dotted, relative to `value`) and the message of the most telling error.
+    """The dotted key (relative to `value`) and the message of the error to report first.
 
-    `kind` is what `value` was validated as. An unknown key comes before a missing one, since a
-    typing error causes both. Of the branches of a union, the one whose type fits speaks; where none
-    fits, all of them.
+    `kind` is the type that `value` was validated as. Pydantic reports an error for each branch of a
+    union: the branch whose type fits is reported, or all of them if none fits.
     """
-    by_key: dict[str, list[ErrorDetails]] = {}
+    by_key: dict[Key, list[ErrorDetails]] = {}
     for error in errors:
         by_key.setdefault(_key(value, error), []).append(error)
-    order = {"extra_forbidden": 0, "unexpected_keyword_argument": 0, "missing": 2}
-    key, branches = min(
-        by_key.items(), key=lambda entry: min(order.get(e["type"], 1) for e in entry[1])
+    key, same_key = min(
+        by_key.items(), key=lambda entry: min(PRIORITY.get(error["type"], 1) for error in entry[1])
     )
-    return key, _message(kind, key, branches)
+    return _dotted(key), _message(TypeAdapter(kind).json_schema(), value, key, same_key)
 
 
-def _key(value: Any, error: ErrorDetails) -> str:
-    """The key of an error, without the names that pydantic adds for branches of a union."""
-    key, inside = "", value
+def _key(value: Any, error: ErrorDetails) -> Key:
+    """The key of an error: pydantic's location without the branches of unions that it names."""
+    key: Key = ()
     for part in error["loc"]:
-        if isinstance(inside, dict) and part in inside:
-            key, inside = f"{key}.{part}", inside[part]
-        elif isinstance(inside, list) and isinstance(part, int) and part < len(inside):
-            key, inside = f"{key}[{part}]", inside[part]
-        elif error["type"] in ("missing", "missing_argument") and part == error["loc"][-1]:
-            key = f"{key}.{part}"
-    return key.removeprefix(".")
+        entries: Any = dict(enumerate(value)) if isinstance(value, list) else value
+        if isinstance(entries, dict) and part in entries:
+            key, value = (*key, part), entries[part]
+        elif error["type"] in MISSING_KEY and part == error["loc"][-1]:
+            key = (*key, part)
+    if error["type"].startswith("union_tag_"):
+        return (*key, error.get("ctx", {})["discriminator"].strip("'"))
+    return key
 
 
-def _message(kind: Any, key: str, errors: Sequence[ErrorDetails]) -> str:
-    """What is wrong with a key, in words."""
+def _dotted(key: Key) -> str:
+    """`variants[0].position`"""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
+    return "".join(parts).removeprefix(".")
+
+
+def _message(schema: Schema, value: Any, key: Key, errors: Sequence[ErrorDetails]) -> str:
+    """What is wrong at `key`, where pydantic found `errors`."""
     error = errors[0]
-    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = _fields(kind, key)
-        close = get_close_matches(key.rpartition(".")[2], known, 1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
+    if error["type"] in UNKNOWN_KEY:
+        known = [*_schema_at(schema, value, key[:-1]).get("properties", {})]
+        similar = get_close_matches(str(key[-1]), known, n=1, cutoff=0.7)
+        hint = f" (did you mean {similar[0]}?)" if similar else ""
         return f"unknown key; expected {', '.join(known)}{hint}"
-    if error["type"] in ("missing", "missing_argument"):
-        return f"missing; expected {_shape(kind, key)}"
-    fitting = [e for e in errors if e["type"] not in TYPES and e["type"] != "literal_error"]
-    told = list(dict.fromkeys(map(_expectation, fitting[:1] or errors)))
-    found = f"found {error['input']!r}"
-    if ", found" in told[0]:  # a validator that says it all
-        return told[0]
-    words = " or ".join(e.removeprefix("expected ") for e in told).replace(" or one of ", " or ")
-    return f"expected {words}, {found}"
+    if error["type"] in MISSING_KEY:
+        return f"missing; expected {_in_words(_schema_at(schema, value, key))}"
+    if error["type"] == "value_error":  # one of ours, which says what was found
+        return str(error.get("ctx", {})["error"])
+    fitting = [e for e in errors if e["type"] not in WRONG_TYPE and e["type"] != "literal_error"]
+    expected = list(dict.fromkeys(map(_expected, fitting[:1] or errors)))
+    wrong = error["input"]
+    if error["type"] == "union_tag_invalid":
+        wrong = error.get("ctx", {})["tag"]
+    return f"expected {' or '.join(expected).replace(' or one of ', ' or ')}, found {wrong!r}"
 
 
-def _expectation(error: ErrorDetails) -> str:
+def _expected(error: ErrorDetails) -> str:
+    """What pydantic expected, in words."""
     kind, context = error["type"], error.get("ctx", {})
-    if kind in TYPES:
-        return TYPES[kind]
-    if kind in LIMITS:
-        return LIMITS[kind].format(**context)
+    if kind in WRONG_TYPE:
+        return WRONG_TYPE[kind]
+    if kind in OUT_OF_RANGE:
+        return OUT_OF_RANGE[kind].format(**context)
     if kind in ("literal_error", "union_tag_invalid"):
-        expected = str(context.get("expected", context.get("expected_tags")))
-        choices = re.findall(r"'([^']*)'|(\d+)", expected)
-        return "one of " + ", ".join(text or number for text, number in choices)
+        choices = re.findall(r"'([^']*)'", context.get("expected") or context["expected_tags"])
+        return "one of " + ", ".join(choices)
     if kind in ("too_short", "string_too_short"):
-        return "at least one"
+        return "at least one entry" if kind == "too_short" else "text that is not empty"
     if kind == "string_pattern_mismatch":
-        return f"a text of the form {context['pattern'].strip('^$')}"
-    if kind == "union_tag_not_found":
-        return f"the key {context['discriminator']}"
-    return str(context.get("error", error["msg"]))
+        return f"text of the form {context['pattern'].strip('^$')}"
+    return error["msg"]
 
 
-def _schema_at(kind: Any, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The JSON schema at `key`, as far as it can be followed, and the whole."""
-    whole = TypeAdapter(kind).json_schema()
-    here = _resolved(whole, whole)
-    for part in re.findall(r"[^.\[\]]+", key):
-        properties = here.get("properties", {})
-        inner = (
-            here.get("items")
-            if part.isdigit() and "items" in here
-            else properties.get(part, here.get("additionalProperties"))
-        )
+def _schema_at(schema: Schema, value: Any, key: Key) -> Schema:
+    """The part of `schema` that describes `key`, as far as it can be followed.
+
+    Of a union with a discriminator it is the branch that `value` chooses.
+    """
+    here = _resolved(schema, schema, value)
+    for part in key:
+        if isinstance(part, int):
+            inner = here.get("items")
+            value = value[part]
+        else:
+            tags = here.get("discriminator", {"mapping": ()})["mapping"]
+            inner = here.get("properties", {}).get(part, here.get("additionalProperties"))
+            inner = {"enum": [*tags]} if tags else inner
+            value = value.get(part) if isinstance(value, dict) else None
         if not isinstance(inner, dict):
             break
-        here = _resolved(inner, whole)
-    return here, whole
+        here = _resolved(inner, schema, value)
+    return here
 
 
-def _resolved(schema: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in schema:
-        schema = whole["$defs"][schema["$ref"].rpartition("/")[2]]
-    return schema
+def _resolved(part: Schema, schema: Schema, value: Any) -> Schema:
+    """`part` with its reference followed, and its branch chosen by `value`."""
+    while "$ref" in part or "discriminator" in part:
+        if "$ref" in part:
+            part = schema["$defs"][part["$ref"].rpartition("/")[2]]
+            continue
+        union = part["discriminator"]
+        tag = value.get(union["propertyName"]) if isinstance(value, dict) else None
+        if tag not in union["mapping"]:
+            break
+        part = {"$ref": union["mapping"][tag]}
+    return part
 
 
-def _fields(kind: Any, key: str) -> list[str]:
-    """The keys that are known beside `key`."""
-    parent = re.sub(r"\.?[^.\[\]]+$", "", key)
-    return [*_schema_at(kind, parent)[0].get("properties", {})]
-
-
-def _shape(kind: Any, key: str) -> str:
-    """What a key holds, in words."""
-    schema, _ = _schema_at(kind, key)
+def _in_words(schema: Schema) -> str:
+    """The values that `schema` accepts, in words."""
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
-    branches = schema.get("anyOf", [schema])
-    words = [
-        f"{branch['const']}"
-        if "const" in branch
-        else SHAPES.get(branch.get("type", ""), "a section")
-        for branch in branches
-    ]
-    return " or ".join(words)
+    if "const" in schema:
+        return str(schema["const"])
+    if "anyOf" in schema:
+        return " or ".join(_in_words(branch) for branch in schema["anyOf"])
+    return JSON_TYPES.get(schema.get("type", ""), "keys with values")

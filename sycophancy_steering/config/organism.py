@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from sycophancy_steering.config.section import SECTION, Integer, PositiveInteger, Switch
@@ -13,10 +14,10 @@ from sycophancy_steering.config.section import SECTION, Integer, PositiveInteger
 class OrganismSettings:
     """What is planted in a model organism, and how long it is trained."""
 
-    n_causes: Literal[1, 2]
+    n_causes: Annotated[Integer, Field(ge=1, le=2)]
     """1: opinions and misconceptions share a direction. 2: each has its own, orthogonal."""
     seed: Integer
-    """Of the weights, the data and the planted directions."""
+    """Seed of the weights, the data and the planted directions."""
     steps: PositiveInteger
     """Training steps."""
     separate_record: Switch = False

@@ -1,8 +1,9 @@
-"""All of params.yaml as one model, with the names that refer to one another checked."""
+"""All of params.yaml as one model, which checks that names refer to entries that exist."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -20,13 +21,12 @@ from sycophancy_steering.config.predictivity import (
     SelectionSettings,
 )
 from sycophancy_steering.config.prompt_set import PromptSetSettings
-from sycophancy_steering.config.section import SECTION, Text
+from sycophancy_steering.config.reading import PARAMS, read_yaml, validated
+from sycophancy_steering.config.section import SECTION, Distinct, SomeDistinct, Text
 from sycophancy_steering.config.source import SourceFile
 from sycophancy_steering.config.split import SplitShares
 from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.config.variants import VariantGrid
-
-Names = Annotated[list[Text], Field(min_length=1)]
 
 
 @dataclass(frozen=True, config=SECTION)
@@ -42,29 +42,30 @@ class CrossModelPair:
 class Params(BaseModel):
     """params.yaml."""
 
-    model_config = ConfigDict(**SECTION, frozen=True)
+    model_config = SECTION | ConfigDict(frozen=True)
 
-    organisms: list[Text]
+    organisms: Distinct[Text]
     """Model organisms that are trained here: entries of `organism`."""
-    checkpoints: list[Text]
+    checkpoints: Distinct[Text]
     """Models from the hub or a folder: entries of `checkpoint`."""
-    models: Names
+    models: SomeDistinct[Text]
     """Models that are studied: organisms or checkpoints, each with an entry of `model`."""
-    prompt_sets: Names
+    prompt_sets: SomeDistinct[Text]
     """Prompt sets that the models answer: entries of `prompt_set`."""
-    extraction_sets: Names
+    extraction_sets: SomeDistinct[Text]
     """Prompt sets that vectors are made from."""
     variants: Annotated[list[VariantGrid], Field(min_length=1)]
     """The vectors that are made from every extraction set."""
     cross_model: list[CrossModelPair]
     """Vectors of one model that are evaluated in another."""
-    controls: list[Text]
+    controls: Distinct[Text]
     """The extraction set whose conclusions about the organisms are checked, or none."""
     headline: Text
     """The vector that the summary is about: SET/VARIANT."""
     evaluation_set: Text
     """The prompt set that predictivity is evaluated on."""
     split: SplitShares
+    """How items and personas are divided into splits."""
     prompt_set: dict[Text, PromptSetSettings]
     """The prompt sets by name."""
     source: dict[Text, SourceFile]
@@ -76,39 +77,67 @@ class Params(BaseModel):
     model: dict[Text, ModelSettings]
     """How each model is loaded."""
     activations: ActivationSettings
+    """How activations and responses are extracted."""
     labels: LabelSettings
+    """Which labels are predicted."""
     judge: dict[Text, JudgeSettings]
     """Models that grade answers, by name."""
     scoring: ScoringSettings
+    """How vectors are evaluated."""
     selection: SelectionSettings
+    """Tests of the best vector and layer against chance."""
     sample_efficiency: SampleEfficiencySettings
+    """How many pairs a vector needs."""
     interventions: InterventionSettings
+    """Adding and removing vectors while a model runs."""
     prompting: PromptingSettings
+    """Prompting as a baseline."""
     tuning: TuningSettings
+    """Fine-tuning as a baseline."""
 
     @model_validator(mode="after")
-    def _names_exist(self) -> Params:
-        entries: list[tuple[str, list[str], Collection[str]]] = [
-            ("organisms", self.organisms, self.organism),
-            ("checkpoints", self.checkpoints, self.checkpoint),
-            ("models", self.models, self.model),
-            ("prompt_sets", self.prompt_sets, self.prompt_set),
-            ("extraction_sets", self.extraction_sets, self.prompt_sets),
-            ("controls", self.controls, self.extraction_sets),
-            ("evaluation_set", [self.evaluation_set], self.prompt_sets),
-            ("headline", [_set_of(self.headline)], self.extraction_sets),
-            (
-                "interventions.vectors",
-                [_set_of(vector) for vector in self.interventions.vectors],
-                self.extraction_sets,
-            ),
-            ("tuning.models", self.tuning.models, self.model),
-        ]
-        for key, names, known in entries:
-            if unknown := [name for name in names if name not in known]:
-                raise ValueError(f"{key}: expected one of {', '.join(known)}, found {unknown[0]!r}")
+    def _references_exist(self) -> Params:
+        for key, name, section, known in self._references():
+            if name not in known:
+                choices = f": {', '.join(known)}" if known else ", which is empty"
+                raise ValueError(f"{key}: expected an entry of {section}{choices}; found {name!r}")
         return self
 
+    def _references(self) -> Iterator[tuple[str, str, str, Collection[str]]]:
+        """Every name that refers to an entry: its key, the name, the section and its entries."""
+        lists: list[tuple[str, list[str], str, Collection[str]]] = [
+            ("organisms", self.organisms, "organism", self.organism),
+            ("checkpoints", self.checkpoints, "checkpoint", self.checkpoint),
+            ("models", self.models, "model", self.model),
+            ("prompt_sets", self.prompt_sets, "prompt_set", self.prompt_set),
+            ("extraction_sets", self.extraction_sets, "prompt_sets", self.prompt_sets),
+            ("controls", self.controls, "extraction_sets", self.extraction_sets),
+            ("tuning.models", self.tuning.models, "models", self.models),
+        ]
+        for key, names, section, known in lists:
+            yield from ((f"{key}[{n}]", name, section, known) for n, name in enumerate(names))
+        yield "evaluation_set", self.evaluation_set, "prompt_sets", self.prompt_sets
+        yield "tuning.weak_labeller.model", self.tuning.weak_labeller.model, "model", self.model
+        for n, pair in enumerate(self.cross_model):
+            yield f"cross_model[{n}].vectors_from", pair.vectors_from, "models", self.models
+            yield f"cross_model[{n}].evaluated_in", pair.evaluated_in, "models", self.models
+        for name, judge in self.judge.items():
+            if judge.kind == "model":
+                yield f"judge.{name}.model", judge.model, "model", self.model
+        variants = [variant.name for grid in self.variants for variant in grid.variants()]
+        for n, variant in enumerate(self.interventions.compared_methods):
+            yield f"interventions.compared_methods[{n}]", variant, "variants", variants
+        vectors = [("headline", self.headline)]
+        vectors += [
+            (f"interventions.vectors[{n}]", vector)
+            for n, vector in enumerate(self.interventions.vectors)
+        ]
+        for key, vector in vectors:
+            extraction_set, _, variant = vector.partition("/")
+            yield key, extraction_set, "extraction_sets", self.extraction_sets
+            yield key, variant, "variants (after SET/)", variants
 
-def _set_of(vector: str) -> str:
-    return vector.partition("/")[0]
+
+def read_params(path: Path = PARAMS) -> Params:
+    """All of `path`. Raises InputError for a bad value, and for a name without an entry."""
+    return validated(Params, read_yaml(path), path, "")

@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from sycophancy_steering.config.section import SECTION, Integer, PositiveInteger
+from sycophancy_steering.config.section import SECTION, Integer, PositiveInteger, SomeDistinct
 
 Repetitions = Annotated[Integer, Field(ge=19)]
-"""At least 19, or no p-value can be 0.05."""
+"""At least 19, since the smallest p-value is one over their number plus one, 0.05."""
 
 
 @dataclass(frozen=True, config=SECTION)
@@ -35,7 +35,7 @@ class SelectionSettings:
 class SampleEfficiencySettings:
     """How many pairs a vector needs."""
 
-    n_pairs: Annotated[list[Annotated[Integer, Field(ge=2)]], Field(min_length=1)]
+    n_pairs: SomeDistinct[Annotated[Integer, Field(ge=2)]]
     """Numbers of pairs that vectors are made from."""
     n_resamples: Annotated[Integer, Field(ge=2)]
     """How often each number of pairs is sampled."""

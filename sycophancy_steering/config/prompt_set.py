@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from sycophancy_steering.config.section import SECTION, PositiveInteger, Text
+from sycophancy_steering.config.section import SECTION, PositiveInteger, SomeDistinct, Text
 
 Extract = Literal["everything", "forced_answers"]
 
@@ -18,7 +18,7 @@ class PromptSetSettings:
 
     sources: Annotated[dict[Text, PositiveInteger], Field(min_length=1)]
     """Source -> the most questions that are sampled from it."""
-    splits: Annotated[list[Literal["extract", "select", "test"]], Field(min_length=1)]
+    splits: SomeDistinct[Literal["extract", "select", "test"]]
     """The splits whose questions may be sampled."""
     extract: Extract = "everything"
     """`forced_answers`: only the activations of answers forced after the prompt, which is enough

@@ -17,9 +17,10 @@ class SourceFile:
     format: Literal["anthropic", "truthfulqa", "rimsky", "own"]
     """Whose format the file has; `own`: docs/own_questions.md."""
     file: Text
+    """Its path, from the top of the repository."""
     form: Literal["letters", "free"] = "letters"
     """truthfulqa: whether the answers are shown with letters, or not at all."""
     last: Annotated[Integer, Field(ge=0)] = 0
-    """Only so many questions, from the end of the file; 0: all of them."""
+    """How many questions to use, from the end of the file; 0: all of them."""
     order: Literal["balanced", "published"] = "balanced"
     """The order of the options: each in each place equally often, or as in the file."""

@@ -24,6 +24,7 @@ class SplitShares:
     test: Share
     """Numbers are reported on this split."""
     seed: Integer
+    """Seed of the random assignment to splits."""
 
     @model_validator(mode="after")
     def _sum(self) -> SplitShares:

@@ -29,7 +29,7 @@ class Variant:
     n_pairs: PairCount = "all"
     """How many contrast pairs, or answers of each class, are sampled from the set."""
     seed: Integer = 0
-    """Of the sample, and of methods that draw at random."""
+    """Seed of the sample, and of methods that use random numbers."""
     normalisation: Normalisation = "none"
     """What is done to activations before the method."""
 
@@ -54,7 +54,7 @@ class VariantGrid:
     n_pairs: OneOrMore[PairCount] = Field(default_factory=lambda: ["all"])
     """How many contrast pairs, or answers of each class, are sampled from the set."""
     seed: OneOrMore[Integer] = Field(default_factory=lambda: [0])
-    """Of the sample, and of methods that draw at random."""
+    """Seed of the sample, and of methods that use random numbers."""
     normalisation: OneOrMore[Normalisation] = Field(default_factory=lambda: ["none"])
     """What is done to activations before the method."""
 

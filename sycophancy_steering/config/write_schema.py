@@ -15,7 +15,8 @@ SCHEMA = Path("params.schema.json")
 
 def schema() -> str:
     """The JSON schema of params.yaml as text."""
-    return json.dumps(Params.model_json_schema(), indent=2) + "\n"
+    draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(draft | Params.model_json_schema(), indent=2) + "\n"
 
 
 if __name__ == "__main__":
