@@ -42,9 +42,7 @@ def largest_difference(name: str, dtype: torch.dtype, share: bool) -> tuple[floa
 
 
 def main() -> None:
-    print(
-        "| architecture | activations, rms | float32, shared | not shared | bfloat16, shared | not shared |"
-    )
+    print("| architecture | rms | float32, shared | not shared | bfloat16, shared | not shared |")
     print("|---|---|---|---|---|---|")
     for name in CONFIGS:
         cells = []

@@ -174,17 +174,17 @@ def test_states_of_forced_answers_alone_give_the_same_vectors(study):
         assert run_stage(study, *stage).returncode == 0
     done = run_stage(study, "labels", "tiny", "held_out")
     assert done.returncode == 1
-    assert "no answer of tiny to held_out can be told by 'logprob'" in done.stderr
+    assert "'logprob' labels no answer of tiny to held_out" in done.stderr
 
 
 def test_a_second_run_at_the_same_time_is_refused(study):
-    lock = study / ".work/locks/tiny-pairs"
+    lock = study / ".work/locks/tiny"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with open(lock, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         done = run_stage(study, "activations", "tiny", "pairs")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: tiny-pairs: another run is working on it")
+    assert done.stderr.startswith("error: tiny: another run is working on it")
     assert len(done.stderr.splitlines()) == 1
     assert told(run_stage(study, "activations", "tiny", "pairs")) == (0, 12)
 
@@ -220,7 +220,7 @@ def test_a_full_disk_is_refused_and_what_is_there_is_kept(study):
 
 def test_a_block_that_cannot_be_read_is_made_anew(study):
     whole = output(study)
-    shutil.rmtree(study / ".dvc/cache")
+    shutil.rmtree(study / ".dvc/cache", ignore_errors=True)
     for path in (study / ".work/activations").glob("*/[!.]*/responses.parquet"):
         path.write_bytes(path.read_bytes()[:-30])
     assert told(run_stage(study, "activations", "tiny", "held_out")) == (28, 0)
@@ -229,7 +229,7 @@ def test_a_block_that_cannot_be_read_is_made_anew(study):
 
 def test_a_draft_that_was_left_is_no_block(study):
     whole = output(study)
-    shutil.rmtree(study / ".dvc/cache")
+    shutil.rmtree(study / ".dvc/cache", ignore_errors=True)
     for path in (study / ".work/activations").glob("*/[!.]*/responses.parquet"):
         path.parent.rename(path.parent.with_name(f".{path.parent.name}.partial"))
     assert told(run_stage(study, "activations", "tiny", "held_out")) == (28, 0)

@@ -198,7 +198,7 @@ def test_layers_above_the_last_one_are_not_kept():
 
 @pytest.mark.parametrize("tokens", [[0, 1], [2, 1], [1, 1]])
 def test_continuation_tokens_are_numbers_from_one_in_order(tokens):
-    with pytest.raises(ValidationError, match="expected numbers from 1"):
+    with pytest.raises(ValidationError, match="expected ascending numbers from 1"):
         replace(SETTINGS, continuation_tokens=tokens)
 
 
