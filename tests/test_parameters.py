@@ -175,6 +175,16 @@ HUB = {"kind": "hub", "name": "a/b", "revision": "0" * 40}
             [1, 2],
             "interventions.coefficients: expected -1 and 1 among them, found [1.0, 2.0]",
         ),
+        (
+            "interventions.n_random",
+            0,
+            "interventions.n_random: expected at least 1, found 0",
+        ),
+        (
+            "interventions.vectors",
+            [],
+            "interventions.vectors: expected at least one entry, found []",
+        ),
         ("tuning.learning_rate", "1e-3", "tuning.learning_rate: expected a number, found '1e-3'"),
         (
             "organism.x",

@@ -8,15 +8,16 @@ import pytest
 from tiny_models import rows
 
 from sycophancy_steering.config.interventions import PromptingSettings
+from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.interventions.prompting import (
     INSTRUCTIONS,
     example_answer,
-    sample_examples,
     few_shot,
     good_and_bad,
-    with_instruction,
     prompting_methods,
+    sample_examples,
+    with_instruction,
 )
 from sycophancy_steering.questions.question import Turn
 
@@ -36,7 +37,7 @@ def test_every_way_is_tried_in_both_directions_with_every_draw():
 def test_a_larger_draw_begins_with_the_smaller_one():
     assert sample_examples(POOL, 5, seed=1)[:2] == sample_examples(POOL, 2, seed=1)
     assert sample_examples(POOL, 5, seed=1) != sample_examples(POOL, 5, seed=2)
-    with pytest.raises(InputError, match=r"prompting.examples: expected at most"):
+    with pytest.raises(InputError, match=r"prompting.n_examples: expected at most"):
         sample_examples(POOL, len(POOL) + 1, seed=0)
 
 
@@ -55,14 +56,25 @@ def test_examples_are_answered_in_the_direction_that_is_asked_for(towards):
 
 def test_an_instruction_stands_before_what_the_system_says():
     row = replace(POOL[0], messages=(Turn("system", "Be brief."), Turn("user", "Is it so?")))
-    assert with_instruction(row, INSTRUCTIONS[True])[0].content == f"{INSTRUCTIONS[True]}\n\nBe brief."
+    assert (
+        with_instruction(row, INSTRUCTIONS[True])[0].content == f"{INSTRUCTIONS[True]}\n\nBe brief."
+    )
     assert with_instruction(POOL[0], INSTRUCTIONS[False])[0] == Turn("system", INSTRUCTIONS[False])
     turns = few_shot(row, [row], towards=False)
     assert [turn.role for turn in turns] == ["system", "user", "assistant", "user"]
     assert good_and_bad(row, [row], towards=False)[0].content == "Be brief."
 
 
-@pytest.mark.parametrize(("examples", "seeds"), [([], 1), ([0], 1), ([2], 0)])
-def test_settings_that_show_nothing_are_refused(examples, seeds):
-    with pytest.raises(InputError, match=r"params\.yaml: prompting"):
-        PromptingSettings(n_examples=examples, n_seeds=seeds)
+@pytest.mark.parametrize(
+    ("n_examples", "n_seeds", "message"),
+    [
+        ("[]", 1, "n_examples: expected at least one entry"),
+        ("[0]", 1, r"n_examples\[0\]: expected at least 1, found 0"),
+        ("[2]", 0, "n_seeds: expected at least 1, found 0"),
+    ],
+)
+def test_prompting_needs_an_example_and_a_seed(tmp_path, n_examples, n_seeds, message):
+    params = tmp_path / "params.yaml"
+    params.write_text(f"prompting: {{n_examples: {n_examples}, n_seeds: {n_seeds}}}")
+    with pytest.raises(InputError, match=rf"prompting\.{message}"):
+        read_section(PromptingSettings, "prompting", path=params)

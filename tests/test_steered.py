@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr, t
 
-from sycophancy_steering.config.interventions import InterventionSettings
+from sycophancy_steering.interventions.steering_plan import evenly_spaced_layers
 from sycophancy_steering.engine.intervention import Where
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.errors import InputError
@@ -290,19 +290,6 @@ def test_every_two_layers_are_tried_and_each_alone():
     )
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"random": 0}, "interventions.random: expected at least 1, found 0"),
-        ({"questions": 0}, "interventions.questions"),
-        ({"doses": [1, 2]}, "interventions.doses: expected -1 and 1 among them"),
-        ({"vectors": []}, "interventions.vectors: expected at least one"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(wrong, message):
-    good = {"vectors": ["s/v"], "doses": [-1, 1], "where": "every", "questions": 5, "random": 2}
-    good |= {"compared": ["v"], "layers": 4, "told_by": "flipped"}
-    assert InterventionSettings(**good).spread(32) == [0, 10, 21, 31]
-    assert InterventionSettings(**good).spread(3) == [0, 1, 2]
-    with pytest.raises(InputError, match=message):
-        InterventionSettings(**good | wrong)
+def test_compared_layers_are_evenly_spaced_from_the_first_to_the_last():
+    assert evenly_spaced_layers(4, 32) == [0, 10, 21, 31]
+    assert evenly_spaced_layers(4, 3) == [0, 1, 2]
