@@ -14,7 +14,6 @@ from scipy.stats import spearmanr, t
 from sycophancy_steering.interventions.steering_plan import evenly_spaced_layers
 from sycophancy_steering.engine.intervention import Where
 from sycophancy_steering.foundation.array_stream import ArrayStream
-from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.interventions.conditions import SteeringVector, layer_pair_conditions, sample_answers, leace_erasure, eligible_answers
 from sycophancy_steering.interventions.steering_settings import OWN
 from sycophancy_steering.interventions.steering_tables import (
