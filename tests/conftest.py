@@ -84,32 +84,22 @@ GIT = {
 }
 DATA = ("contrast", "grades", "public", "tables", "texts")
 STUDY = [
-    ["prompts", "pairs"],
-    ["prompts", "held_out"],
-    ["activations", "tiny", "pairs"],
-    ["activations", "tiny", "held_out"],
-    ["labels", "tiny", "pairs"],
-    ["labels", "tiny", "held_out"],
-    ["vectors", "tiny", "pairs"],
-    ["predictivity", "tiny", "pairs", "tiny"],
-    ["chance", "tiny"],
-    ["transfer", "tiny"],
-    ["gain", "tiny"],
-    ["efficiency", "tiny"],
-    ["tokens", "tiny"],
-    ["consistency", "tiny"],
-    ["atlas"],
-    ["selection"],
-    ["steering", "tiny"],
-    ["prompting", "tiny"],
-    ["interventions"],
-    ["pictures", "tiny"],
+    ["prompts"],
+    ["activations", "tiny"],
+    ["labels", "tiny"],
+    ["vectors", "tiny"],
+    ["predictivity", "tiny"],
+    ["analysis", "tiny"],
+    ["interventions", "tiny"],
+    ["comparison"],
+    ["intervention_tables"],
+    ["figures"],
     ["report"],
 ]
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in `folder`, with this Python's programs first."""
+    """Run a command in `folder`, with this Python's programs and the folder's package first."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         command,
@@ -117,7 +107,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PATH": path, **GIT},
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(folder), **GIT},
     )
 
 
@@ -137,7 +127,7 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with a study of a random-weight model that `dvc repro` has run. Not to be
     changed."""
     folder = tmp_path_factory.mktemp("study")
-    for name in ("stages", "tuning", *(f"data/{each}" for each in DATA)):
+    for name in ("stages", "sycophancy_steering", "tuning", *(f"data/{each}" for each in DATA)):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
@@ -145,7 +135,7 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / ".gitignore").write_text(ignored)
     (folder / "params.yaml").write_text(PARAMS)
     (folder / "reports").mkdir()
-    (folder / "reports/controls.json").write_text("{}\n")
+    (folder / "reports/controls.csv").write_text("organism\n")
     tiny("llama").model.save_pretrained(folder / "data/models/tiny")
     byte_tokenizer().save_pretrained(folder / "data/models/tiny")
     git(folder, "init", "--quiet", "--initial-branch=main")

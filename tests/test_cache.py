@@ -36,31 +36,24 @@ def test_another_variant_needs_no_pass_of_the_model_and_shows_in_the_metrics(clo
     params = clone / "params.yaml"
     params.write_text(params.read_text().replace("[mean_difference, random]", "[pca, random]"))
     params.write_text(params.read_text().replace("pairs/mean_difference", "pairs/pca"))
-    params.write_text(params.read_text().replace("compared: [mean_difference]", "compared: [pca]"))
+    params.write_text(params.read_text().replace("methods: [mean_difference]", "methods: [pca]"))
     done = run(clone, "dvc", "repro", "--pull", "--allow-missing")
     assert done.returncode == 0, done.stderr
     assert ran(done.stdout) == {
-        "vectors@tiny-pairs",
-        "predictivity@tiny-pairs",
-        "chance@tiny",
-        "transfer@tiny",
-        "gain@tiny",
-        "efficiency@tiny",
-        "tokens@tiny",
-        "consistency@tiny",
-        "atlas",
-        "selection",
-        "steering@tiny",
-        "prompting@tiny",
-        "interventions",
-        "pictures@tiny",
+        "vectors@tiny",
+        "predictivity@tiny",
+        "analysis@tiny",
+        "interventions@tiny",
+        "comparison",
+        "intervention_tables",
+        "figures",
         "report",
     }
     git(clone, "add", "--all")
     git(clone, "commit", "--quiet", "--message=pca")
     shown = run(clone, "dvc", "metrics", "diff", "main", "my-branch", "--md").stdout
-    assert "pairs/pca.json" in shown
-    assert "pairs/random.json" not in shown
+    assert "reports/metrics/tiny.json" in shown
+    assert "misconception_auroc" in shown
     table = run(clone, "dvc", "metrics", "show", "--md").stdout
     assert "misconception_auroc" in table.splitlines()[0]
 
@@ -72,7 +65,8 @@ def test_on_another_machine_only_new_questions_are_run(clone):
     text = params.read_text()
     assert not (clone / ".work").exists()
     params.write_text(text.replace("opinions: 16, misconceptions", "opinions: 19, misconceptions"))
-    done = run(clone, "dvc", "repro", "activations@tiny-held_out")
+    done = run(clone, "dvc", "repro", "activations@tiny")
     assert done.returncode == 0, done.stderr
+    assert "12 questions, 12 answered; none run" in done.stdout
     assert "31 questions" in done.stdout
     assert "3 run in 1 batches" in done.stdout and "28 taken from .work" in done.stdout

@@ -13,7 +13,7 @@ import pytest
 from conftest import SHARED_DATA, STUDY, needs_public_data, run_stage
 
 from sycophancy_steering.labels.grades import grade_id
-from sycophancy_steering.storage.activation_shards import read_states
+from sycophancy_steering.storage.activation_shards import read_activations
 from sycophancy_steering.storage.vector_files import read_vectors, write_vectors
 
 ANTHROPIC = {
@@ -24,13 +24,21 @@ ANTHROPIC = {
 }
 
 
-PICTURES = (
-    *("layers", "variants", "cosine", "best", "adds", "moves", "transfer", "efficiency"),
-    *("variance", "reliability", "tokens", "tenses", "doses", "removed", "two_layers", "cause"),
-    "afterwards",
+SETS = ("pairs", "held_out")
+FIGURES = (
+    *("layers", "variants", "cosine", "selected", "incremental_validity", "variance_components"),
+    *("transfer", "sample_efficiency", "variance", "reliability", "tokens", "anticipation"),
+    *("dose_response", "removal", "ablation", "two_layers", "causes"),
 )
-STEERING = ("doses", "layers", "effects", "agreement", "costs", "said", "texts", "prompting")
-STEERING += ("afterwards",)
+ANALYSES = (
+    *("predictivity", "transfer", "transfer_from_cosines", "incremental_validity", "tokens"),
+    *("sample_efficiency", "agreement", "variance", "reliability"),
+)
+INTERVENTIONS = (
+    *("dose_response", "two_layers", "effects", "agreement", "side_effects", "generation"),
+    *("texts", "prompting", "ablation", "headline"),
+)
+LABEL_TABLES = ("rates", "confounds", "source_agreement", "graders", "grader_agreement")
 
 
 def test_the_study_leaves_every_file_of_the_design(finished_study):
@@ -41,73 +49,53 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         if path.is_file()
     }
     assert found == {
-        "data/prompts/pairs.parquet",
-        "data/prompts/held_out.parquet",
-        "data/activations/tiny/pairs/shard-00000.parquet",
-        "data/activations/tiny/pairs/responses.parquet",
-        "data/activations/tiny/pairs/compared.parquet",
-        "data/activations/tiny/held_out/shard-00000.parquet",
-        "data/activations/tiny/held_out/responses.parquet",
-        "data/activations/tiny/held_out/compared.parquet",
-        "data/labels/tiny/pairs.parquet",
-        "data/labels/tiny/pairs.differ.csv",
-        "data/labels/tiny/held_out.parquet",
-        "data/labels/tiny/held_out.differ.csv",
-        "reports/consistency/tiny.agreement.csv",
-        "reports/consistency/tiny.json",
-        "reports/consistency/tiny.reliability.csv",
-        "reports/consistency/tiny.variance.csv",
-        "reports/efficiency/tiny.csv",
-        "reports/gain/tiny.csv",
-        *(f"reports/plots/tiny_{name}.png" for name in PICTURES),
-        "reports/labels/tiny/pairs.json",
-        "reports/label_tables/tiny/pairs.ways.csv",
-        "reports/label_tables/tiny/pairs.explained.csv",
-        "reports/label_tables/tiny/held_out.explained.csv",
-        "reports/labels/tiny/held_out.json",
-        "reports/label_tables/tiny/held_out.ways.csv",
+        *(f"data/prompts/{name}.parquet" for name in SETS),
+        *(
+            f"data/activations/tiny/{name}/{file}.parquet"
+            for name in SETS
+            for file in ("shard-00000", "responses", "reference_logprobs")
+        ),
+        *(f"data/labels/tiny/{name}.parquet" for name in SETS),
+        *(f"data/labels/tiny/{name}.disagreements.csv" for name in SETS),
+        *(f"reports/label_tables/tiny/{name}.{table}.csv" for name in SETS for table in LABEL_TABLES),
         "vectors/tiny/pairs/mean_difference.safetensors",
         "vectors/tiny/pairs/random.safetensors",
-        "vectors/tiny/pairs/recipes.json",
-        "reports/atlas.parquet",
+        "vectors/tiny/pairs/variants.json",
         "reports/cells/tiny/pairs.parquet",
-        "reports/chance/tiny/pairs.parquet",
-        "reports/comparisons.csv",
-        "reports/flips/tiny/pairs.parquet",
-        "reports/interventions.json",
-        *(f"reports/interventions/tiny/{name}.csv" for name in STEERING),
-        "reports/prompting/tiny.parquet",
+        "reports/scores/tiny/pairs.parquet",
+        "reports/sign_flips/tiny/pairs.parquet",
+        "reports/shuffled_pairs/tiny/pairs.parquet",
+        *(f"reports/analysis/tiny/{name}.csv" for name in ANALYSES),
+        *(
+            f"reports/comparison/{name}.csv"
+            for name in ("selected", "differences", "variance_components")
+        ),
+        "reports/atlas.parquet",
         *(
             f"reports/steering/tiny/{name}.parquet"
-            for name in ("answers", "said", "afterwards", "costs")
+            for name in ("answers", "generations", "ablation_scores", "side_effects")
         ),
-        "reports/selection.json",
-        "reports/scores/tiny/pairs.parquet",
-        "reports/predictivity/tiny/pairs/mean_difference.json",
-        "reports/predictivity/tiny/pairs/random.json",
-        "reports/tokens/tiny.csv",
-        "reports/transfer/tiny.csv",
-        "reports/transfer/tiny.json",
-        "reports/variation.csv",
+        "reports/prompting/tiny.parquet",
+        *(f"reports/interventions/tiny/{name}.csv" for name in INTERVENTIONS),
+        *(f"reports/plots/tiny_{name}.png" for name in FIGURES),
+        "reports/metrics/tiny.json",
         "reports/summary.md",
-        "reports/controls.json",
+        "reports/controls.csv",
     }
 
 
-def test_a_vector_of_another_model_is_read_under_its_owners_name(study):
+def test_a_vector_of_another_model_is_evaluated_beside_the_models_own(study):
     shutil.copytree(study / "vectors/tiny", study / "vectors/twin")
-    done = run_stage(study, "predictivity", "tiny", "pairs", "twin")
+    done = run_stage(study, "predictivity", "tiny", "twin")
     assert done.returncode == 0, done.stderr
-    folder = study / "reports/predictivity/tiny"
     own, foreign = (
-        json.loads((folder / f"{name}pairs/mean_difference.json").read_text())
-        for name in ("", "of-twin-")
+        pl.read_parquet(study / folder / "pairs.parquet")
+        for folder in ("reports/cells/tiny", "reports/cross_model/tiny/twin/cells")
     )
-    assert own == foreign  # the same numbers, for it is the same vector
-    edit("across: []", "across: [{of: twin, in: tiny}]")(study)
+    assert own.equals(foreign)  # the same numbers, for it is the same vector
+    edit("cross_model: []", "cross_model: [{vectors_from: twin, evaluated_in: tiny}]")(study)
     assert run_stage(study, "report").returncode == 0
     summary = (study / "reports/summary.md").read_text()
-    assert "**Vectors of other models**" in summary
     assert "| of-twin-pairs/mean_difference |" in summary
 
 
@@ -115,29 +103,29 @@ def test_the_vector_of_the_study_is_the_mean_difference_of_its_shards(finished_s
     vectors, about = read_vectors(finished_study / "vectors/tiny/pairs/mean_difference.safetensors")
     activations = finished_study / "data/activations/tiny/pairs"
     for layer, vector in enumerate(vectors):
-        matching = read_states(activations, layer, "matching").values.astype(float)
-        other = read_states(activations, layer, "not_matching").values.astype(float)
+        matching = read_activations(activations, layer, "matching").activations.astype(float)
+        other = read_activations(activations, layer, "not_matching").activations.astype(float)
         np.testing.assert_allclose(vector, (matching - other).mean(0), rtol=1e-4, atol=1e-5)
     assert about["prompt_set"] == "pairs"
     assert about["n_sycophantic"] == 12
 
 
-def test_metrics_are_flat_numbers_from_the_test_split_at_the_chosen_layer(finished_study):
-    folder = finished_study / "reports/predictivity/tiny"
-    metrics = json.loads((folder / "pairs/mean_difference.json").read_text())
+def test_metrics_are_flat_numbers_from_the_test_split_at_the_selected_layer(finished_study):
+    metrics = json.loads((finished_study / "reports/metrics/tiny.json").read_text())
     assert all(isinstance(value, int | float) for value in metrics.values())
     cells = pl.read_parquet(finished_study / "reports/cells/tiny/pairs.parquet").filter(
-        pl.col("chosen")
-        & (pl.col("name") == "mean_difference")
+        pl.col("selected")
+        & (pl.col("vector") == "mean_difference")
         & (pl.col("split") == "test")
+        & (pl.col("source") == "all")
         & (pl.col("readout") == "projection")
         & (pl.col("position") == "prompt")
     )
+    assert len(cells) == 2
     for row in cells.iter_rows(named=True):
         assert row["layer"] == metrics["layer"]
         if row["auroc"] == row["auroc"]:
-            assert metrics[f"{row['family']}_auroc"] == round(row["auroc"], 5)
-    assert cells["n"].sum() == metrics["n"]
+            assert metrics[f"{row['family']}_auroc"] == round(row["auroc"], 3)
 
 
 def test_a_random_weight_model_is_said_to_show_nothing(finished_study):
@@ -146,7 +134,7 @@ def test_a_random_weight_model_is_said_to_show_nothing(finished_study):
 
 
 def test_two_runs_give_the_same_bytes(study):
-    parts = ("data/prompts", "data/activations", "vectors", "reports")
+    parts = ("data/prompts", "data/activations", "data/labels", "vectors", "reports")
     files = [path for part in parts for path in (study / part).rglob("*") if path.is_file()]
     kept = {path: path.read_bytes() for path in files}
     shutil.rmtree(study / ".work")
@@ -229,15 +217,15 @@ def edit(old: str, new: str) -> Callable[[Path], None]:
 VECTORS = "vectors tiny pairs"
 MADE_VECTORS = "vectors/tiny/pairs"
 LABELS = "data/labels/tiny/pairs.parquet"
-PREDICTIVITY = "predictivity tiny pairs tiny"
-METRICS = "reports/predictivity/tiny/pairs"
+PREDICTIVITY = "predictivity tiny"
+CELLS = "reports/cells/tiny/pairs.parquet"
 PUBLIC = "data/prompts/public.parquet"
 BAD = {
     "an unknown key": (
         edit("position: answer}]", "position: answer, positon: x}]"),
         VECTORS,
         MADE_VECTORS,
-        "params.yaml: variants[0].positon: unknown key; expected method, position, pairs, seed",
+        "params.yaml: variants[0].positon: unknown key; expected method, position, n_pairs, seed",
     ),
     "an unknown method": (
         edit("[mean_difference, random]", "median"),
@@ -246,22 +234,22 @@ BAD = {
         "variants[0].method: 'median' is no method; expected one of mean_difference",
     ),
     "a setting that is none": (
-        edit("stop: answer", "stop: end"),
+        edit("stop_at: answer", "stop_at: end"),
         "activations tiny pairs",
         "data/activations/tiny/pairs",
-        "reading.stop: expected one of answer, turn, found 'end'",
+        "activations.stop_at: expected one of answer, turn, found 'end'",
     ),
     "a batch of nothing": (
-        edit("stop: answer", "stop: answer, batch_tokens: 0"),
+        edit("stop_at: answer", "stop_at: answer, batch_tokens: 0"),
         "activations tiny pairs",
         "data/activations/tiny/pairs",
-        "reading.batch_tokens: expected at least 1, found 0",
+        "activations.batch_tokens: expected at least 1, found 0",
     ),
     "a layer that is not there": (
-        edit("stop: answer", "stop: answer, last_layer: 3"),
+        edit("stop_at: answer", "stop_at: answer, last_layer: 3"),
         "activations tiny pairs",
         "data/activations/tiny/pairs",
-        "reading.last_layer: expected 0 to 2, found 3",
+        "activations.last_layer: expected 0 to 2, found 3",
     ),
     "a split without a share": (
         edit("test: 0.3", "test: 0"),
@@ -282,19 +270,19 @@ BAD = {
         "variants[0].position: ccs needs contrast pairs; expected answer",
     ),
     "one pair": (
-        edit("position: answer}]", "position: answer, pairs: 1}]"),
+        edit("position: answer}]", "position: answer, n_pairs: 1}]"),
         VECTORS,
         MADE_VECTORS,
-        "variants[0].pairs: expected at least 2, found 1",
+        "variants[0].n_pairs: expected at least 2, found 1",
     ),
     "a number of pairs that is none": (
-        edit("position: answer}]", "position: answer, pairs: many}]"),
+        edit("position: answer}]", "position: answer, n_pairs: many}]"),
         VECTORS,
         MADE_VECTORS,
-        "variants[0].pairs: expected a whole number or one of all, found 'many'",
+        "variants[0].n_pairs: expected a whole number or all, found 'many'",
     ),
     "more pairs than there are": (
-        edit("position: answer}]", "position: answer, pairs: 13}]"),
+        edit("position: answer}]", "position: answer, n_pairs: 13}]"),
         VECTORS,
         MADE_VECTORS,
         "no recipe can be followed: 12 pairs, or answers of one kind; expected 13",
@@ -302,7 +290,7 @@ BAD = {
     "memory that is none": (
         edit("memory_mb: 64", "memory_mb: 0"),
         PREDICTIVITY,
-        METRICS,
+        CELLS,
         "params.yaml: scoring.memory_mb: expected at least 1, found 0",
     ),
     "a truncated line": (
@@ -338,7 +326,7 @@ BAD = {
     "overlap of extraction and evaluation": (
         overlap,
         PREDICTIVITY,
-        METRICS,
+        CELLS,
         "extraction and evaluation share",
     ),
     "a model without a tokenizer": (
@@ -362,7 +350,7 @@ BAD = {
     "a vector of another width": (
         narrow_vector,
         PREDICTIVITY,
-        METRICS,
+        CELLS,
         "vectors of width 5, but the model's states have 32",
     ),
     "responses to other prompts": (
@@ -383,13 +371,13 @@ BAD = {
         "data/labels/tiny/pairs.parquet: labels of other answers than the activations",
     ),
     "a way of labelling that is not known": (
-        edit("told_by: logprob", "told_by: feeling"),
+        edit("source: logprob", "source: feeling"),
         "labels tiny pairs",
         LABELS,
-        "params.yaml: labels.told_by: expected one of continuation, logprob",
+        "params.yaml: labels.source: expected one of continuation, logprob",
     ),
     "a way of labelling that labels nothing": (
-        edit("told_by: logprob", "told_by: wording"),
+        edit("source: logprob", "source: wording"),
         "labels tiny held_out",
         "data/labels/tiny/held_out.parquet",
         "no answer of tiny to held_out can be told by 'wording'; expected one of",
@@ -425,10 +413,10 @@ BAD = {
         "params.yaml: model.tiny.attention: expected one of auto, sdpa, eager, flash_attention_2",
     ),
     "wordings that are none": (
-        edit("stop: answer", "stop: answer, wordings: all"),
+        edit("stop_at: answer", "stop_at: answer, answer_wordings: all"),
         "activations tiny pairs",
         "data/activations/tiny/pairs",
-        "params.yaml: reading.wordings: expected one of written, any, found 'all'",
+        "params.yaml: activations.answer_wordings: expected one of written, any, found 'all'",
     ),
     "a judge that is not named": (
         edit("judge: {}", "judge: {odd: {kind: oracle, model: tiny}}"),
@@ -437,9 +425,9 @@ BAD = {
         "params.yaml: judge.odd.kind: expected one of model, address, found 'oracle'",
     ),
     "another model's vectors that are not there": (
-        edit("across: []", "across: [{of: giant, in: tiny}]"),
-        "predictivity tiny pairs giant",
-        "reports/predictivity/tiny/of-giant-pairs",
+        edit("cross_model: []", "cross_model: [{vectors_from: giant, evaluated_in: tiny}]"),
+        "predictivity tiny giant",
+        "reports/cross_model/tiny/giant",
         "vectors/giant/pairs: no vectors; run `dvc repro vectors`",
     ),
     "a grade that is none": (
@@ -474,8 +462,8 @@ BAD = {
     ),
     "a headline that was not made": (
         edit("headline: pairs/mean_difference", "headline: pairs/pca"),
-        "pictures tiny",
-        "reports/plots/tiny_cosine.png",
+        "figures",
+        "reports/plots",
         "headline: no vector pairs/pca of tiny; expected SET/VARIANT, one of pairs/mean_difference",
     ),
     "a moving revision": (
@@ -496,7 +484,7 @@ def test_bad_input_ends_in_one_line_that_names_the_place(study, case):
     done = run_stage(study, *command.split())
     last = done.stderr.strip().splitlines()
     assert done.returncode == 1, done.stderr
-    assert [line for line in last if line.startswith("refused: ")] == last[-1:]
+    assert [line for line in last if line.startswith("error: ")] == last[-1:]
     assert expected in last[-1]
     assert "Traceback" not in done.stderr
     assert not target.exists()
@@ -507,35 +495,36 @@ def test_a_method_is_added_in_one_file_and_a_name(study):
     with open(study / "sycophancy_steering/vectors/methods.py", "a") as file:
         file.write(
             "\n\n@method()\ndef first_pair(contrast: Contrast) -> Floats:\n"
-            "    return contrast.differences.all()[0]\n"
+            "    return contrast.differences.to_array()[0]\n"
         )
     edit("[mean_difference, random]", "[mean_difference, random, first_pair]")(study)
-    for words in (["vectors", "tiny", "pairs"], ["predictivity", "tiny", "pairs", "tiny"]):
+    for words in (["vectors", "tiny", "pairs"], ["predictivity", "tiny"]):
         done = run_stage(study, *words)
         assert done.returncode == 0, done.stderr
     vectors, about = read_vectors(study / "vectors/tiny/pairs/first_pair.safetensors")
     assert about["variant"]["method"] == "first_pair"
     activations = study / "data/activations/tiny/pairs"
     pair = [
-        read_states(activations, 1, position).values[0].astype(float)
+        read_activations(activations, 1, position).activations[0].astype(float)
         for position in ("matching", "not_matching")
     ]
     along = (pair[0] - pair[1]) @ vectors[1]
     assert along == pytest.approx(np.linalg.norm(pair[0] - pair[1]) * np.linalg.norm(vectors[1]))
-    assert (study / "reports/predictivity/tiny/pairs/first_pair.json").exists()
+    cells = pl.read_parquet(study / CELLS)
+    assert "first_pair" in cells["vector"].to_list()
 
 
 def test_one_more_vector_is_made_and_measured_without_the_others_again(study):
     edit("[mean_difference, random]", "[mean_difference, random, pca]")(study)
     done = run_stage(study, "vectors", "tiny", "pairs")
-    assert "3 recipes of 3 layers, 1 new" in done.stdout
-    done = run_stage(study, "predictivity", "tiny", "pairs", "tiny")
-    assert "3 vectors measured, 1 of them anew" in done.stdout
+    assert "3 variants of 3 layers, 1 new" in done.stdout
+    done = run_stage(study, "predictivity", "tiny")
+    assert "3 vectors evaluated, 1 of them not cached" in done.stdout
     kept = pl.read_parquet(study / "reports/cells/tiny/pairs.parquet")
     shutil.rmtree(study / ".work")
     run_stage(study, "vectors", "tiny", "pairs")
-    done = run_stage(study, "predictivity", "tiny", "pairs", "tiny")
-    assert "3 vectors measured, 3 of them anew" in done.stdout
+    done = run_stage(study, "predictivity", "tiny")
+    assert "3 vectors evaluated, 3 of them not cached" in done.stdout
     assert pl.read_parquet(study / "reports/cells/tiny/pairs.parquet").equals(kept)
 
 
