@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 from plain_pass import continuation_of, hidden_states
+from pydantic import ValidationError
 from tiny_models import drawn_rows, rows, tiny
 
 import sycophancy_steering.engine.forward_pass

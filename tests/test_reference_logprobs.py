@@ -27,7 +27,8 @@ ROW = replace(
 
 def test_references_are_closed_and_follow_the_question_alone():
     closed = ("Cats see a lot.", "A lot.", "Nothing at all.")
-    assert reference_chat(ROW, has_chat_template=True) == ((Turn("user", "What do cats see?"),), closed)
+    turns = (Turn("user", "What do cats see?"),)
+    assert reference_chat(ROW, has_chat_template=True) == (turns, closed)
     spaced = tuple(f" {text}" for text in closed)
     plain = (Turn("user", "Q: What do cats see?\nA:"),)
     assert reference_chat(ROW, has_chat_template=False) == (plain, spaced)
@@ -41,7 +42,8 @@ def test_the_question_without_its_user_is_followed_by_the_same_answers():
 
 def test_likelihoods_are_those_of_whole_passes():
     language_model = tiny("llama")
-    asked = [each for each in (reference_chat(ROW, has_chat_template=False), chat_without_user(ROW)) if each]
+    chats = reference_chat(ROW, has_chat_template=False), chat_without_user(ROW)
+    asked = [chat for chat in chats if chat]
     prompts = [language_model.encode_chat(turns) for turns, _ in asked]
     tokens = [np.array(each, dtype=np.int32) for each in prompts]
     found = chat_answer_logprobs(language_model, asked, tokens)

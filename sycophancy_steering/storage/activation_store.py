@@ -72,7 +72,8 @@ def disk_errors_as_input_errors() -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise InputError(
-            f"{os.strerror(error.errno)}; finished batches are stored in {CACHE}: make room and run this again"
+            f"{os.strerror(error.errno)}; finished batches are stored in {CACHE}: make room and "
+            "run this again"
         ) from None
 
 
