@@ -48,9 +48,9 @@ def _headline_row(responses: pl.DataFrame) -> dict[str, object]:
             column: values[of] for column, of in zip(estimate(name), estimate(source), strict=True)
         }
     random_rates = random["rate_0"].to_numpy()
-    mean, way = float(random_rates.mean()), plus["rate_0"] - baseline
+    mean, distance = float(random_rates.mean()), plus["rate_0"] - baseline
     row |= {"random_rate": mean, "random_rate_highest": float(random_rates.max())}
-    row["random_share"] = (mean - baseline) / way if way > 0 else 1.0
+    row["random_share"] = (mean - baseline) / distance if distance > 0 else 1.0
     difference = plus["baseline_rate_1"] - baseline
     value, low, high = estimate("rate_difference")
     # A larger remaining difference is a smaller effect: the bounds change places.
