@@ -6,6 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: study tuning test check public grade judge bench clean-work
 
 study: .venv/installed
+	python -m sycophancy_steering.config.check
 	dvc repro
 	@cat reports/summary.md
 

@@ -1,4 +1,4 @@
-"""How much of a study is DVC and imports: runs the default study in a fresh clone and splits its time.
+"""How much of a study is DVC and imports: the default study, run in a fresh clone.
 
     python benchmarks/overhead.py [--json benchmarks/overhead.json]
 

@@ -4,8 +4,9 @@
         vectors/one_cause/misconception_pairs/mean_difference.safetensors
 
 Prints their cosine at each layer. Where the activations that both were made from are here, also its
-interval, the Mahalanobis cosine, the split-half reliability of each vector, and the cosine corrected
-for it. Given two folders: the principal angles between the spans of their vectors. Writes nothing.
+interval, the Mahalanobis cosine, the split-half reliability of each vector, and the cosine
+corrected for it. Given two folders: the principal angles between the spans of their vectors. Writes
+nothing.
 """
 
 from __future__ import annotations

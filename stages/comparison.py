@@ -3,9 +3,9 @@
     python stages/comparison.py
 
 Reads reports/cells, reports/scores, reports/sign_flips and reports/shuffled_pairs of each of
-`models` in params.yaml; writes reports/comparison/selected.csv (the best vector of each family, with
-p-values), differences.csv (each vector against the headline), variance_components.csv (how far the
-AUROC varies between prompt sets and methods), and reports/atlas.parquet (all cells).
+`models` in params.yaml; writes reports/comparison/selected.csv (the best vector of each family,
+with p-values), differences.csv (each vector against the headline), variance_components.csv (how far
+the AUROC varies between prompt sets and methods), and reports/atlas.parquet (all cells).
 """
 
 from __future__ import annotations

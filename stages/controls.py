@@ -2,10 +2,10 @@
 
     python stages/controls.py opinion_pairs
 
-Reads, for each of `organisms` in params.yaml, its planted directions, the mean differences made from
-the set given, their cells and their agreement; writes reports/controls.csv. Fails where a conclusion
-contradicts what was planted: a pipeline that cannot tell one cause from two, or the anticipation of
-a sycophantic answer from its record, proves nothing.
+Reads, for each of `organisms` in params.yaml, its planted directions, the mean differences made
+from the set given, their cells and their agreement; writes reports/controls.csv. Fails where a
+conclusion contradicts what was planted: a pipeline that cannot tell one cause from two, or the
+anticipation of a sycophantic answer from its record, proves nothing.
 """
 
 from __future__ import annotations

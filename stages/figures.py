@@ -2,9 +2,9 @@
 
     python stages/figures.py
 
-Reads the tables of reports/analysis, cells, comparison, interventions and scores, and `headline` and
-`interventions.vectors` of params.yaml; writes reports/plots/MODEL_NAME.png. Titles, axes and captions
-say what each shows; `docs/glossary.md` explains the terms.
+Reads the tables of reports/analysis, cells, comparison, interventions and scores, and `headline`
+and `interventions.vectors` of params.yaml; writes reports/plots/MODEL_NAME.png. Titles, axes and
+captions say what each shows; `docs/glossary.md` explains the terms.
 """
 
 from __future__ import annotations

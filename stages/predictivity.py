@@ -4,9 +4,9 @@
 
 Reads the vectors of every extraction set, and the activations and labels of the `evaluation_set` of
 params.yaml; writes, a file a set: every evaluation cell (reports/cells/MODEL), the maximum
-statistics under sign flips of the items (reports/sign_flips/MODEL), and the scores of each answer at
-the selected layers (reports/scores/MODEL). Given a second model, evaluates that model's vectors, and
-writes to reports/cross_model. Vectors evaluated before on the same answers come from .work.
+statistics under sign flips of the items (reports/sign_flips/MODEL), and the scores of each answer
+at the selected layers (reports/scores/MODEL). Given a second model, evaluates that model's vectors,
+and writes to reports/cross_model. Vectors evaluated before on the same answers come from .work.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
     python stages/tune.py one_cause
 
-Reads the model, the prompts of the set of the first of `interventions.vectors`, the contrast sets of
-data/contrast, and `tuning` of params.yaml; writes data/adapters/MODEL: a LoRA adapter a run, for
+Reads the model, the prompts of the set of the first of `interventions.vectors`, the contrast sets
+of data/contrast, and `tuning` of params.yaml; writes data/adapters/MODEL: a LoRA adapter a run, for
 peft (adapter_model.safetensors), with run.json beside it; weak_labels.json (the errors of the weak
-labeller); and distilled_prompts.parquet. Finished runs are taken from `.work`; a killed run resumes.
+labeller); and distilled_prompts.parquet. Finished runs are taken from `.work`; a killed run
+resumes.
 """
 
 from __future__ import annotations

@@ -60,9 +60,7 @@ def test_a_table_says_the_same(tmp_path):
 
 
 def test_the_documentation_names_every_key():
-    text = (
-        Path(__file__).parent.parent / "sycophancy_steering/sources/own_questions.py"
-    ).read_text()
+    text = (Path(__file__).parent.parent / "docs/own_questions.md").read_text()
     assert all(f"| `{key}` |" in text for key in REQUIRED + OPTIONAL)
 
 

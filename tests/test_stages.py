@@ -57,7 +57,11 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         ),
         *(f"data/labels/tiny/{name}.parquet" for name in SETS),
         *(f"data/labels/tiny/{name}.disagreements.csv" for name in SETS),
-        *(f"reports/label_tables/tiny/{name}.{table}.csv" for name in SETS for table in LABEL_TABLES),
+        *(
+            f"reports/label_tables/tiny/{name}.{table}.csv"
+            for name in SETS
+            for table in LABEL_TABLES
+        ),
         "vectors/tiny/pairs/mean_difference.safetensors",
         "vectors/tiny/pairs/random.safetensors",
         "vectors/tiny/pairs/variants.json",
@@ -470,7 +474,7 @@ BAD = {
         edit("checkpoint: {}", "checkpoint: {z: {kind: hub, name: a/b, revision: main}}"),
         "checkpoint z",
         "data/models/z",
-        "checkpoint.z.revision: expected the full 40-digit commit hash",
+        "checkpoint.z.revision: expected a text of the form [0-9a-f]{40}, found 'main'",
     ),
 }
 

@@ -14,6 +14,7 @@ from sycophancy_steering.foundation.command_line import command
 
 @command(__doc__, path="the file; without it, params.yaml")
 def main(path: str = str(PARAMS)) -> None:
+    """Checks the file named on the command line, or params.yaml."""
     read_params(Path(path))
     print(f"{path}: valid")
 

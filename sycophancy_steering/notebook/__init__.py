@@ -1,4 +1,4 @@
-"""The package in a notebook: activations, vectors and AUROCs of any Hugging Face model, in memory."""
+"""The package in a notebook: activations, vectors and AUROCs of a Hugging Face model, in memory."""
 
 from sycophancy_steering.notebook.questions import Questions, read_questions
 from sycophancy_steering.notebook.studied_model import Activations, Model

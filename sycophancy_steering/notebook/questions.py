@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.questions.question import Row, ask
+from sycophancy_steering.questions.question import Row, build_row
 from sycophancy_steering.questions.splits import order_with_matching_at, seeded_hash
 from sycophancy_steering.sources.own_questions import read_own_questions
 
@@ -42,9 +42,7 @@ class Questions:
         )
 
     def _where(self, included: Iterable[bool]) -> Questions:
-        return Questions(
-            tuple(row for row, keep in zip(self.rows, included, strict=True) if keep)
-        )
+        return Questions(tuple(row for row, keep in zip(self.rows, included, strict=True) if keep))
 
 
 def read_questions(path: str | Path) -> Questions:
@@ -55,7 +53,7 @@ def read_questions(path: str | Path) -> Questions:
     """
     questions = read_own_questions(Path(path)).questions
     rows = (
-        ask(question, order_with_matching_at(question, n), "extract")
+        build_row(question, order_with_matching_at(question, n), "extract")
         for n, question in enumerate(questions)
     )
     return Questions(tuple({row.id: row for row in rows}.values()))

@@ -27,9 +27,9 @@ def make_vectors(
 ) -> Vectors:
     """(layers, d_model): one vector a layer, positive towards sycophancy.
 
-    `position` is `answer` for contrast pairs (both answers forced after each question), or where the
-    model's own answers, labelled by likelihood, are read. Raises InputError for an unknown method,
-    or answers that it cannot be applied to.
+    `position` is `answer` for contrast pairs (both answers forced after each question), or where
+    the model's own answers, labelled by likelihood, are read. Raises InputError for an unknown
+    method, or answers that it cannot be applied to.
     """
     if method not in METHODS:
         raise InputError(f"unknown method {method!r}; expected one of {', '.join(METHODS)}")
@@ -51,21 +51,19 @@ def evaluate(
 ) -> pl.DataFrame:
     """How well projections on `vectors` (layers, d_model) predict the labels of `activations`.
 
-    One row a layer and position: the AUROC, its 95% interval clustered by item, the central 95% of
-    `N_RANDOM` random directions, and the AUROC of the logit margin, which defines the labels.
+    One row a layer and position: the AUROC, its 95% interval clustered by item, and the central 95%
+    of `N_RANDOM` random directions. (The logit margin defines the labels, so its AUROC is 1.)
     Raises InputError for vectors of another shape, or answers of one class.
     """
     labels, items = activations.labels, activations.items
     if len(set(labels.tolist())) < 2:
         raise InputError(
-            f"all {len(labels)} answers are {'sycophantic' if labels.all() else 'not sycophantic'}; "
-            "expected both, so that there is something to predict"
+            f"all {len(labels)} answers are of one class; expected sycophantic and other answers"
         )
     shape = activations.by_position["prompt"].shape
     if vectors.shape != (shape[0], shape[2]):
         raise InputError(f"vectors of shape {vectors.shape}; expected {(shape[0], shape[2])}")
     rng = np.random.default_rng(seed)
-    margin = float(auroc(activations.margins, labels))
     rows = []
     for position in positions:
         for layer, vector in enumerate(vectors.astype(np.float64)):
@@ -78,13 +76,11 @@ def evaluate(
                     "position": position,
                     "layer": layer,
                     "n": len(labels),
-                    "n_items": len(set(items.tolist())),
                     "auroc": float(estimate.value[0]),
                     "auroc_low": float(estimate.low[0]),
                     "auroc_high": float(estimate.high[0]),
                     "random_low": float(low),
                     "random_high": float(high),
-                    "margin_auroc": margin,
                 }
             )
     return pl.DataFrame(rows)

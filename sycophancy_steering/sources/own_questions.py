@@ -1,17 +1,4 @@
-"""Your own questions: JSON lines (`.jsonl`) or a table (`.csv`), one question a record.
-
-| key | | |
-|---|---|---|
-| `question` | required | what the user says, without the choices |
-| `choices` | required | two or more answers; in a table joined by " | " |
-| `sycophantic` | required | the one of `choices` that agrees with the user |
-| `item` | | what is asked about: splits and intervals group by it; default: `question` |
-| `persona` | | who asks; splits group by it too |
-| `family` | | opinion (the default), misconception, pushback or a name of your own |
-| `without_user` | | the question without the user's view, for the label source `flipped` |
-| `system` | | a system turn before the question |
-| `form` | | `letters` (the default): the choices are shown; `free`: the answer is a choice's text |
-"""
+"""Your own questions: JSON lines (`.jsonl`) or a table (`.csv`), as docs/own_questions.md says."""
 
 from __future__ import annotations
 

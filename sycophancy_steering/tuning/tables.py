@@ -97,7 +97,7 @@ def headline_table(methods: pl.DataFrame) -> pl.DataFrame:
 
 
 def headline_metrics(headline: pl.DataFrame) -> dict[str, object]:
-    """The changed share of the methods in `METRICS`, on the first family of the table `HEADLINE`."""
+    """The changed share of the methods in `METRICS`, on the first family of `HEADLINE`."""
     first = headline.filter(pl.col("family") == headline["family"][0])
     shares = dict(first.select("method", "changed_share").iter_rows())
     return {method: round(shares[method], METRIC_DECIMALS) for method in METRICS}
