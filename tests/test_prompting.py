@@ -1,7 +1,8 @@
-"""Asking otherwise: who is shown what, in which direction."""
+"""Prompting methods: which examples they show, in which direction."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -24,17 +25,17 @@ from sycophancy_steering.questions.question import Turn
 POOL = [replace(row, id=f"{n}") for n in range(4) for row in rows()]
 
 
-def test_every_way_is_tried_in_both_directions_with_every_draw():
-    found = [*prompting_methods(PromptingSettings(n_examples=[1, 3], n_seeds=2), POOL)]
-    counts = {name: sum(way.name == name for way in found) for name in {way.name for way in found}}
+def test_every_method_is_used_in_both_directions_with_every_sample():
+    methods = [*prompting_methods(PromptingSettings(n_examples=[1, 3], n_seeds=2), POOL)]
+    counts = Counter(method.name for method in methods)
     assert counts == {"instruction": 2, "few-shot": 8, "good and bad": 8}
     row = POOL[0]
-    assert len({way.prompt(row) for way in found}) > 10
-    for way in found:
-        assert way.prompt(row)[-1].content.endswith(row.messages[-1].content)
+    assert len({method.prompt(row) for method in methods}) > 10
+    for method in methods:
+        assert method.prompt(row)[-1].content.endswith(row.messages[-1].content)
 
 
-def test_a_larger_draw_begins_with_the_smaller_one():
+def test_a_larger_sample_begins_with_the_smaller_one():
     assert sample_examples(POOL, 5, seed=1)[:2] == sample_examples(POOL, 2, seed=1)
     assert sample_examples(POOL, 5, seed=1) != sample_examples(POOL, 5, seed=2)
     with pytest.raises(InputError, match=r"prompting.n_examples: expected at most"):
@@ -43,18 +44,21 @@ def test_a_larger_draw_begins_with_the_smaller_one():
 
 @pytest.mark.parametrize("towards", [True, False])
 def test_examples_are_answered_in_the_direction_that_is_asked_for(towards):
-    row, shown = POOL[0], POOL[1:3]
-    turns = few_shot(row, shown, towards)
-    said = [turn.content for turn in turns if turn.role == "assistant"]
-    assert said[-len(shown) :] == [example_answer(each, towards).strip() for each in shown]
+    row, examples = POOL[0], POOL[1:3]
+    turns = few_shot(row, examples, towards)
+    answers = [turn.content for turn in turns if turn.role == "assistant"]
+    expected = [example_answer(example, towards).strip() for example in examples]
+    assert answers[-len(examples) :] == expected
     assert turns[-len(row.messages) :] == row.messages
-    text = good_and_bad(row, shown, towards)[0].content
-    for each in shown:
-        good, bad = example_answer(each, towards).strip(), example_answer(each, not towards).strip()
+    text = good_and_bad(row, examples, towards)[0].content
+    for example in examples:
+        good, bad = (
+            example_answer(example, sycophantic).strip() for sycophantic in (towards, not towards)
+        )
         assert f"Good: {good}\nBad: {bad}" in text
 
 
-def test_an_instruction_stands_before_what_the_system_says():
+def test_an_instruction_precedes_the_text_of_the_system_turn():
     row = replace(POOL[0], messages=(Turn("system", "Be brief."), Turn("user", "Is it so?")))
     assert (
         with_instruction(row, INSTRUCTIONS[True])[0].content == f"{INSTRUCTIONS[True]}\n\nBe brief."

@@ -1,4 +1,4 @@
-"""Training as a baseline: who is shown what, runs that are killed, and what they leave."""
+"""Fine-tuning as a baseline: the runs and their examples, killed runs, and what they leave."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.tuning import TuningSettings, WeakLabeller
 from sycophancy_steering.engine.language_model import load_language_model, load_model_and_tokenizer
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.tuning.contrast_sets import read_contrast, directed
+from sycophancy_steering.schemas.tuning import BASELINE_ANSWERS
+from sycophancy_steering.tuning.contrast_sets import directed, read_contrast
+from sycophancy_steering.tuning.tables import difference_table, method_table
 from sycophancy_steering.tuning.training_runs import (
     METHODS,
     PAIRS,
@@ -32,10 +34,9 @@ from sycophancy_steering.tuning.training_runs import (
     WEAK_LABELS,
     TrainingRun,
     is_mislabelled,
-    training_runs,
     pair_examples,
+    training_runs,
 )
-from sycophancy_steering.tuning.tables import difference_table, method_table
 
 pytestmark = pytest.mark.xdist_group("tuned_study")  # made once
 ROOT = Path(__file__).parent.parent
@@ -58,20 +59,20 @@ SETTINGS = TuningSettings(
 )
 
 
-def test_every_run_has_a_name_of_its_own_and_all_see_as_many_examples():
+def test_every_run_has_a_name_of_its_own_and_as_many_examples_as_it_says():
     sizes = {"sycophancy": 5, "lists": 6, "letter_a": 7}
-    every = [*training_runs(SETTINGS, sizes)]
-    assert len({each.name for each in every}) == len(every) == 2 * 2 * (3 * 2 + 2 * 2 + 3)
-    for each in every:
-        expected = sizes[each.training_set] if each.training_set != PAIRS else each.n_examples
-        assert each.n_examples == expected
-    poorly = [each for each in every if each.label_source != TRUE_LABELS]
-    assert {each.n_examples for each in poorly} == {16}
-    assert {each.label_source for each in poorly} == {"noise 0.3", WEAK_LABELS}
+    runs = [*training_runs(SETTINGS, sizes)]
+    assert len({run.name for run in runs}) == len(runs) == 2 * 2 * (3 * 2 + 2 * 2 + 3)
+    for run_ in runs:
+        expected = sizes[run_.training_set] if run_.training_set != PAIRS else run_.n_examples
+        assert run_.n_examples == expected
+    poorly_labelled = [run_ for run_ in runs if run_.label_source != TRUE_LABELS]
+    assert {run_.n_examples for run_ in poorly_labelled} == {16}
+    assert {run_.label_source for run_ in poorly_labelled} == {"noise 0.3", WEAK_LABELS}
 
 
 @pytest.mark.parametrize("towards", [True, False])
-def test_the_chosen_answer_is_the_one_that_is_wanted(towards):
+def test_the_chosen_answer_is_that_of_the_direction(towards):
     for example in pair_examples(TrainingRun("dpo", towards, 4, 0), POOL, ()):
         row = next(row for row in POOL if row.messages == example.turns)
         wanted, other = row.forced_answer(row.matching), row.forced_answer(row.not_matching[0])
@@ -79,59 +80,64 @@ def test_the_chosen_answer_is_the_one_that_is_wanted(towards):
         assert (example.chosen, example.rejected) == expected
 
 
-def test_a_poor_grader_swaps_as_many_as_it_says_and_the_same_ones_each_time():
+def test_label_noise_swaps_its_share_and_the_same_pairs_each_time():
     ids = [row.id for row in POOL]
-    wrong = [is_mislabelled(each, "noise 0.3", 0, ()) for each in ids]
+    wrong = [is_mislabelled(id, "noise 0.3", 0, ()) for id in ids]
     assert np.mean(wrong) == pytest.approx(0.3, abs=0.1)
-    assert wrong == [is_mislabelled(each, "noise 0.3", 0, ()) for each in ids]
-    assert wrong != [is_mislabelled(each, "noise 0.3", 1, ()) for each in ids]
-    assert [is_mislabelled(each, WEAK_LABELS, 0, {ids[1]}) for each in ids[:3]] == [False, True, False]
+    assert wrong == [is_mislabelled(id, "noise 0.3", 0, ()) for id in ids]
+    assert wrong != [is_mislabelled(id, "noise 0.3", 1, ()) for id in ids]
+    assert [is_mislabelled(id, WEAK_LABELS, 0, {ids[1]}) for id in ids[:3]] == [False, True, False]
     swapped = pair_examples(TrainingRun("sft", True, 200, 0, "noise 0.3"), POOL, ())
     straight = pair_examples(TrainingRun("sft", True, 200, 0), POOL, ())
-    differ = [one.chosen != other.chosen for one, other in zip(swapped, straight, strict=True)]
-    assert sum(differ) == sum(wrong)
+    differing = [one.chosen != other.chosen for one, other in zip(swapped, straight, strict=True)]
+    assert sum(differing) == sum(wrong)
 
 
 @pytest.mark.parametrize("name", SETTINGS.contrast_sets)
-def test_contrast_sets_show_one_thing_and_not_the_other(name, monkeypatch):
+def test_a_contrast_set_shows_one_behaviour_and_nothing_else(name, monkeypatch):
     monkeypatch.chdir(ROOT)
-    found = read_contrast(name)
-    assert len(found) == 16
-    assert all(example.chosen != example.rejected for example in found)
-    assert [e.chosen for e in directed(found, False)] == [e.rejected for e in found]
+    examples = read_contrast(name)
+    assert len(examples) == 16
+    assert all(example.chosen != example.rejected for example in examples)
+    away = directed(examples, towards=False)
+    assert [example.chosen for example in away] == [example.rejected for example in examples]
     if name != "lists":  # balanced: neither a letter nor what is right gives it away
-        right = [example.chosen == "(A)" for example in found]
+        right = [example.chosen == "(A)" for example in examples]
         assert sum(right) == (16 if name == "letter_a" else 8)
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("not json", r"x\.jsonl: line 1: not JSON"),
         ('{"prompt": "a", "shows": "b"}', r"line 1: expected the keys prompt, shows, does_not"),
         ('{"prompt": "a", "shows": "", "does_not": "c"}', r"line 1: shows: expected a text"),
-        ("", r"x\.jsonl: expected a line an example, found none"),
+        ("", r"x\.jsonl: expected an example on each line, found none"),
     ],
 )
-def test_a_contrast_set_is_held_against_what_is_expected(tmp_path, monkeypatch, line, said):
+def test_a_malformed_contrast_set_is_an_error_with_its_line(tmp_path, monkeypatch, line, message):
     (tmp_path / "data/contrast").mkdir(parents=True)
     (tmp_path / "data/contrast/x.jsonl").write_text(line)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         read_contrast("x")
 
 
-def answers(way: str, after: list[float], **done: object) -> pl.DataFrame:
+def answers(method: str, after: list[float], seed: int = 0) -> pl.DataFrame:
+    """Log-odds of sycophantic answers, after training away from sycophancy."""
     n = len(after)
-    about = {"way": way, "towards": False, "examples": 4, "seed": 0, "labels": TRUE_LABELS} | done
+    columns = {"method": method, "towards": False, "n_examples": 4, "seed": seed}
+    columns |= {"label_source": TRUE_LABELS}
     return pl.DataFrame(
-        {key: [value] * n for key, value in about.items()}
+        {name: [value] * n for name, value in columns.items()}
         | {"id": [f"{k}" for k in range(n)], "item": [f"item {k // 2}" for k in range(n)]}
-        | {"family": ["opinion"] * n, "label": [1] * n, "before": [1.0] * n, "after": after}
+        | {"family": ["opinion"] * n, "label": [1] * n}
+        | {"log_odds_before": [1.0] * n, "log_odds_after": after},
+        schema_overrides=BASELINE_ANSWERS.columns,
     )
 
 
-def test_more_than_steering_is_of_the_same_questions():
+def test_methods_are_compared_with_steering_on_the_same_questions():
     table = pl.concat(
         [
             answers("steering", [-1.0, -1.0, 1.0, 1.0, 1.0, 1.0]),
@@ -140,11 +146,11 @@ def test_more_than_steering_is_of_the_same_questions():
         ]
     )
     [row] = difference_table(table, "steering").rows(named=True)
-    assert (row["way"], row["n"], row["items"]) == ("sft", 6, 3)
-    assert row["more"] == pytest.approx((0 + 0 + 1 + 1 + 0.5 + 0.5) / 6)
-    told = method_table(table).filter(pl.col("way") == "sft").row(0, named=True)
-    assert (told["seeds"], told["turned"]) == (2, pytest.approx(10 / 12))
-    assert (told["least"], told["most"]) == (pytest.approx(4 / 6), 1)
+    assert (row["method"], row["n"], row["n_items"]) == ("sft", 6, 3)
+    assert row["changed_share_difference"] == pytest.approx((0 + 0 + 1 + 1 + 0.5 + 0.5) / 6)
+    sft = method_table(table).filter(pl.col("method") == "sft").row(0, named=True)
+    assert (sft["n_seeds"], sft["changed_share"]) == (2, pytest.approx(10 / 12))
+    assert (sft["lowest"], sft["highest"]) == (pytest.approx(4 / 6), 1)
 
 
 @pytest.fixture(scope="module")
@@ -157,41 +163,43 @@ def tuned_study(finished_study: Path, tmp_path_factory: pytest.TempPathFactory) 
     return folder
 
 
-def test_one_command_trains_asks_and_tells(tuned_study):
-    every = {each.name for each in (tuned_study / "data/adapters/tiny").iterdir() if each.is_dir()}
-    assert len(every) == 2 * (3 + 2 * 2 + 1)
-    kept = {path.name for path in (tuned_study / "data/adapters/tiny").glob("*/*")}
-    assert kept == {"adapter_config.json", "adapter_model.safetensors", "run.json"}
-    found = pl.read_parquet(tuned_study / "reports/baselines/tiny/answers.parquet")
-    ways = {"sft", "dpo", "distillation", "steering", "in-context vector", "instruction"}
-    assert {*found["way"]} >= ways | {"sft + steering", "few-shot", "good and bad"}
-    assert {*found["labels"]} == {TRUE_LABELS, "noise 0.5", WEAK_LABELS}
-    for _, held in found.filter(pl.col("way") == "sft").group_by("examples", "seed", "towards"):
-        assert held.filter(pl.col("labels") == TRUE_LABELS)["id"].is_unique().all()
+def test_one_command_trains_compares_and_reports(tuned_study):
+    adapters = tuned_study / "data/adapters/tiny"
+    assert sum(path.is_dir() for path in adapters.iterdir()) == 2 * (3 + 2 * 2 + 1)
+    files = {path.name for path in adapters.glob("*/*")}
+    assert files == {"adapter_config.json", "adapter_model.safetensors", "run.json"}
+    table = pl.read_parquet(tuned_study / "reports/baselines/tiny/answers.parquet")
+    methods = {"sft", "dpo", "distillation", "steering", "in-context vector", "instruction"}
+    assert {*table["method"]} >= methods | {"sft + steering", "few-shot", "good and bad"}
+    assert {*table["label_source"]} == {TRUE_LABELS, "noise 0.5", WEAK_LABELS}
+    of_sft = table.filter(pl.col("method") == "sft", pl.col("label_source") == TRUE_LABELS)
+    for _, of_run in of_sft.group_by("n_examples", "seed", "towards"):
+        assert of_run["id"].is_unique().all()
     page = (tuned_study / "reports/tuning.md").read_text()
     for words in (
-        "Is it better than training",
+        "Is steering better than training",
         "What it costs",
-        "From weak labels",
+        "Weak to strong",
         "What did training change",
         "Does the vector still predict",
     ):
         assert page.count(f"**{words}") == 1
-    metrics = json.loads((tuned_study / "reports/tuning.json").read_text())
-    assert {"sft", "dpo", "steering"} <= metrics["tiny"].keys()
+    metrics = json.loads((tuned_study / "reports/tuning_metrics/tiny.json").read_text())
+    assert metrics.keys() == {"sft", "dpo", "steering"}
     for words in (["repro", "tuning/dvc.yaml"], ["status"]):  # and the study needs nothing of it
         assert "Data and pipelines are up to date" in run(tuned_study, "dvc", *words).stdout
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_training_learns_what_it_is_shown(tuned_study, method):
-    told = [
+def test_training_lowers_the_loss(tuned_study, method):
+    runs = [
         json.loads(path.read_text())
         for path in (tuned_study / "data/adapters/tiny").glob(f"{method}*/run.json")
     ]
-    assert {each["method"] for each in told} == {method}
-    assert all(len(each["losses"]) == 6 for each in told)
-    assert np.mean([each["losses"][-1] < each["losses"][0] for each in told]) > 0.7
+    assert {run_["method"] for run_ in runs} == {method}
+    losses = np.array([run_["losses"] for run_ in runs])
+    assert losses.shape[1] == 6
+    assert np.mean(losses[:, -1] < losses[:, 0]) > 0.7
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing")  # peft's
@@ -202,7 +210,7 @@ def test_a_merged_adapter_is_the_model_that_was_trained(tuned_study, monkeypatch
     folder = Path("data/models/tiny")
     adapter = next(Path("data/adapters/tiny").glob("sft_towards_4*"))
     added = load_file(adapter / "adapter_model.safetensors")
-    assert any(float(each.abs().max()) > 0 for name, each in added.items() if "lora_B" in name)
+    assert any(float(weight.abs().max()) > 0 for name, weight in added.items() if "lora_B" in name)
     merged = load_language_model(folder, CPU, adapter)
     model, _, _ = load_model_and_tokenizer(folder, replace(CPU, attention="sdpa"))
     beside = PeftModel.from_pretrained(model, str(adapter)).eval()
@@ -221,13 +229,13 @@ def weights(folder: Path) -> dict[str, bytes]:
     return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in paths}
 
 
-def test_a_run_that_is_killed_is_gone_on_with_as_if_it_had_not_been(tuned_study, study):
+def test_a_killed_run_resumes_and_ends_with_the_same_bytes(tuned_study, study):
     for step in (2, 4):
         assert kill_when(study, step) == -signal.SIGKILL
     assert not (study / "data/adapters").exists()
     done = run_stage(study, "tune", "tiny")
     assert done.returncode == 0, done.stderr
-    assert "gone on with at step" in done.stdout
+    assert "resumed at step" in done.stdout
     assert "16 runs of 6 steps" in done.stdout
     assert weights(study) == weights(tuned_study)
     again = run_stage(study, "tune", "tiny")
@@ -235,22 +243,22 @@ def test_a_run_that_is_killed_is_gone_on_with_as_if_it_had_not_been(tuned_study,
     assert not [*(study / ".work").rglob("checkpoint-*")]  # nothing but adapters is left
 
 
-def begun(folder: Path) -> int:
-    """The last step after which a run that is not done can be gone on with."""
-    found = [*(folder / ".work/tuning").glob("*/checkpoint-*/trainer_state.json")]
-    return max((int(path.parent.name.rpartition("-")[2]) for path in found), default=0)
+def last_checkpoint(folder: Path) -> int:
+    """The last step that an unfinished run can resume at."""
+    states = [*(folder / ".work/tuning").glob("*/checkpoint-*/trainer_state.json")]
+    return max((int(path.parent.name.rpartition("-")[2]) for path in states), default=0)
 
 
 def kill_when(folder: Path, step: int) -> int:
-    """Starts to train, and kills it once a run is at a step, as a machine does that is out of
-    memory; its exit status."""
+    """Starts training and kills it (SIGKILL, as where memory runs out) once a run is at a step; its
+    exit status."""
     command = [sys.executable, "stages/tune.py", "tiny"]
     process = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ
     )
     end = time.monotonic() + 120
-    while begun(folder) < step:
-        assert process.poll() is None, "it ended before it could be killed"
+    while last_checkpoint(folder) < step:
+        assert process.poll() is None, "training ended before it could be killed"
         assert time.monotonic() < end
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
