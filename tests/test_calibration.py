@@ -42,14 +42,14 @@ def test_average_precision_is_that_of_scikit_learn(ties, n):
 def test_average_precision_has_the_error_of_small_changes_of_each_items_weight():
     scores, labels, clusters = study(1)
     names, small = np.unique(clusters), 1e-5
-    pulls = []
+    influences = []
     for name in names:
         more, less = (np.where(clusters == name, 1 + sign * small, 1.0) for sign in (1, -1))
         up, down = (
             average_precision_score(labels, scores[0], sample_weight=each) for each in (more, less)
         )
-        pulls.append((up - down) / (2 * small))
-    error = np.sqrt((np.array(pulls) ** 2).sum() * len(names) / (len(names) - 1))
+        influences.append((up - down) / (2 * small))
+    error = np.sqrt((np.array(influences) ** 2).sum() * len(names) / (len(names) - 1))
     found = average_precision(scores[:1], labels, clusters)
     rarer = min(len(set(clusters[labels == 1])), len(set(clusters[labels == 0])))
     from scipy.stats import t as student

@@ -41,7 +41,7 @@ FREE = replace(
 
 
 @pytest.mark.parametrize(
-    ("row", "spoken", "says"),
+    ("row", "prefix", "says"),
     [
         (TWO, "", 0),
         (TWO, " (", 0),
@@ -58,8 +58,8 @@ FREE = replace(
         (FREE, "The sea is wide. So", 1),
     ],
 )
-def test_the_beginning_of_an_answer_gives_away_what_it_leaves_possible(row, spoken, says):
-    assert revealed_answer(spoken, row) == says
+def test_the_beginning_of_an_answer_gives_away_what_it_leaves_possible(row, prefix, says):
+    assert revealed_answer(prefix, row) == says
 
 
 def answers(n: int = 400, seed: int = 0) -> pl.DataFrame:
@@ -91,11 +91,11 @@ def test_only_answers_that_go_on_so_far_have_a_token():
 
 
 def moment(revealed: np.ndarray, held: pl.DataFrame, states: np.ndarray) -> TokenAnswers:
-    spoken = held.with_columns(pl.lit("").alias("prefix"), pl.Series("revealed", revealed))
+    answers_so_far = held.with_columns(pl.lit("").alias("prefix"), pl.Series("revealed", revealed))
     return TokenAnswers(
         "opinion",
         1,
-        with_prompt_log_odds(spoken),
+        with_prompt_log_odds(answers_so_far),
         lambda layer: ArrayStream.from_array(states + layer),
     )
 

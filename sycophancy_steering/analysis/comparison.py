@@ -132,11 +132,11 @@ def _selected_rows(
     for row in best.iter_rows(named=True):
         null = shuffled.filter(*(pl.col(key) == row[key] for key in TARGET))["auroc"].to_numpy()
         low, high = central_interval(null)
-        kept = ("family", "position", "vector", "layer", "n", "n_items")
-        kept += ("auroc", "auroc_low", "auroc_high")
+        columns = ("family", "position", "vector", "layer", "n", "n_items")
+        columns += ("auroc", "auroc_low", "auroc_high")
         rows.append(
             {"model": model}
-            | {key: row[key] for key in kept}
+            | {key: row[key] for key in columns}
             | {
                 "n_cells": len(cells),
                 "p_all_cells": float(p_values(np.array(row["sign_flip_statistic"]), maxima)),

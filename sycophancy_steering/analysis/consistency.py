@@ -114,7 +114,7 @@ def agreement_table(
                     *(one.prompt_set, one.position, one.family),
                     *(two.prompt_set, two.position, two.family),
                     float(cosine(one.direction.vectors[0], two.direction.vectors[0])),
-                    *(float(each) for each in (estimate.value, estimate.low, estimate.high)),
+                    *map(float, (estimate.value, estimate.low, estimate.high)),
                 )
             )
     schema = {name: kind for name, kind in AGREEMENT.columns.items() if name != "layer"}
@@ -157,7 +157,7 @@ def variance_table(
         mean = jackknife_interval(
             np.mean(values, axis=0), len(groups.groups), float(np.mean(errors))
         )
-        ends = (float(each) for each in (mean.value, mean.low, mean.high))
+        ends = map(float, (mean.value, mean.low, mean.high))
         rows.append((prompt_set, component, len(known), n_items, *ends))
     schema = {name: kind for name, kind in VARIANCE.columns.items() if name != "layer"}
     return pl.DataFrame(rows, schema=schema, orient="row")

@@ -86,7 +86,7 @@ def erase_projection(projection: Tensor, mean: Tensor) -> Change:
     erasure (Belrose et al. 2023, https://arxiv.org/abs/2306.03819)."""
 
     def change(activations: Tensor) -> Tensor:
-        matrix, centre = (each.float().to(activations.device) for each in (projection, mean))
+        matrix, centre = (tensor.float().to(activations.device) for tensor in (projection, mean))
         exact = activations.float()
         return (exact - (exact - centre) @ matrix.T).to(activations.dtype)
 

@@ -121,7 +121,7 @@ class KeyValueCache(Cache):
         """A copy of `rows`, in that order."""
         selected = KeyValueCache(len(rows), self.columns, self.n_following)
         for layer, stored in self._layers.items():
-            keys, values = (each[rows.to(each.device)] for each in stored)
+            keys, values = (tensor[rows.to(tensor.device)] for tensor in stored)
             selected._layers[layer] = keys, values
         return selected
 

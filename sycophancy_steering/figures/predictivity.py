@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sycophancy_steering.figures.number_format import Interval, interval_text
 from sycophancy_steering.figures.style import (
     COLOURS,
     NULL,
@@ -17,6 +16,7 @@ from sycophancy_steering.figures.style import (
     points_with_intervals,
     shared_legend,
 )
+from sycophancy_steering.formatting.numbers import Interval, interval_text
 from sycophancy_steering.schemas.table import estimate
 from sycophancy_steering.statistics.auroc import clustered_auroc
 from sycophancy_steering.statistics.permuted_labels import permuted_auroc_range

@@ -11,7 +11,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from sycophancy_steering.figures.number_format import interval_of, interval_text
 from sycophancy_steering.figures.style import (
     COLOURS,
     MARKERS,
@@ -22,6 +21,7 @@ from sycophancy_steering.figures.style import (
     points_with_intervals,
     shared_legend,
 )
+from sycophancy_steering.formatting.numbers import interval_of, interval_text
 from sycophancy_steering.schemas.interventions import ORIGINAL, OWN, REFITTED
 from sycophancy_steering.schemas.table import estimate
 

@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from sycophancy_steering.figures.number_format import (
+from sycophancy_steering.figures.style import COLOURS, MARKERS, NULL, chance_line, shared_legend
+from sycophancy_steering.formatting.numbers import (
     MISSING,
     interval_of,
     interval_text,
     number_text,
 )
-from sycophancy_steering.figures.style import COLOURS, MARKERS, NULL, chance_line, shared_legend
 from sycophancy_steering.schemas.table import estimate
 from sycophancy_steering.storage.cell_files import family_and_source
 

@@ -134,9 +134,10 @@ class IntervenedForward:
         last_tokens = torch.tensor([[int(prompt[-1])] for prompt in prompts])
         unchanged: PrefilledPrompts | None = None
         changes_prompts = [
-            each.where == "every" and bool(each.changes) for each in passes.interventions
+            intervention.where == "every" and bool(intervention.changes)
+            for intervention in passes.interventions
         ]
-        lowest = [min(each.changes, default=-1) for each in passes.interventions]
+        lowest = [min(intervention.changes, default=-1) for intervention in passes.interventions]
         lower_layers: LowerLayersCache | None = None
         # Interventions on every token go last, since they overwrite the shared keys and values. The
         # others are sorted by lowest layer, so that one cache of lower layers is held at a time.

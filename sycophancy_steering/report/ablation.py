@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from sycophancy_steering.figures.number_format import interval_of
+from sycophancy_steering.formatting.numbers import interval_of
 from sycophancy_steering.report.steering import REMOVALS, UNCHANGED
 from sycophancy_steering.report.templates import Section, TableData
 from sycophancy_steering.schemas.interventions import ORIGINAL, OWN, REFITTED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from sycophancy_steering.figures.number_format import Interval, interval_of
+from sycophancy_steering.formatting.numbers import Interval, interval_of
 from sycophancy_steering.report.predictivity import with_simultaneous_intervals
 from sycophancy_steering.report.templates import Section, TableData
 from sycophancy_steering.storage.cell_files import family_and_source

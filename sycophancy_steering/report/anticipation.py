@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from sycophancy_steering.analysis.anticipation import READOUTS, VARIANT_WORDS, most_certain_row
-from sycophancy_steering.figures.number_format import interval_of
+from sycophancy_steering.formatting.numbers import interval_of
 from sycophancy_steering.report.templates import Section, TableData
 from sycophancy_steering.report.vectors import ONLY_NOISE
 from sycophancy_steering.schemas.table import estimate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from sycophancy_steering.figures.number_format import interval_of
+from sycophancy_steering.formatting.numbers import interval_of
 from sycophancy_steering.report.templates import Section, TableData
 
 FAMILIES = {"opinion_auroc": "opinion AUROC", "misconception_auroc": "misconception AUROC"}

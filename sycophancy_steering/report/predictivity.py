@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from sycophancy_steering.figures.number_format import interval_of, range_of
+from sycophancy_steering.formatting.numbers import interval_of, range_of
 from sycophancy_steering.report.templates import Section, TableData
 from sycophancy_steering.schemas.table import estimate
 from sycophancy_steering.statistics.auroc import simultaneous_intervals

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from sycophancy_steering.figures.number_format import Range, interval_of
+from sycophancy_steering.formatting.numbers import Range, interval_of
 from sycophancy_steering.report.templates import Quotation, Section, TableData
 from sycophancy_steering.schemas.interventions import OWN
 

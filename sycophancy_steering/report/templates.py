@@ -10,7 +10,7 @@ from html import escape
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from tabulate import tabulate
 
-from sycophancy_steering.figures.number_format import (
+from sycophancy_steering.formatting.numbers import (
     MISSING,
     Interval,
     Range,

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from sycophancy_steering.config.tuning import TuningSettings
-from sycophancy_steering.figures.number_format import Range, interval_of
+from sycophancy_steering.formatting.numbers import Range, interval_of
 from sycophancy_steering.report.causes import DIRECTIONS, DOES_NOT_FIT
 from sycophancy_steering.report.templates import Section, TableData
 from sycophancy_steering.tuning.training_runs import LABEL_METHODS, TRUE_LABELS

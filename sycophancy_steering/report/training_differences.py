@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from sycophancy_steering.figures.number_format import Range, interval_of, range_of
+from sycophancy_steering.formatting.numbers import Range, interval_of, range_of
 from sycophancy_steering.report.ablation import aurocs_of_both_vectors
 from sycophancy_steering.report.templates import Section, TableData
 from sycophancy_steering.report.training import UNTUNED

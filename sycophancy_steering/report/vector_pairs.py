@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sycophancy_steering.analysis.vector_pairs import LayerAgreement
-from sycophancy_steering.figures.number_format import Interval, number_text
+from sycophancy_steering.formatting.numbers import Interval, number_text
 from sycophancy_steering.report.templates import TableData, markdown_table
 from sycophancy_steering.statistics.estimates import Estimate
 

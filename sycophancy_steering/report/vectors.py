@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from sycophancy_steering.figures.number_format import interval_of, share_text
+from sycophancy_steering.formatting.numbers import interval_of, share_text
 from sycophancy_steering.report.templates import Section, TableData
 
 COMPONENTS = {

@@ -56,7 +56,7 @@ class SignFlipTest:
         """
         influences = item_influences(scores, labels, clusters, self.items)
         for name in dict.fromkeys(names):
-            own = maximum_statistics(influences[[each == name for each in names]], self.signs)
+            own = maximum_statistics(influences[[vector == name for vector in names]], self.signs)
             self.maxima[name] = np.maximum(self.maxima.get(name, 0.0), own)
         return observed_statistics(influences)
 

@@ -88,8 +88,8 @@ def _imported_modules(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             modules = [f"{node.module}.{alias.name}" for alias in node.names]
             own = node.module.partition(".")[0] == PACKAGE.name
-            found = [name for name in modules if own and _source_file(name).exists()]
-            yield from found or [node.module]
+            submodules = [name for name in modules if own and _source_file(name).exists()]
+            yield from submodules or [node.module]
 
 
 def cache_path(kind: str, digest: str, suffix: str = ".parquet") -> Path:

@@ -1,0 +1,1 @@
+"""How estimates, intervals and shares are written, in reports and figures alike."""
