@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ class UnsteeredActivations:
     family: str | None = None
     """The family of the questions that are asked; None: all of them."""
 
-    @property
+    @cached_property
     def n_layers(self) -> int:
         """Layers of the model."""
         return read_origin(self.activations).n_layers
@@ -69,8 +70,17 @@ class UnsteeredActivations:
         return self._read(layer, self.select.filter(pl.col("family") == self.family))
 
     def _read(self, layer: int, answers: pl.DataFrame) -> tuple[ArrayStream, NDArray[np.integer]]:
-        stream = stream_activations(self.activations, layer, "prompt")
-        return stream.select_rows(answers["row"].to_numpy()), answers["label"].to_numpy()
+        rows = answers["row"].to_numpy()
+        key = (layer, rows.tobytes())  # many vectors are scaled by the same activations
+        if key not in self._streams:
+            stream = stream_activations(self.activations, layer, "prompt")
+            self._streams[key] = stream.select_rows(rows)
+        return self._streams[key], answers["label"].to_numpy()
+
+    @cached_property
+    def _streams(self) -> dict[tuple[int, bytes], ArrayStream]:
+        """Streams in use, by layer and rows; each caches what it has read, if it is small."""
+        return {}
 
 
 def planned_conditions(
