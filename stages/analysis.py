@@ -1,42 +1,50 @@
-"""Analyses one model's vectors: all that starts from its evaluated vectors.
+"""Analyses the evaluated vectors of every model, and compares them.
 
-    python stages/analysis.py one_cause
+    python stages/analysis.py
 
-Reads activations, labels, vectors, cells and scores of MODEL; writes reports/analysis/MODEL:
-predictivity.csv (every vector), transfer.csv, incremental_validity.csv, sample_efficiency.csv,
-tokens.csv, agreement.csv, variance.csv and reliability.csv; and reports/shuffled_pairs/MODEL, what
-vectors of shuffled pairs predict. `docs/glossary.md` explains every column.
+Reads activations, labels, vectors, cells, scores and sign flips of each of `models` in params.yaml;
+writes, in reports/analysis/MODEL, predictivity.csv (every vector), transfer.csv,
+incremental_validity.csv, sample_efficiency.csv, tokens.csv, agreement.csv, variance.csv and
+reliability.csv; what vectors of shuffled pairs predict (reports/shuffled_pairs/MODEL); in
+reports/comparison, selected.csv (the best vectors, with p-values), differences.csv (each vector
+against the headline) and variance_components.csv; and reports/atlas.parquet, all evaluation cells.
+`docs/glossary.md` explains every column.
 """
 
 from __future__ import annotations
 
+from sycophancy_steering.analysis.atlas import write_atlas
+from sycophancy_steering.analysis.comparison import comparison_tables
 from sycophancy_steering.analysis.model_analyses import AnalysisOptions, write_analyses
 from sycophancy_steering.analysis.model_study import ModelStudy
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.predictivity import SampleEfficiencySettings, SelectionSettings
 from sycophancy_steering.config.reading import read_name, read_names, read_section
 from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.schemas.comparison import DIFFERENCES, SELECTED, VARIANCE_COMPONENTS
 from sycophancy_steering.vectors.variants import read_variants
 
 
-@command(__doc__, model="an entry of model in params.yaml")
-def main(model: str) -> None:
-    study = ModelStudy(
-        model,
-        read_name("evaluation_set"),
-        tuple(read_names("extraction_sets")),
-        read_name("headline"),
-    )
+@command(__doc__)
+def main() -> None:
+    models, sets = read_names("models"), tuple(read_names("extraction_sets"))
+    headline = read_name("headline")
     options = AnalysisOptions(
         variants=[*read_variants().values()],
         n_shuffles=read_section(SelectionSettings, "selection").n_shuffles,
         sample_efficiency=read_section(SampleEfficiencySettings, "sample_efficiency"),
         continuation_tokens=read_section(ActivationSettings, "activations").continuation_tokens,
     )
-    left_out = write_analyses(study, options)
-    print(f"{model}: analyses of {study.headline} written to reports/analysis/{model}")
-    for vector, reason in left_out.items():
-        print(f"  consistency leaves out {vector}: {reason}")
+    evaluation_set = read_name("evaluation_set")
+    studies = [ModelStudy(model, evaluation_set, sets, headline) for model in models]
+    for model, left_out in write_analyses(studies, options).items():
+        for vector, reason in left_out.items():
+            print(f"{model}: consistency leaves out {vector}: {reason}")
+    tables = comparison_tables(models, sets, headline)
+    SELECTED.write(tables.selected)
+    DIFFERENCES.write(tables.differences)
+    VARIANCE_COMPONENTS.write(tables.variance_components)
+    print(f"{write_atlas()} cells of {len(models)} models in reports/atlas.parquet")
 
 
 if __name__ == "__main__":

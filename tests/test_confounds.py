@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sycophancy_steering.labels.confounds import measure_confound, confounds
+from sycophancy_steering.labels.confounds import confounds, measure_confound
 
 
 def test_a_group_that_decides_the_label_explains_all_of_it():
@@ -21,7 +21,8 @@ def test_groups_that_mean_nothing_explain_nothing():
     """Unbiased over 200 studies: the AUROC about 0.5, and chance exceeded as often as it says."""
     draw = np.random.default_rng(0)
     found = [
-        measure_confound(draw.integers(0, 12, 120), draw.integers(0, 2, 120), seed) for seed in range(200)
+        measure_confound(draw.integers(0, 12, 120), draw.integers(0, 2, 120), seed)
+        for seed in range(200)
     ]
     assert np.mean([each.auroc for each in found]) == pytest.approx(0.5, abs=0.01)
     beyond = np.mean([each.explained_variance > each.explained_by_chance for each in found])
@@ -69,7 +70,8 @@ def test_the_original_evaluation_is_explained_by_the_letter():
     )
     assert confounds(balanced)["letter answered"].explained_variance < 0.1
     free = confounds(answers.with_columns(form=pl.lit("free")))
-    assert free["letter answered"].explained_variance == free["sycophantic letter"].explained_variance == 0
+    for letter in ("letter answered", "sycophantic letter"):
+        assert free[letter].explained_variance == 0
 
 
 def test_a_model_that_always_says_one_letter_is_explained_by_where_the_sycophantic_one_stands():

@@ -23,10 +23,10 @@ STAGES = {
 
 
 PACKAGE = "sycophancy_steering"
-BY_MODULE = "config", "schemas"
-"""Folders of which every stage uses a part: a stage lists their modules, not the folder."""
 SLOW = "organism"
-"""Lists every module that it imports: its training takes half an hour."""
+"""Training takes half an hour: this stage lists single modules of folders that others use too."""
+OF_SLOW = "foundation", "organisms"
+"""Folders that `SLOW` lists whole."""
 
 
 def imported_files(script: str) -> set[str]:
@@ -56,7 +56,7 @@ def code_dependencies(stage: str) -> set[str]:
     """What `stage` has to list: its script, and the modules and folders that it imports from."""
     script = STAGES[stage]["cmd"].split()[1]
     modules = imported_files(script) - {script}
-    by_module = {file for file in modules if stage == SLOW or file.split("/")[1] in BY_MODULE}
+    by_module = {file for file in modules if stage == SLOW and file.split("/")[1] not in OF_SLOW}
     folders = {str(Path(file).parent) for file in modules - by_module}
     return {script} | by_module | folders
 
@@ -119,7 +119,7 @@ def kinds(stages: set[str]) -> set[str]:
 
 
 AFTER_VECTORS = {
-    *("predictivity", "analysis", "comparison", "interventions", "intervention_tables"),
+    *("predictivity", "analysis", "interventions", "intervention_tables"),
     *("controls", "figures", "report"),
 }
 """The stages that depend on vectors."""

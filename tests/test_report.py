@@ -12,7 +12,7 @@ from jinja2 import UndefinedError
 from test_glossary import columns as all_columns
 
 from sycophancy_steering.config.interventions import TokenPositions
-from sycophancy_steering.figures.number_format import (
+from sycophancy_steering.formatting.numbers import (
     Interval,
     Range,
     interval_of,

@@ -1,4 +1,4 @@
-"""All analyses of one model that start from its evaluated vectors: each computes and writes its
+"""All analyses of the models that start from their evaluated vectors: each computes and writes its
 tables, in a process of its own."""
 
 from __future__ import annotations
@@ -27,20 +27,27 @@ class AnalysisOptions:
     """The tokens of the continuation whose activations are stored."""
 
 
-def write_analyses(study: ModelStudy, options: AnalysisOptions, n_jobs: int = 2) -> dict[str, str]:
-    """Writes the tables of all analyses.
+def write_analyses(
+    studies: Sequence[ModelStudy], options: AnalysisOptions, n_jobs: int = 2
+) -> dict[str, dict[str, str]]:
+    """Writes the tables of all analyses of every model.
 
-    Returns the vectors that consistency left out, with the reason. Raises InputError where an input
-    is missing.
+    Returns, by model, the vectors that consistency left out, each with the reason. Raises
+    InputError where an input is missing.
     """
-    jobs = [(name, study, options) for name in ANALYSES if name != "shuffled_pairs"]
-    jobs[1:1] = [
-        ("shuffled_pairs", replace(study, extraction_sets=(name,)), options)
-        for name in study.extraction_sets
+    jobs = [
+        (name, replace(study, extraction_sets=sets), options)
+        for name in ANALYSES
+        for study in studies
+        for sets in (
+            [(prompt_set,) for prompt_set in study.extraction_sets]
+            if name == "shuffled_pairs"
+            else [study.extraction_sets]
+        )
     ]
-    left_out: dict[str, str] = {}
-    for part in run_jobs(_write_analysis, jobs, n_jobs):
-        left_out |= part
+    left_out: dict[str, dict[str, str]] = {study.model: {} for study in studies}
+    for (_, study, _), part in zip(jobs, run_jobs(_write_analysis, jobs, n_jobs), strict=True):
+        left_out[study.model] |= part
     return left_out
 
 

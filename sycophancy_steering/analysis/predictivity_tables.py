@@ -43,14 +43,14 @@ class PredictivityOptions:
 
 
 def write_all_predictivity(
-    evaluation: EvaluationSet,
-    vectors_from: str,
+    pairs: Sequence[tuple[EvaluationSet, str]],
     prompt_sets: Sequence[str],
     options: PredictivityOptions,
     n_jobs: int = 2,
 ) -> list[tuple[int, int]]:
-    """`write_predictivity` for each of `prompt_sets`, `n_jobs` at a time."""
-    jobs = [(evaluation, vectors_from, name, options) for name in prompt_sets]
+    """`write_predictivity` for each pair of an evaluation set and the model that made the vectors,
+    and each of `prompt_sets`; `n_jobs` at a time."""
+    jobs = [(*pair, name, options) for pair in pairs for name in prompt_sets]
     return run_jobs(write_predictivity, jobs, n_jobs)
 
 

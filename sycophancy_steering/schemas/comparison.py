@@ -6,7 +6,7 @@ import polars as pl
 
 from sycophancy_steering.schemas.table import Table, estimate
 
-STAGE = "comparison"
+STAGE = "analysis"
 
 SELECTED = Table(
     "reports/comparison/selected.csv",

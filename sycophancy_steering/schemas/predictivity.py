@@ -61,7 +61,7 @@ CROSS_MODEL_CELLS = Table(
     "cross_model",
 )
 """The same of another model's vectors: `vectors_from` made them, `model` answered."""
-ATLAS = Table("reports/atlas.parquet", CELLS.columns, "comparison")
+ATLAS = Table("reports/atlas.parquet", CELLS.columns, "analysis")
 """The cells of all models and extraction sets."""
 SCORES = Table(
     "reports/scores/{model}/{prompt_set}.parquet",
