@@ -31,16 +31,15 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "stages"))
+from sycophancy_steering.activations.token_budget import batch_tokens
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.model import ModelSettings
+from sycophancy_steering.engine.forward import extract_forced_answers
+from sycophancy_steering.engine.language_model import load_language_model
+from sycophancy_steering.engine.prefix_tree import plan_batches
+from sycophancy_steering.engine.prompt import Prompt
 
-from sycophancy_steering.activations.token_budget import batch_tokens  # noqa: E402
-from sycophancy_steering.config.activations import ActivationSettings  # noqa: E402
-from sycophancy_steering.config.model import ModelSettings  # noqa: E402
-from sycophancy_steering.engine.forward import extract_forced_answers  # noqa: E402
-from sycophancy_steering.engine.language_model import load_language_model  # noqa: E402
-from sycophancy_steering.engine.prefix_tree import plan_batches  # noqa: E402
-from sycophancy_steering.engine.prompt import Prompt  # noqa: E402
+ROOT = Path(__file__).parent.parent
 
 WORK = ROOT / ".work/benchmark"
 VOCABULARY = 32000

@@ -2,9 +2,9 @@
 
     python benchmarks/memory.py [--rows 1000 20000] [--stages activations vectors ...]
 
-Both the extraction set and the evaluation set are so large: the organism `one_cause` is asked the
-default study's questions again and again, each time by somebody else. Prints a table and writes
-benchmarks/memory.json. Needs `dvc repro organism prompts` before.
+Both the extraction set and the evaluation set have so many questions: the organism `one_cause` is
+asked the default study's questions repeatedly, each time by another persona. Prints a table and
+writes benchmarks/memory.json. Needs `dvc repro organism prompts` before.
 """
 
 from __future__ import annotations
@@ -19,44 +19,35 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "stages"))
+from sycophancy_steering.questions.prompt_table import read_prompts, write_prompts
+from sycophancy_steering.questions.question import Turn
 
-from sycophancy_steering.questions.prompt_table import read_prompts, write_prompts  # noqa: E402
-from sycophancy_steering.questions.question import Turn  # noqa: E402
+ROOT = Path(__file__).parent.parent
 
 WORK = ROOT / ".work/benchmark"
-MODEL, PAIRS, ASKED = "one_cause", "opinion_pairs", "held_out"
+MODEL, EXTRACTION_SET, EVALUATION_SET = "one_cause", "opinion_pairs", "held_out"
 STAGES = [
-    ("activations", MODEL, PAIRS),
-    ("activations", MODEL, ASKED),
-    ("labels", MODEL, PAIRS),
-    ("labels", MODEL, ASKED),
-    ("vectors", MODEL, PAIRS),
-    ("predictivity", MODEL, PAIRS, MODEL),
-    ("chance", MODEL),
-    ("transfer", MODEL),
-    ("gain", MODEL),
-    ("efficiency", MODEL),
-    ("tokens", MODEL),
-    ("consistency", MODEL),
-    ("atlas",),
-    ("selection",),
-    ("steering", MODEL),
-    ("prompting", MODEL),
-    ("pictures", MODEL),
+    ("activations", MODEL, EXTRACTION_SET),
+    ("activations", MODEL, EVALUATION_SET),
+    ("labels",),
+    ("vectors", MODEL),
+    ("predictivity",),
+    ("analysis",),
+    ("interventions", MODEL),
+    ("figures",),
     ("report",),
 ]
 
 
-ASKED_IN_THE_END = """
-import re, runpy, sys
+RUN_AND_MEASURE = """
+import re, resource, runpy, sys
 from pathlib import Path
 sys.argv = sys.argv[1:]
-sys.path.insert(0, "stages")
 runpy.run_path(sys.argv[0], run_name="__main__")
-print(re.search("VmHWM:\\\\s+(\\\\d+) kB", Path("/proc/self/status").read_text())[1])
+own = int(re.search("VmHWM:\\\\s+(\\\\d+) kB", Path("/proc/self/status").read_text())[1])
+print(max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
 """
+"""Runs a stage and prints its peak memory in kB, or that of its largest process if that is more."""
 
 
 def study(rows: int) -> Path:
@@ -70,7 +61,7 @@ def study(rows: int) -> Path:
     # The tables of steering, which are as large whatever was asked, are those of the study: held
     # against the truth, this one would fail, as the organism has never met whom it is asked by.
     (folder / "reports/interventions").symlink_to(ROOT / "reports/interventions")
-    (folder / "reports/controls.json").write_text("{}\n")
+    (folder / "reports/controls.csv").write_text("organism\n")
     params = (ROOT / "params.yaml").read_text().splitlines()
     sets = ("opinion_pairs", "misconception_pairs", "pushback_pairs", "mixed_pairs")
     kept = [
@@ -83,7 +74,7 @@ def study(rows: int) -> Path:
         "models: [one_cause, two_causes, two_tenses]", f"models: [{MODEL}]"
     )
     (folder / "params.yaml").write_text(text.replace("controls: [opinion_pairs]", "controls: []"))
-    for name in (PAIRS, ASKED):
+    for name in (EXTRACTION_SET, EVALUATION_SET):
         asked = read_prompts(ROOT / f"data/prompts/{name}.parquet")
         random.Random(0).shuffle(asked)  # so that the first of them are of all families and sources
         many = []
@@ -105,9 +96,9 @@ def study(rows: int) -> Path:
 def peak(folder: Path, *words: str) -> tuple[float, float]:
     """Peak memory in MB, and seconds, of a stage.
 
-    As the stage's own process has it in the end: what `wait4` says begins with this one's memory.
+    Read by the stage's own process: what `wait4` returns includes the memory of this process.
     """
-    command = [sys.executable, "-c", ASKED_IN_THE_END, f"stages/{words[0]}.py", *words[1:]]
+    command = [sys.executable, "-c", RUN_AND_MEASURE, f"stages/{words[0]}.py", *words[1:]]
     start = time.perf_counter()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -8,14 +8,10 @@ is the larger of arithmetic (40% of the GPU's peak) and of reading the weights o
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, PretrainedConfig
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "stages"))
 
 from sycophancy_steering.activations.token_budget import GPU_BATCH_TOKENS
 from sycophancy_steering.engine.forward_pass import GPU_PASS_TOKENS
