@@ -25,7 +25,7 @@ def main() -> None:
     with atomic_write(REPORTS / "plots") as draft:
         draft.mkdir()
         jobs = [(model, headline, steering_vector, draft) for model in models]
-        counts = run_jobs(save_figures, jobs, min(2, len(models)))
+        counts = run_jobs(save_figures, jobs)
     print(f"{REPORTS / 'plots'}: {sum(counts)} figures of {', '.join(models)}")
 
 

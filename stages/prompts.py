@@ -9,6 +9,7 @@ data/prompts/SET.parquet for each of `prompt_sets`, or for the set given.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 from sycophancy_steering.config.prompt_set import PromptSetSettings
@@ -21,6 +22,8 @@ from sycophancy_steering.questions.prompt_table import write_prompts
 from sycophancy_steering.questions.question import Row
 from sycophancy_steering.questions.splits import sample
 from sycophancy_steering.sources.registry import read_source
+
+questions_of = cache(read_source)  # several sets sample from one source
 
 
 @command(
@@ -39,7 +42,7 @@ def sample_prompts(prompt_set: str) -> None:
 
     rows: list[Row] = []
     for source, limit in settings.sources.items():
-        sampled = sample(read_source(source, shares.seed), shares, settings.splits, limit)
+        sampled = sample(questions_of(source, shares.seed), shares, settings.splits, limit)
         if not sampled.rows:
             raise InputError(
                 f"params.yaml: prompt_set.{prompt_set}: no question of {source} is left"

@@ -3,9 +3,9 @@
     python stages/tuning.py
 
 Reads reports/baselines, reports/differences and data/adapters of `tuning.models` in params.yaml;
-writes reports/tuning.md; reports/tuning/MODEL: methods.csv, versus_steering.csv, side_effects.csv,
-weak_vectors.csv, headline.csv and four figures; and reports/tuning_metrics/MODEL.json: the share of
-answers to the first family that steering, SFT and DPO turn away from sycophancy.
+writes reports/tuning.md, and in reports/tuning/MODEL methods.csv, versus_steering.csv,
+side_effects.csv, weak_vectors.csv, headline.csv (the share of answers that each method turns away
+from sycophancy) and four figures.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.figures.style import save
 from sycophancy_steering.figures.tuning import tuning_figures
-from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
+from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.report.training_page import TrainingTables, training_page
 from sycophancy_steering.schemas.paths import PROMPTS
@@ -28,14 +28,13 @@ from sycophancy_steering.schemas.tuning import (
     COSINES,
     DIFFERENCE_PREDICTIVITY,
     DISTILLED_PROMPTS,
-    HEADLINE,
     METHODS,
     SIDE_EFFECTS,
     VERSUS_STEERING,
     WEAK_VECTORS,
 )
 from sycophancy_steering.storage.cell_files import selected_layer
-from sycophancy_steering.tuning.tables import headline_metrics, write_tuning_tables
+from sycophancy_steering.tuning.tables import write_tuning_tables
 
 
 @command(__doc__)
@@ -61,8 +60,6 @@ def main() -> None:
         for name, figure in figures.items():
             with atomic_write(METHODS.path(model=model).with_name(f"{name}.png")) as draft:
                 save(figure, draft)
-        metrics = headline_metrics(HEADLINE.read(model=model))
-        write_json(Path(f"reports/tuning_metrics/{model}.json"), metrics)
     families = prompts["family"].unique(maintain_order=True).to_list()
     with atomic_write(Path("reports/tuning.md")) as draft:
         draft.write_text(training_page(tables, settings, vector, families), encoding="utf-8")

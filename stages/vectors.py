@@ -20,6 +20,7 @@ from sycophancy_steering.config.variants import Variant
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.foundation.process_pool import run_jobs
 from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, PROMPTS, VECTORS
 from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
 from sycophancy_steering.storage.vector_files import (
@@ -42,12 +43,14 @@ from sycophancy_steering.vectors.variants import read_variants
     prompt_set="an entry of prompt_set to make vectors from; without it, all of extraction_sets",
 )
 def main(model: str, prompt_set: str = "") -> None:
-    for name in [prompt_set] if prompt_set else read_names("extraction_sets"):
-        make_vectors(model, name)
+    sets = [prompt_set] if prompt_set else read_names("extraction_sets")
+    for lines in run_jobs(make_vectors, [(model, name) for name in sets]):
+        print(*lines, sep="\n")
 
 
-def make_vectors(model: str, prompt_set: str) -> None:
-    """Makes the vectors of one prompt set, those that are not cached, and writes all of them."""
+def make_vectors(model: str, prompt_set: str) -> list[str]:
+    """Makes the vectors of one prompt set, those that are not cached, and writes all of them;
+    returns what was done, in words."""
     variants = read_variants()
     activations = ACTIVATIONS / model / prompt_set
     labels = LABELS / model / f"{prompt_set}.parquet"
@@ -78,9 +81,10 @@ def make_vectors(model: str, prompt_set: str) -> None:
             (draft / f"{name}.safetensors").write_bytes(cached[name].read_bytes())
         write_variant_index(draft, VariantIndex(made, reasons))
     n_new = len(extracted.vectors)
-    print(f"{target}: {len(made)} variants of {answers.origin.n_layers} layers, {n_new} new")
-    for name, reason in reasons.items():
-        print(f"  {name} is not applicable: {reason}")
+    return [
+        f"{target}: {len(made)} variants of {answers.origin.n_layers} layers, {n_new} new",
+        *(f"  {name} is not applicable: {reason}" for name, reason in reasons.items()),
+    ]
 
 
 def provenance(

@@ -15,6 +15,7 @@ from tiny_models import byte_tokenizer, tiny
 # Every core has tests of its own: threads that wait for one another would only spin.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["SYCOPHANCY_JOBS"] = "1"  # starting processes takes longer than these small studies
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = Path(

@@ -14,23 +14,32 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 Result = TypeVar("Result")
+JOBS_VARIABLE = "SYCOPHANCY_JOBS"
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def run_jobs(
     function: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], n_jobs: int = 2
 ) -> list[Result]:
-    """`function(*job)` for each job of `arguments`, in their order, `n_jobs` at a time.
+    """`function(*job)` for each job of `arguments`, in their order, `n_jobs` at a time, or as many
+    as the environment variable `SYCOPHANCY_JOBS` says: with 1, in this process.
 
     Jobs start in the order given: put the longest first. `function` and its arguments are pickled.
     An exception of a job is raised here, and the jobs that have not started are cancelled.
     """
+    jobs = list(arguments)
+    n_processes = min(int(os.environ.get(JOBS_VARIABLE, n_jobs)), len(jobs))
+    if n_processes <= 1:
+        with _one_thread(), threadpool_limits(1):
+            return [function(*job) for job in jobs]
     with (
         _one_thread(),
-        ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(n_processes, mp_context=get_context("spawn")) as pool,
     ):
-        futures = [pool.submit(function, *job) for job in arguments]
+        futures = [pool.submit(function, *job) for job in jobs]
         try:
             return [future.result() for future in futures]
         except BaseException:

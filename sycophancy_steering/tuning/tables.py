@@ -22,8 +22,6 @@ from sycophancy_steering.tuning.training_runs import TRUE_LABELS
 
 KEYS = ("method", "towards", "n_examples", "label_source", "family")
 REFERENCE = "steering"
-METRICS = ("steering", "sft", "dpo")
-METRIC_DECIMALS = 3
 
 
 def write_tuning_tables(model: str) -> pl.DataFrame:
@@ -94,13 +92,6 @@ def headline_table(methods: pl.DataFrame) -> pl.DataFrame:
         pl.col("n_examples").is_in([0, most]),
     )
     return selected.select([*HEADLINE.columns])
-
-
-def headline_metrics(headline: pl.DataFrame) -> dict[str, object]:
-    """The changed share of the methods in `METRICS`, on the first family of `HEADLINE`."""
-    first = headline.filter(pl.col("family") == headline["family"][0])
-    shares = dict(first.select("method", "changed_share").iter_rows())
-    return {method: round(shares[method], METRIC_DECIMALS) for method in METRICS}
 
 
 def _changed_by_question(answers: pl.DataFrame) -> pl.DataFrame:
