@@ -25,8 +25,8 @@ STAGES = {
 PACKAGE = "sycophancy_steering"
 SLOW = "organism"
 """Training takes half an hour: this stage lists single modules of folders that others use too."""
-OF_SLOW = "foundation", "organisms"
-"""Folders that `SLOW` lists whole."""
+OF_SLOW = "organisms"
+"""The folder that `SLOW` lists whole."""
 
 
 def imported_files(script: str) -> set[str]:
@@ -56,7 +56,7 @@ def code_dependencies(stage: str) -> set[str]:
     """What `stage` has to list: its script, and the modules and folders that it imports from."""
     script = STAGES[stage]["cmd"].split()[1]
     modules = imported_files(script) - {script}
-    by_module = {file for file in modules if stage == SLOW and file.split("/")[1] not in OF_SLOW}
+    by_module = {file for file in modules if stage == SLOW and file.split("/")[1] != OF_SLOW}
     folders = {str(Path(file).parent) for file in modules - by_module}
     return {script} | by_module | folders
 
