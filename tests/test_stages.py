@@ -134,7 +134,7 @@ def test_metrics_are_flat_numbers_from_the_test_split_at_the_selected_layer(fini
 
 def test_a_random_weight_model_is_said_to_show_nothing(finished_study):
     text = (finished_study / "reports/summary.md").read_text()
-    assert "nothing is predicted" in text or "nothing to predict" in text
+    assert "not predicted (the interval contains 0.5)" in text or "nothing to predict" in text
 
 
 def test_two_runs_give_the_same_bytes(study):
@@ -235,7 +235,7 @@ BAD = {
         edit("[mean_difference, random]", "median"),
         VECTORS,
         MADE_VECTORS,
-        "variants[0].method: 'median' is no method; expected one of mean_difference",
+        "variants[0].method: unknown method 'median'; expected one of mean_difference",
     ),
     "a setting that is none": (
         edit("stop_at: answer", "stop_at: end"),
@@ -261,11 +261,11 @@ BAD = {
         "data/prompts/pairs.parquet",
         "split.test: expected more than 0, found 0",
     ),
-    "a recipe given twice": (
+    "a variant given twice": (
         edit("[mean_difference, random]", "[random, random]"),
         VECTORS,
         MADE_VECTORS,
-        "variants[0]: random a second time; expected each recipe once",
+        "variants[0]: random a second time; expected each once",
     ),
     "contrast pairs where there are none": (
         edit("[mean_difference, random], position: answer", "ccs, position: prompt"),
@@ -289,7 +289,7 @@ BAD = {
         edit("position: answer}]", "position: answer, n_pairs: 13}]"),
         VECTORS,
         MADE_VECTORS,
-        "no recipe can be followed: 12 pairs, or answers of one kind; expected 13",
+        "no variant can be made from these answers: 12 pairs, or answers of one class; expected 13",
     ),
     "memory that is none": (
         edit("memory_mb: 64", "memory_mb: 0"),
@@ -321,11 +321,11 @@ BAD = {
         PUBLIC,
         "survey.jsonl: expected records, found none",
     ),
-    "nothing left to draw": (
+    "a number of questions that is none": (
         edit("opinions: 12", "opinions: 0"),
         "prompts pairs",
         "data/prompts/pairs.parquet",
-        "prompt_set.pairs: no question of opinions is left to draw",
+        "prompt_set.pairs.sources.opinions: expected at least 1, found 0",
     ),
     "overlap of extraction and evaluation": (
         overlap,
@@ -355,7 +355,7 @@ BAD = {
         narrow_vector,
         PREDICTIVITY,
         CELLS,
-        "vectors of width 5, but the model's states have 32",
+        "vectors of width 5, but the model's activations have 32",
     ),
     "responses to other prompts": (
         lambda study: shutil.copy(
@@ -374,17 +374,17 @@ BAD = {
         MADE_VECTORS,
         "data/labels/tiny/pairs.parquet: labels of other answers than the activations",
     ),
-    "a way of labelling that is not known": (
+    "a label source that is not known": (
         edit("source: logprob", "source: feeling"),
         "labels tiny pairs",
         LABELS,
         "params.yaml: labels.source: expected one of continuation, logprob",
     ),
-    "a way of labelling that labels nothing": (
+    "a label source that labels nothing": (
         edit("source: logprob", "source: wording"),
         "labels tiny held_out",
         "data/labels/tiny/held_out.parquet",
-        "no answer of tiny to held_out can be told by 'wording'; expected one of",
+        "labels.source: 'wording' labels no answer of tiny to held_out; expected one of logprob",
     ),
     "a source in an unknown form": (
         edit("format: anthropic", "format: anthropic, form: sung"),
@@ -396,7 +396,7 @@ BAD = {
         edit("format: anthropic", "format: anthropic, last: -5"),
         "prompts public",
         "data/prompts/public.parquet",
-        "last: expected 0 or more, found -5",
+        "source.survey.last: expected at least 0, found -5",
     ),
     "questions of one's own that are not there": (
         edit("format: anthropic", "format: own"),
@@ -416,7 +416,7 @@ BAD = {
         "data/activations/tiny/pairs",
         "params.yaml: model.tiny.attention: expected one of auto, sdpa, eager, flash_attention_2",
     ),
-    "wordings that are none": (
+    "answer wordings that are none": (
         edit("stop_at: answer", "stop_at: answer, answer_wordings: all"),
         "activations tiny pairs",
         "data/activations/tiny/pairs",
@@ -444,7 +444,7 @@ BAD = {
         grades("id,grade", "{id},other", "0123456789abcdef,other"),
         "labels tiny pairs",
         LABELS,
-        "line 3: no answer '0123456789abcdef'; was the set drawn or answered anew",
+        "line 3: no answer '0123456789abcdef'; was the question answered again since?",
     ),
     "a question graded twice": (
         grades("id,grade", "{id},other", "{id},sycophantic"),
@@ -474,7 +474,7 @@ BAD = {
         edit("checkpoint: {}", "checkpoint: {z: {kind: hub, name: a/b, revision: main}}"),
         "checkpoint z",
         "data/models/z",
-        "checkpoint.z.revision: expected a text of the form [0-9a-f]{40}, found 'main'",
+        "checkpoint.z.revision: expected text of the form [0-9a-f]{40}, found 'main'",
     ),
 }
 
@@ -564,4 +564,4 @@ def test_the_report_says_that_the_letter_explains_the_original_evaluation(study)
     assert 0 < labels["label"].sum() < 100  # or there would be nothing to explain
     summary = (study / "reports/summary.md").read_text()
     assert "- **opinion**: variance explained by letter answered 100%" in summary
-    assert "**The label is explained by the letter answered**" in summary
+    assert "**The letter answered explains the label**" in summary
