@@ -3,7 +3,8 @@
     python benchmarks/overhead.py [--json benchmarks/overhead.json]
 
 Every stage process records when it began, when it ended, and how long it spent importing modules
-(interpreter start included). What is left of the study's time is DVC's own. Prints a table and
+(interpreter start included); of the worker processes of a stage, the one that imported longest is
+added. What is left of the study's time is DVC's own. Prints a table and
 writes `study_s`, `dvc_s`, `imports_s`, `share` (of DVC and imports) and `no_op_s` (`dvc repro` with
 nothing to do).
 """
@@ -21,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 HOOK = '''
-import atexit, builtins, json, os, sys, threading, time
+import atexit, builtins, json, multiprocessing, os, sys, threading, time
 
 plain, depth, spent = builtins.__import__, threading.local(), [0.0]
 
@@ -48,6 +49,7 @@ def began():
 def record(start=began(), ready=time.time()):
     if sys.argv and sys.argv[0].startswith("stages/"):
         line = {
+            "worker": multiprocessing.parent_process() is not None,
             "stage": " ".join([os.path.basename(sys.argv[0])[:-3], *sys.argv[1:]]),
             "wall": time.time() - start,
             "imports": spent[0] + ready - start,
@@ -83,6 +85,14 @@ def measure(work: Path) -> dict[str, object]:
     study = run(clone, environment)
     no_op = run(clone, environment)
     stages = [json.loads(line) for line in times.read_text().splitlines()]
+    workers: dict[str, float] = {}  # of a stage's processes, which import at the same time
+    for stage in stages:
+        if stage["worker"]:
+            name = stage["stage"]
+            workers[name] = max(workers.get(name, 0.0), stage["imports"])
+    stages = [stage for stage in stages if not stage["worker"]]
+    for stage in stages:
+        stage["imports"] += workers.get(stage["stage"], 0.0)
     imports = sum(stage["imports"] for stage in stages)
     dvc = study - sum(stage["wall"] for stage in stages)
     print(f"{'stage':40} {'wall, s':>8} {'imports, s':>10}")

@@ -66,6 +66,6 @@ def test_on_another_machine_only_new_questions_are_run(clone):
     params.write_text(text.replace("opinions: 16, misconceptions", "opinions: 19, misconceptions"))
     done = run(clone, "dvc", "repro", "activations@tiny")
     assert done.returncode == 0, done.stderr
-    assert "tiny on pairs: 12 questions, 12 answered; none run" in done.stdout
+    assert "tiny on pairs: 12 questions, 0 answered; none run, all 12 taken" in done.stdout
     assert "31 questions" in done.stdout
     assert "3 run in 1 batches" in done.stdout and "28 taken from .work" in done.stdout

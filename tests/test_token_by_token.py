@@ -169,9 +169,9 @@ def test_the_study_tells_of_every_token_it_kept(finished_study):
 
 def test_a_study_without_tokens_tells_of_the_prompts_end(study):
     params = study / "params.yaml"
-    params.write_text(params.read_text().replace(
-            "continuation_tokens: [1, 2]", "continuation_tokens: []"
-        ))
+    params.write_text(
+        params.read_text().replace("continuation_tokens: [1, 2]", "continuation_tokens: []")
+    )
     done = run_stage(study, "analysis")
     assert done.returncode == 0, done.stderr
     assert set(pl.read_csv(study / "reports/analysis/tiny/tokens.csv")["token"]) == {0}

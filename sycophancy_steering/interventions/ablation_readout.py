@@ -18,6 +18,9 @@ Progress = tqdm  # type: ignore[type-arg]
 SCORE_STEPS = 1000
 """Scores are rounded to the median norm of the activations divided by this: less is numerical
 error."""
+NO_DIFFERENCE = 1e-5
+"""A mean difference shorter than this share of the activations' mean norm is rounding error, as
+after LEACE on the same questions, and has no direction: it becomes zero."""
 
 
 def ablation_scores(
@@ -70,23 +73,28 @@ def mean_differences(
     layers: Sequence[int],
     bar: Progress,
 ) -> Floats:
-    """(interventions, layers, d_model): mean activations of sycophantic minus other answers."""
+    """(interventions, layers, d_model): mean activations of sycophantic minus other answers; zero
+    where the two do not differ (`NO_DIFFERENCE`)."""
     labels = questions.answers["label"].to_numpy()
     weights = np.where(labels == 1, 1 / (labels == 1).sum(), -1 / (labels == 0).sum())
     differences = np.zeros((len(interventions), len(layers), questions.forward.model.d_model))
+    norms = np.zeros((len(interventions), len(layers), 1))
     for number, indices, activations in questions.forward.activations(interventions, layers):
         differences[number] += np.einsum("n,lnd->ld", weights[indices], activations)
+        norms[number, :, 0] += np.linalg.norm(activations, axis=-1).sum(-1) / len(labels)
         bar.update(len(indices))
-    return differences
+    lengths = np.linalg.norm(differences, axis=-1, keepdims=True)
+    return np.where(lengths > NO_DIFFERENCE * norms, differences, 0.0)
 
 
 def scores_and_log_odds(
     questions: QuestionBatch, interventions: Sequence[Intervention], vectors: Floats, bar: Progress
 ) -> tuple[Floats, Floats]:
-    """Projections on the unit vectors of `vectors` (interventions, readouts, layers, d_model),
-    rounded (`SCORE_STEPS`): (interventions, readouts, layers, n); and the log-odds of the
-    sycophantic answers: (interventions, n)."""
-    units = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    """Projections on the unit vectors of `vectors` (interventions, readouts, layers, d_model), zero
+    for a zero vector, rounded (`SCORE_STEPS`): (interventions, readouts, layers, n); and the
+    log-odds of the sycophantic answers: (interventions, n)."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    units = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
     layers, n_questions = range(vectors.shape[2]), len(questions.rows)
     scores = np.empty((*vectors.shape[:3], n_questions))
     log_odds = np.empty((len(vectors), n_questions))
