@@ -54,11 +54,14 @@ def run_study(folder: Path, environment: dict[str, str]) -> None:
 
 
 def tracked(folder: Path) -> list[str]:
-    """The metrics and tables of a study that git tracks."""
+    """The metrics and tables of a study that git tracks, without those of `make tuning`."""
     listed = subprocess.run(
         ["git", "ls-files", "reports"], cwd=folder, check=True, capture_output=True, text=True
     )
-    return [name for name in listed.stdout.splitlines() if name.endswith((".json", ".csv"))]
+    names = [name for name in listed.stdout.splitlines() if name.endswith((".json", ".csv"))]
+    return [
+        name for name in names if not name.startswith(("reports/tuning", "reports/differences"))
+    ]
 
 
 def compare_lines(file: str, line: int, one: str, other: str) -> tuple[int, list[Difference]]:
