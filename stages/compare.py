@@ -1,7 +1,8 @@
 """Compares two vector files layer by layer, or two folders of them.
 
-    python stages/compare.py vectors/one_cause/opinion_pairs/mean_difference.safetensors \\
-        vectors/one_cause/misconception_pairs/mean_difference.safetensors
+    python stages/compare.py \\
+        vectors/extracted/one_cause/opinion_pairs/mean_difference.safetensors \\
+        vectors/extracted/one_cause/misconception_pairs/mean_difference.safetensors
 
 Prints their cosine at each layer. Where the activations that both were made from are here, also its
 interval, the Mahalanobis cosine, the split-half reliability of each vector, and the cosine

@@ -1,17 +1,19 @@
-"""Makes steering vectors, one a layer, from a model's activations on a prompt set in many ways.
+"""Makes steering vectors, one a layer, from models' activations on prompt sets in many ways.
 
-    python stages/vectors.py one_cause [opinion_pairs]
+    python stages/vectors.py [one_cause [opinion_pairs]]
 
-Reads data/activations/MODEL/SET, data/labels/MODEL/SET.parquet, data/prompts/SET.parquet and
-`variants` of params.yaml; writes vectors/MODEL/SET for each of `extraction_sets`, or for the set
-given: a safetensors file a variant, and in variants.json the variants that the answers do not
-allow, with the reason. Vectors made before from the same activations come from .work.
+For one model or each of `models` in params.yaml, and one prompt set or each of `extraction_sets`:
+reads data/activations/MODEL/SET, data/labels/MODEL/SET.parquet, data/prompts/SET.parquet and
+`variants` of params.yaml; writes vectors/extracted/MODEL/SET: a safetensors file a variant, and in
+variants.json the variants that the answers do not allow, with the reason. Vectors made before from
+the same activations come from .work.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +41,13 @@ from sycophancy_steering.vectors.variants import read_variants
 
 @command(
     __doc__,
-    model="an entry of model in params.yaml",
+    model="an entry of model in params.yaml; without it, all of models",
     prompt_set="an entry of prompt_set to make vectors from; without it, all of extraction_sets",
 )
-def main(model: str, prompt_set: str = "") -> None:
+def main(model: str = "", prompt_set: str = "") -> None:
+    models = [model] if model else read_names("models")
     sets = [prompt_set] if prompt_set else read_names("extraction_sets")
-    for lines in run_jobs(make_vectors, [(model, name) for name in sets]):
+    for lines in run_jobs(make_vectors, product(models, sets)):
         print(*lines, sep="\n")
 
 

@@ -109,8 +109,9 @@ def test_intervals_of_cosines_cover(size):
 
 
 def test_files_are_compared_layer_by_layer_with_intervals_where_activations_are_here(study):
-    folder = study / "vectors/tiny/pairs"
-    words = [f"vectors/tiny/pairs/{name}.safetensors" for name in ("mean_difference", "random")]
+    folder = study / "vectors/extracted/tiny/pairs"
+    names = ("mean_difference", "random")
+    words = [f"vectors/extracted/tiny/pairs/{name}.safetensors" for name in names]
     done = run_stage(study, "compare", *words)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -120,21 +121,21 @@ def test_files_are_compared_layer_by_layer_with_intervals_where_activations_are_
     alone = run_stage(study, "compare", words[0], words[0])
     assert alone.stdout.splitlines()[2].split("|")[2].startswith(" 1.00 ")
     write_vectors(folder / "foreign.safetensors", np.ones((3, 32), np.float32), {})
-    done = run_stage(study, "compare", words[0], "vectors/tiny/pairs/foreign.safetensors")
+    done = run_stage(study, "compare", words[0], "vectors/extracted/tiny/pairs/foreign.safetensors")
     assert "the activations it was made from are not here" in done.stdout
     write_vectors(folder / "narrow.safetensors", np.ones((3, 5), np.float32), {})
-    done = run_stage(study, "compare", words[0], "vectors/tiny/pairs/narrow.safetensors")
+    done = run_stage(study, "compare", words[0], "vectors/extracted/tiny/pairs/narrow.safetensors")
     assert done.returncode == 1
     assert "expected the same shape" in done.stderr
     path = folder / "narrow.safetensors"
     path.write_bytes(save({f"layer_{n:02d}": np.full(32, n - 1.0, np.float32) for n in range(3)}))
-    for words_refused in ([words[0], str(path)], ["vectors/tiny/pairs"] * 2):
+    for words_refused in ([words[0], str(path)], ["vectors/extracted/tiny/pairs"] * 2):
         done = run_stage(study, "compare", *words_refused)
         assert done.returncode == 1
         assert "narrow.safetensors: layer 1: the vector is zero" in done.stderr
         assert len(done.stderr.splitlines()) == 1
     write_vectors(path, np.ones((3, 5), np.float32), {})
-    done = run_stage(study, "compare", "vectors/tiny/pairs", "vectors/tiny")
+    done = run_stage(study, "compare", "vectors/extracted/tiny/pairs", "vectors/extracted/tiny")
     assert "vectors of several shapes" in done.stderr
-    done = run_stage(study, "compare", "vectors/tiny", "vectors/tiny")
-    assert "vectors/tiny: no vectors" in done.stderr
+    done = run_stage(study, "compare", "vectors/extracted/tiny", "vectors/extracted/tiny")
+    assert "vectors/extracted/tiny: no vectors" in done.stderr

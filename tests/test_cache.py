@@ -40,10 +40,10 @@ def test_another_variant_needs_no_pass_of_the_model_and_shows_in_the_metrics(clo
     done = run(clone, "dvc", "repro", "--pull", "--allow-missing")
     assert done.returncode == 0, done.stderr
     assert ran(done.stdout) == {
-        "vectors@tiny",
+        "vectors",
         "predictivity",
         "analysis",
-        "interventions@tiny",
+        "interventions",
         "intervention_tables",
         "figures",
         "report",
@@ -69,3 +69,14 @@ def test_on_another_machine_only_new_questions_are_run(clone):
     assert "tiny on pairs: 12 questions, 0 answered; none run, all 12 taken" in done.stdout
     assert "31 questions" in done.stdout
     assert "3 run in 1 batches" in done.stdout and "28 taken from .work" in done.stdout
+
+
+def test_on_another_machine_interventions_that_were_pulled_are_not_run_again(clone):
+    """The stage runs for all models; those that have not changed must cost nothing."""
+    assert run(clone, "dvc", "pull", "--quiet", "dvc.yaml").returncode == 0
+    before = (clone / "dvc.lock").read_bytes()
+    done = run(clone, "dvc", "repro", "--force", "--single-item", "interventions")
+    assert done.returncode == 0, done.stderr
+    assert "steering: taken from a cache" in done.stdout
+    assert "prompting: taken from a cache" in done.stdout
+    assert (clone / "dvc.lock").read_bytes() == before

@@ -134,7 +134,7 @@ def test_an_in_context_vector_of_all_pairs_is_that_of_the_study(study, monkeypat
     result = run_stage(study, "vectors", "tiny")
     assert result.returncode == 0, result.stderr
     monkeypatch.chdir(study)
-    of_study, _ = read_vectors(Path("vectors/tiny/pairs/in_context_vector.safetensors"))
+    of_study, _ = read_vectors(Path("vectors/extracted/tiny/pairs/in_context_vector.safetensors"))
     ids = [*read_ids(Path("data/activations/tiny/pairs"), "matching")]
     vector = PairDifferences("tiny", "pairs").in_context_vector(1, ids)
     cosine = vector @ of_study[1] / np.linalg.norm(vector) / np.linalg.norm(of_study[1])

@@ -146,7 +146,7 @@ def test_another_way_of_reading_is_run_anew(study):
 
 def test_states_of_forced_answers_alone_give_the_same_vectors(study):
     before = read_activations(study / "data/activations/tiny/pairs", 1, "matching").activations
-    made = (study / "vectors/tiny/pairs/mean_difference.safetensors").read_bytes()
+    made = (study / "vectors/extracted/tiny/pairs/mean_difference.safetensors").read_bytes()
     params = study / "params.yaml"
     text = params.read_text()
     params.write_text(text.replace("{opinions: 12}, ", "{opinions: 12}, extract: forced_answers, "))
@@ -160,7 +160,7 @@ def test_states_of_forced_answers_alone_give_the_same_vectors(study):
     after = read_activations(study / "data/activations/tiny/pairs", 1, "matching").activations
     np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5)
     assert run_stage(study, "vectors", "tiny", "pairs").returncode == 0
-    again = study / "vectors/tiny/pairs/mean_difference.safetensors"
+    again = study / "vectors/extracted/tiny/pairs/mean_difference.safetensors"
     assert again.read_bytes() != made
     one, other = load(made), load(again.read_bytes())
     assert {*one} == {*other}

@@ -62,9 +62,9 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
             for name in SETS
             for table in LABEL_TABLES
         ),
-        "vectors/tiny/pairs/mean_difference.safetensors",
-        "vectors/tiny/pairs/random.safetensors",
-        "vectors/tiny/pairs/variants.json",
+        "vectors/extracted/tiny/pairs/mean_difference.safetensors",
+        "vectors/extracted/tiny/pairs/random.safetensors",
+        "vectors/extracted/tiny/pairs/variants.json",
         "reports/cells/tiny/pairs.parquet",
         "reports/scores/tiny/pairs.parquet",
         "reports/sign_flips/tiny/pairs.parquet",
@@ -79,7 +79,8 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
             f"reports/steering/tiny/{name}.parquet"
             for name in ("answers", "generations", "ablation_scores", "side_effects")
         ),
-        "reports/prompting/tiny.parquet",
+        "reports/prompting/tiny/answers.parquet",
+        *(f"reports/{name}/tiny/inputs.sha256" for name in ("steering", "prompting")),
         *(f"reports/interventions/tiny/{name}.csv" for name in INTERVENTIONS),
         *(f"reports/plots/tiny_{name}.png" for name in FIGURES),
         "reports/metrics/tiny.json",
@@ -89,7 +90,7 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
 
 
 def test_a_vector_of_another_model_is_evaluated_beside_the_models_own(study):
-    shutil.copytree(study / "vectors/tiny", study / "vectors/twin")
+    shutil.copytree(study / "vectors/extracted/tiny", study / "vectors/extracted/twin")
     done = run_stage(study, "predictivity", "tiny", "twin")
     assert done.returncode == 0, done.stderr
     own, foreign = (
@@ -104,7 +105,8 @@ def test_a_vector_of_another_model_is_evaluated_beside_the_models_own(study):
 
 
 def test_the_vector_of_the_study_is_the_mean_difference_of_its_shards(finished_study):
-    vectors, about = read_vectors(finished_study / "vectors/tiny/pairs/mean_difference.safetensors")
+    made = finished_study / "vectors/extracted/tiny/pairs"
+    vectors, about = read_vectors(made / "mean_difference.safetensors")
     activations = finished_study / "data/activations/tiny/pairs"
     for layer, vector in enumerate(vectors):
         matching = read_activations(activations, layer, "matching").activations.astype(float)
@@ -183,7 +185,7 @@ def without(key: str) -> str:
 
 
 def narrow_vector(study: Path) -> None:
-    path = study / "vectors/tiny/pairs/mean_difference.safetensors"
+    path = study / "vectors/extracted/tiny/pairs/mean_difference.safetensors"
     write_vectors(path, np.ones((3, 5), np.float32), {})
 
 
@@ -219,7 +221,7 @@ def edit(old: str, new: str) -> Callable[[Path], None]:
 
 
 VECTORS = "vectors tiny pairs"
-MADE_VECTORS = "vectors/tiny/pairs"
+MADE_VECTORS = "vectors/extracted/tiny/pairs"
 LABELS = "data/labels/tiny/pairs.parquet"
 PREDICTIVITY = "predictivity tiny"
 CELLS = "reports/cells/tiny/pairs.parquet"
@@ -432,7 +434,7 @@ BAD = {
         edit("cross_model: []", "cross_model: [{vectors_from: giant, evaluated_in: tiny}]"),
         "predictivity tiny giant",
         "reports/cross_model/tiny/giant",
-        "vectors/giant/pairs: no vectors; run `dvc repro vectors`",
+        "vectors/extracted/giant/pairs: no vectors; run `dvc repro vectors`",
     ),
     "a grade that is none": (
         grades("id,grade", "{id},maybe"),
@@ -505,7 +507,7 @@ def test_a_method_is_added_in_one_file_and_a_name(study):
     for words in (["vectors", "tiny", "pairs"], ["predictivity", "tiny"]):
         done = run_stage(study, *words)
         assert done.returncode == 0, done.stderr
-    vectors, about = read_vectors(study / "vectors/tiny/pairs/first_pair.safetensors")
+    vectors, about = read_vectors(study / "vectors/extracted/tiny/pairs/first_pair.safetensors")
     assert about["variant"]["method"] == "first_pair"
     activations = study / "data/activations/tiny/pairs"
     pair = [

@@ -6,32 +6,24 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-import polars as pl
-
 from sycophancy_steering.activations.token_budget import batch_tokens
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.interventions import PromptingSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.engine.language_model import LanguageModel, load_language_model
-from sycophancy_steering.foundation.atomic_files import atomic_write, write_table
+from sycophancy_steering.foundation.atomic_files import write_table
 from sycophancy_steering.interventions.prompting_run import prompted_answers
 from sycophancy_steering.interventions.side_effects import NEUTRAL
 from sycophancy_steering.interventions.steering_run import steering_results
 from sycophancy_steering.interventions.study import Study
-from sycophancy_steering.schemas.interventions import (
-    ABLATION_SCORES,
-    GENERATIONS,
-    PROMPTED_ANSWERS,
-    STEERED_ANSWERS,
-    STEERING_SIDE_EFFECTS,
-)
+from sycophancy_steering.schemas.interventions import PROMPTED_ANSWERS, STEERED_ANSWERS
 from sycophancy_steering.schemas.paths import ACTIVATIONS, MODELS, PROMPTS, VECTORS
+from sycophancy_steering.storage.cached_folder import write_cached_folder
 from sycophancy_steering.storage.cell_files import selected_layer
-from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
+from sycophancy_steering.storage.result_cache import code_and_libraries, digest
 
 FACTS = Path("data/tables")
-STEERING_TABLES = (STEERED_ANSWERS, GENERATIONS, ABLATION_SCORES, STEERING_SIDE_EFFECTS)
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class LazyModel:
 
 
 def run_steering(study: Study, model: LazyModel) -> bool:
-    """Writes reports/steering/MODEL; returns whether it was taken from the cache."""
+    """Writes reports/steering/MODEL; returns whether it was taken from a cache."""
     names = [
         *study.settings.vectors,
         *(f"{s}/{v}" for s in study.extraction_sets for v in study.settings.compared_methods),
@@ -79,23 +71,23 @@ def run_steering(study: Study, model: LazyModel) -> bool:
     layers = [selected_layer(model.name, name) for name in study.settings.vectors]
     settings = [asdict(part) for part in (study.settings, model.settings, model.activations)]
     code = code_and_libraries("interventions.steering_run")
-    key = digest([str([settings, study.extraction_sets, layers]), *inputs, *code])
-    cached = cache_path("steering", key, "")
-    if not (is_cached := cached.exists()):
+
+    def compute(folder: Path) -> None:
         max_new_tokens = model.activations.max_new_tokens
         results = steering_results(study, model.language_model, model.budget, max_new_tokens)
-        with atomic_write(cached) as draft:
-            for table, rows in results:
-                path = table.path(model=model.name)
-                write_table(draft / path.name, table.checked(rows, path))
-    for table in STEERING_TABLES:
-        rows = pl.read_parquet(cached / table.path(model=model.name).name)
-        table.write(rows, model=model.name)
-    return is_cached
+        for table, rows in results:
+            path = folder / table.path(model=model.name).name
+            write_table(path, table.checked(rows, path))
+
+    return write_cached_folder(
+        STEERED_ANSWERS.path(model=model.name).parent,
+        digest([str([settings, study.extraction_sets, layers]), *inputs, *code]),
+        compute,
+    )
 
 
 def run_prompting(study: Study, prompting: PromptingSettings, model: LazyModel) -> bool:
-    """Writes reports/prompting/MODEL.parquet; returns whether it was taken from the cache."""
+    """Writes reports/prompting/MODEL; returns whether it was taken from a cache."""
     sets = (study.evaluation_set, study.prompt_set)
     inputs = [model.folder, study.labels_file, study.vector_file]
     inputs += [ACTIVATIONS / model.name / name for name in sets]
@@ -104,9 +96,10 @@ def run_prompting(study: Study, prompting: PromptingSettings, model: LazyModel) 
     layer = selected_layer(model.name, study.vector)
     settings = [*(asdict(part) for part in parts), layer]
     code = code_and_libraries("interventions.prompting_run")
-    cached = cache_path("prompting", digest([str(settings), *inputs, *code]))
-    if not (is_cached := cached.exists()):
+    output = PROMPTED_ANSWERS.path(model=model.name)
+
+    def compute(folder: Path) -> None:
         answers = prompted_answers(study, prompting, model.language_model, model.budget)
-        write_table(cached, PROMPTED_ANSWERS.checked(answers, cached))
-    PROMPTED_ANSWERS.write(pl.read_parquet(cached), model=model.name)
-    return is_cached
+        write_table(folder / output.name, PROMPTED_ANSWERS.checked(answers, output))
+
+    return write_cached_folder(output.parent, digest([str(settings), *inputs, *code]), compute)

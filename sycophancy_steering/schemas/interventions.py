@@ -65,7 +65,7 @@ STEERING_SIDE_EFFECTS = Table(
 )
 """What each intervention along the first vector costs."""
 PROMPTED_ANSWERS = Table(
-    "reports/prompting/{model}.parquet",
+    "reports/prompting/{model}/answers.parquet",
     {
         "method": pl.String,
         "towards": pl.Boolean,

@@ -8,7 +8,7 @@ PROMPTS = Path("data/prompts")
 ACTIVATIONS = Path("data/activations")
 MODELS = Path("data/models")
 LABELS = Path("data/labels")
-VECTORS = Path("vectors")
+VECTORS = Path("vectors/extracted")
 REPORTS = Path("reports")
 CACHE = Path(".work")
 """Results that can be computed again; ignored by git and DVC."""

@@ -1,8 +1,9 @@
 """The contract of vector files: where they lie, and the metadata in them.
 
-`vectors/MODEL/SET/VARIANT.safetensors` has one float32 tensor (d_model,) a layer, named as the
-layer's column in an activation shard (`layer_00`), and one metadata key with JSON. `variants.json`
-beside them lists the variants in their order, and those that the set's answers do not allow.
+`vectors/extracted/MODEL/SET/VARIANT.safetensors` has one float32 tensor (d_model,) a layer, named
+as the layer's column in an activation shard (`layer_00`), and one metadata key with JSON.
+`variants.json` beside them lists the variants in their order, and those that the set's answers do
+not allow.
 """
 
 from __future__ import annotations
