@@ -1,6 +1,6 @@
 """How much of a study is DVC and imports: the default study, run in a fresh clone.
 
-    python benchmarks/overhead.py [--json benchmarks/overhead.json]
+    python benchmarks/overhead.py [--json benchmarks/overhead.json] [--work FOLDER]
 
 Every stage process records when it began, when it ended, and how long it spent importing modules
 (interpreter start included); of the worker processes of a stage, the one that imported longest is
@@ -113,9 +113,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--json", type=Path, default=ROOT / "benchmarks/overhead.json")
+    parser.add_argument("--work", type=Path, help="an empty folder, to keep the finished clone in")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder))
+        result = measure(words.work or Path(folder))
     words.json.write_text(json.dumps(result, indent=2) + "\n")
     print(
         f"\nstudy {result['study_s']} s, of it DVC {result['dvc_s']} s and imports "

@@ -1,12 +1,13 @@
-"""Extracts a model's activations and responses on its prompt sets.
+"""Extracts models' activations and responses on their prompt sets.
 
-    python stages/activations.py one_cause [opinion_pairs]
+    python stages/activations.py [one_cause [opinion_pairs]]
 
-Reads data/models/MODEL, data/prompts/SET.parquet and `model.MODEL`, `activations` of params.yaml;
-writes data/activations/MODEL/SET for each of `prompt_sets`, or for the set given: Parquet shards of
-activations, responses.parquet, and the log-probabilities that the responses are compared with. The
-model is loaded once. Questions that it was asked before, in any set, come from .work or from DVC's
-cache; a run that was killed resumes after its last batch.
+For one model or each of `models` in params.yaml, and one prompt set or each of `prompt_sets`: reads
+data/models/MODEL, data/prompts/SET.parquet and `model.MODEL`, `activations` of params.yaml; writes
+data/activations/MODEL/SET: Parquet shards of activations, responses.parquet, and the
+log-probabilities that the responses are compared with. A model is loaded once. Questions that it
+was asked before, in any set, come from .work or from DVC's cache; a run that was killed resumes
+after its last batch.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sycophancy_steering.config.reading import read_names, read_section
 from sycophancy_steering.engine.language_model import load_language_model
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.questions.prompt_table import iter_prompts
+from sycophancy_steering.schemas.paths import MODELS
 from sycophancy_steering.storage.activation_store import (
     disk_errors_as_input_errors,
     exclusive_lock,
@@ -31,19 +33,22 @@ from sycophancy_steering.storage.dvc_cache import cached_output
 
 @command(
     __doc__,
-    model="an entry of model in params.yaml",
+    model="an entry of model in params.yaml; without it, all of models",
     prompt_set="an entry of prompt_set in params.yaml; without it, all of prompt_sets",
 )
-def main(model: str, prompt_set: str = "") -> None:
+def main(model: str = "", prompt_set: str = "") -> None:
+    models = [model] if model else read_names("models")
     settings = read_section(ActivationSettings, "activations")
-    model_settings = read_section(ModelSettings, "model", model)
+    model_settings = {name: read_section(ModelSettings, "model", name) for name in models}
     sets = [prompt_set] if prompt_set else read_names("prompt_sets")
-    for name in sets:  # refuses what cannot be read before the model is loaded
+    for name in sets:  # refuses what cannot be read before a model is loaded
         next(iter_prompts(Path(f"data/prompts/{name}.parquet")))
-    with exclusive_lock(model), disk_errors_as_input_errors():
-        language_model = load_language_model(Path(f"data/models/{model}"), model_settings)
-        for name in sets:
-            extract(name, StudiedModel(model, language_model, settings, model_settings))
+    for name in models:
+        with exclusive_lock(name), disk_errors_as_input_errors():
+            language_model = load_language_model(MODELS / name, model_settings[name])
+            studied = StudiedModel(name, language_model, settings, model_settings[name])
+            for answered in sets:
+                extract(answered, studied)
 
 
 def extract(prompt_set: str, model: StudiedModel) -> None:

@@ -12,10 +12,10 @@ from sycophancy_steering.storage.dvc_cache import cached_output
 LOCK = """
 schema: '2.0'
 stages:
-  activations@tiny:
-    cmd: python stages/activations.py tiny
+  activations:
+    cmd: python stages/activations.py
     outs:
-    - path: data/activations/tiny
+    - path: data/activations
       hash: md5
       md5: abcdef.dir
       size: 3
@@ -29,7 +29,10 @@ def project(tmp_path: Path, monkeypatch) -> Path:
     """A lock with one output folder of two prompt sets, and the cache that holds them."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dvc.lock").write_text(LOCK)
-    entries = {"pairs/shard-00000.parquet": "11aa", "held_out/shard-00000.parquet": "22bb"}
+    entries = {
+        "tiny/pairs/shard-00000.parquet": "11aa",
+        "tiny/held_out/shard-00000.parquet": "22bb",
+    }
     for md5 in ["abcdef.dir", *entries.values()]:
         path = tmp_path / f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}"
         path.parent.mkdir(parents=True)
