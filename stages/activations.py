@@ -2,7 +2,7 @@
 
     python stages/activations.py [one_cause [opinion_pairs]]
 
-For one model or each of `models` in params.yaml, and one prompt set or each of `prompt_sets`: reads
+For one model or each of `models` in params.yaml, and one prompt set or each of its suite: reads
 data/models/MODEL, data/prompts/SET.parquet and `model.MODEL`, `activations` of params.yaml; writes
 data/activations/MODEL/SET: Parquet shards of activations, responses.parquet, and the
 log-probabilities that the responses are compared with. A model is loaded once. Questions that it
@@ -12,18 +12,19 @@ after its last batch.
 
 from __future__ import annotations
 
-from pathlib import Path
+from itertools import chain
 
 from tqdm import tqdm
 
 from sycophancy_steering.activations.extraction import ExtractionRun, StudiedModel
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.model import ModelSettings
-from sycophancy_steering.config.reading import read_names, read_section
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.config.suite import read_models, read_prompt_sets
 from sycophancy_steering.engine.language_model import load_language_model
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.questions.prompt_table import iter_prompts
-from sycophancy_steering.schemas.paths import MODELS
+from sycophancy_steering.schemas.paths import ACTIVATIONS, MODELS, PROMPTS
 from sycophancy_steering.storage.activation_store import (
     disk_errors_as_input_errors,
     exclusive_lock,
@@ -34,27 +35,27 @@ from sycophancy_steering.storage.dvc_cache import cached_output
 @command(
     __doc__,
     model="an entry of model in params.yaml; without it, all of models",
-    prompt_set="an entry of prompt_set in params.yaml; without it, all of prompt_sets",
+    prompt_set="an entry of prompt_set in params.yaml; without it, all of the suite",
 )
 def main(model: str = "", prompt_set: str = "") -> None:
-    models = [model] if model else read_names("models")
+    models = [model] if model else read_models()
     settings = read_section(ActivationSettings, "activations")
     model_settings = {name: read_section(ModelSettings, "model", name) for name in models}
-    sets = [prompt_set] if prompt_set else read_names("prompt_sets")
-    for name in sets:  # refuses what cannot be read before a model is loaded
-        next(iter_prompts(Path(f"data/prompts/{name}.parquet")))
+    sets = {name: [prompt_set] if prompt_set else read_prompt_sets(name) for name in models}
+    for name in {*chain(*sets.values())}:  # refuses what cannot be read before a model is loaded
+        next(iter_prompts(PROMPTS / f"{name}.parquet"))
     for name in models:
         with exclusive_lock(name), disk_errors_as_input_errors():
             language_model = load_language_model(MODELS / name, model_settings[name])
-            studied = StudiedModel(name, language_model, settings, model_settings[name])
-            for answered in sets:
-                extract(answered, studied)
+            with_settings = StudiedModel(name, language_model, settings, model_settings[name])
+            for answered in sets[name]:
+                extract(answered, with_settings)
 
 
 def extract(prompt_set: str, model: StudiedModel) -> None:
     """Runs the questions of one prompt set that are not cached, and writes its shards."""
-    output = Path(f"data/activations/{model.name}/{prompt_set}")
-    run = ExtractionRun(model, Path(f"data/prompts/{prompt_set}.parquet"))
+    output = ACTIVATIONS / model.name / prompt_set
+    run = ExtractionRun(model, PROMPTS / f"{prompt_set}.parquet")
     run.import_cached_output(cached_output(output))
     with tqdm(total=len(run.row_keys), unit="question", disable=None, desc=prompt_set) as bar:
         run.run_prompts(bar)

@@ -19,7 +19,8 @@ from sycophancy_steering.analysis.model_analyses import AnalysisOptions, write_a
 from sycophancy_steering.analysis.model_study import ModelStudy
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.predictivity import SampleEfficiencySettings, SelectionSettings
-from sycophancy_steering.config.reading import read_name, read_names, read_section
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.config.suite import read_models, read_suite
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.schemas.comparison import DIFFERENCES, SELECTED, VARIANCE_COMPONENTS
 from sycophancy_steering.vectors.variants import read_variants
@@ -27,24 +28,22 @@ from sycophancy_steering.vectors.variants import read_variants
 
 @command(__doc__)
 def main() -> None:
-    models, sets = read_names("models"), tuple(read_names("extraction_sets"))
-    headline = read_name("headline")
+    suites = {model: read_suite(model) for model in read_models()}
     options = AnalysisOptions(
         variants=[*read_variants().values()],
         n_shuffles=read_section(SelectionSettings, "selection").n_shuffles,
         sample_efficiency=read_section(SampleEfficiencySettings, "sample_efficiency"),
         continuation_tokens=read_section(ActivationSettings, "activations").continuation_tokens,
     )
-    evaluation_set = read_name("evaluation_set")
-    studies = [ModelStudy(model, evaluation_set, sets, headline) for model in models]
+    studies = [ModelStudy(model, suite) for model, suite in suites.items()]
     for model, left_out in write_analyses(studies, options).items():
         for vector, reason in left_out.items():
             print(f"{model}: consistency leaves out {vector}: {reason}")
-    tables = comparison_tables(models, sets, headline)
+    tables = comparison_tables(suites)
     SELECTED.write(tables.selected)
     DIFFERENCES.write(tables.differences)
     VARIANCE_COMPONENTS.write(tables.variance_components)
-    print(f"{write_atlas()} cells of {len(models)} models in reports/atlas.parquet")
+    print(f"{write_atlas()} cells of {len(suites)} models in reports/atlas.parquet")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python stages/baselines.py one_cause
 
 Reads data/adapters/MODEL, the evaluation set with its labels, the prompts and activations of the
-set of the first of `interventions.vectors`, and `tuning` of params.yaml; writes
+set of the suite's first vector, and `tuning` of params.yaml; writes
 reports/baselines/MODEL: answers.parquet (log-odds without and with each method),
 side_effects.parquet and weak_vectors.parquet (vectors from mislabelled pairs).
 """

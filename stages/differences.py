@@ -3,7 +3,7 @@
     python stages/differences.py one_cause
 
 Reads data/adapters/MODEL, the model, the prompts of the set of the first of
-`interventions.vectors`, that vector, and the evaluation set with its labels and activations; writes
+the suite's vectors, that vector, and the evaluation set with its labels and activations; writes
 data/differences/MODEL (a safetensors file a method, training set and seed) and
 reports/differences/MODEL: cosines.csv, predictivity.csv (of the plain model's answers) and
 after_training.csv (predictivity in models trained away from sycophancy).

@@ -5,14 +5,13 @@
 Reads reports/steering, reports/prompting and reports/cells of `models` in params.yaml; writes
 reports/interventions/MODEL: dose_response.csv, two_layers.csv, effects.csv and agreement.csv
 (causal effect against predictivity), side_effects.csv, ablation.csv, generation.csv, texts.csv,
-prompting.csv, and headline.csv on the first of `interventions.vectors`. Fails where steering a
+prompting.csv, and headline.csv on the first of the suite's vectors. Fails where steering a
 model organism contradicts its planted cause.
 """
 
 from __future__ import annotations
 
-from sycophancy_steering.config.interventions import InterventionSettings
-from sycophancy_steering.config.reading import read_names, read_section
+from sycophancy_steering.config.suite import read_models, read_suite
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.interventions.tables import contradictions_of, write_intervention_tables
@@ -20,10 +19,9 @@ from sycophancy_steering.interventions.tables import contradictions_of, write_in
 
 @command(__doc__)
 def main() -> None:
-    vector = read_section(InterventionSettings, "interventions").vectors[0]
     contradictions: list[str] = []
-    for model in read_names("models"):
-        headline = write_intervention_tables(model, vector, read_names("extraction_sets"))
+    for model in read_models():
+        headline = write_intervention_tables(model, read_suite(model))
         contradictions += contradictions_of(model, headline)
         for row in headline.iter_rows(named=True):
             print(

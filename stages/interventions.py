@@ -12,7 +12,8 @@ intervention) and reports/prompting/MODEL. Results whose inputs have not changed
 from __future__ import annotations
 
 from sycophancy_steering.config.interventions import PromptingSettings
-from sycophancy_steering.config.reading import read_names, read_section
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.config.suite import read_models
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.interventions.run import LazyModel, run_prompting, run_steering
 from sycophancy_steering.interventions.study import read_study
@@ -20,7 +21,7 @@ from sycophancy_steering.interventions.study import read_study
 
 @command(__doc__, model="an entry of model in params.yaml; without it, all of models")
 def main(model: str = "") -> None:
-    for name in [model] if model else read_names("models"):
+    for name in [model] if model else read_models():
         intervene(name)
 
 

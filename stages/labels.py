@@ -2,17 +2,16 @@
 
     python stages/labels.py [one_cause [held_out]]
 
-For one model or each of `models` in params.yaml, and one prompt set or each of `prompt_sets`: reads
-data/prompts/SET.parquet, data/activations/MODEL/SET/responses.parquet, grades in data/grades and
-`labels` of params.yaml; writes data/labels/MODEL/SET.parquet with the answers on which sources
+For one model or each of `models` in params.yaml, and one prompt set or each of its suite: reads
+data/prompts/SET.parquet, data/activations/MODEL/SET/responses.parquet and grades in data/grades;
+writes data/labels/MODEL/SET.parquet with the answers on which sources
 disagree beside it, and in reports/label_tables/MODEL the rates of sycophancy, what else explains
 the labels, and how far sources and graders agree.
 """
 
 from __future__ import annotations
 
-from sycophancy_steering.config.labels import LabelSettings
-from sycophancy_steering.config.reading import read_name, read_names, read_section
+from sycophancy_steering.config.suite import read_models, read_prompt_sets, read_suite
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.labels.labelling import label_responses
 
@@ -20,15 +19,14 @@ from sycophancy_steering.labels.labelling import label_responses
 @command(
     __doc__,
     model="an entry of model in params.yaml; without it, all of models",
-    prompt_set="an entry of prompt_set in params.yaml; without it, all of prompt_sets",
+    prompt_set="an entry of prompt_set in params.yaml; without it, all of the suite",
 )
 def main(model: str = "", prompt_set: str = "") -> None:
-    source = read_section(LabelSettings, "labels").source
-    evaluation_set = read_name("evaluation_set")
-    for name in [model] if model else read_names("models"):
-        for answered in [prompt_set] if prompt_set else read_names("prompt_sets"):
-            required = answered == evaluation_set
-            summary = label_responses(name, answered, source, required=required)
+    for name in [model] if model else read_models():
+        suite = read_suite(name)
+        for answered in [prompt_set] if prompt_set else read_prompt_sets(name):
+            required = answered == suite.evaluation_set
+            summary = label_responses(name, answered, suite.label_source, required=required)
             for row in summary.rates.iter_rows(named=True):
                 share = row["sycophantic_share"]
                 print(

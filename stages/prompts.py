@@ -2,8 +2,8 @@
 
     python stages/prompts.py [opinion_pairs]
 
-Reads `prompt_sets`, `prompt_set`, `split` and `source` of params.yaml; writes
-data/prompts/SET.parquet for each of `prompt_sets`, or for the set given.
+Reads `models`, `prompt_sets`, `prompt_set`, `split` and `source` of params.yaml; writes
+data/prompts/SET.parquet for each prompt set that a model is asked, or for the set given.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 
 from sycophancy_steering.config.prompt_set import PromptSetSettings
-from sycophancy_steering.config.reading import read_names, read_section
+from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.split import SplitShares
+from sycophancy_steering.config.suite import read_models, read_prompt_sets
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
@@ -28,10 +29,10 @@ questions_of = cache(read_source)  # several sets sample from one source
 
 @command(
     __doc__,
-    prompt_set="an entry of prompt_set in params.yaml; without it, all of prompt_sets",
+    prompt_set="an entry of prompt_set in params.yaml; without it, all that a model is asked",
 )
 def main(prompt_set: str = "") -> None:
-    for name in [prompt_set] if prompt_set else read_names("prompt_sets"):
+    for name in [prompt_set] if prompt_set else read_prompt_sets(*read_models()):
         sample_prompts(name)
 
 

@@ -16,7 +16,8 @@ import polars as pl
 from sycophancy_steering.analysis.headline_metrics import METRICS, headline_metrics
 from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.params import CrossModelPair
-from sycophancy_steering.config.reading import read_name, read_names, read_section
+from sycophancy_steering.config.reading import read_names, read_section
+from sycophancy_steering.config.suite import read_models, read_suite
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.report.summary import SummarySettings, summary
@@ -27,10 +28,7 @@ from sycophancy_steering.storage.cell_files import read_cells
 @command(__doc__)
 def main() -> None:
     settings = SummarySettings(
-        models=read_names("models"),
-        headline=read_name("headline"),
-        evaluation_set=read_name("evaluation_set"),
-        extraction_sets=read_names("extraction_sets"),
+        suites={model: read_suite(model) for model in read_models()},
         cross_model=read_section(list[CrossModelPair], "cross_model"),
         has_controls=bool(read_names("controls", empty=True)),
         interventions=read_section(InterventionSettings, "interventions"),
@@ -38,14 +36,14 @@ def main() -> None:
     text = summary(settings)
     selected = SELECTED.read()
     with atomic_write(METRICS) as draft:
-        for model in settings.models:
-            cells = read_cells(model, [settings.prompt_set])
+        for model, suite in settings.suites.items():
+            cells = read_cells(model, [suite.headline_set])
             of_model = selected.filter(pl.col("model") == model)
-            metrics = headline_metrics(cells, of_model, settings.headline)
+            metrics = headline_metrics(cells, of_model, suite.headline)
             write_json(draft / f"{model}.json", metrics)
     with atomic_write(Path("reports/summary.md")) as draft:
         draft.write_text(text, encoding="utf-8")
-    print(f"reports/summary.md: {len(text.splitlines())} lines on {', '.join(settings.models)}")
+    print(f"reports/summary.md: {len(text.splitlines())} lines on {', '.join(settings.suites)}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python stages/tune.py one_cause
 
-Reads the model, the prompts of the set of the first of `interventions.vectors`, the contrast sets
+Reads the model, the prompts of the set of the suite's first vector, the contrast sets
 of data/contrast, and `tuning` of params.yaml; writes data/adapters/MODEL: a LoRA adapter a run, for
 peft (adapter_model.safetensors), with run.json beside it; weak_labels.json (the errors of the weak
 labeller); and distilled_prompts.parquet. Finished runs are taken from `.work`; a killed run

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import polars as pl
 
-from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.config.suite import read_suite
 from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.figures.style import save
 from sycophancy_steering.figures.tuning import tuning_figures
@@ -40,10 +40,10 @@ from sycophancy_steering.tuning.tables import write_tuning_tables
 @command(__doc__)
 def main() -> None:
     settings = read_section(TuningSettings, "tuning")
-    vector = read_section(InterventionSettings, "interventions").vectors[0]
-    prompts = pl.read_parquet(PROMPTS / f"{vector.partition('/')[0]}.parquet", columns=["family"])
     tables = {}
     for model in settings.models:
+        vector = read_suite(model).intervention_vectors[0]
+        prompts = pl.read_parquet(PROMPTS / f"{vector.partition('/')[0]}.parquet")
         write_tuning_tables(model)
         tables[model] = of_model = TrainingTables(
             methods=METHODS.read(model=model),
@@ -54,15 +54,16 @@ def main() -> None:
             cosines=COSINES.read(model=model),
             aurocs=DIFFERENCE_PREDICTIVITY.read(model=model),
             readouts=AFTER_TRAINING.read(model=model),
+            vector=vector,
+            families=prompts["family"].unique(maintain_order=True).to_list(),
             layer=selected_layer(model, vector),
         )
         figures = tuning_figures(model, of_model.methods, of_model.cosines, of_model.readouts)
         for name, figure in figures.items():
             with atomic_write(METHODS.path(model=model).with_name(f"{name}.png")) as draft:
                 save(figure, draft)
-    families = prompts["family"].unique(maintain_order=True).to_list()
     with atomic_write(Path("reports/tuning.md")) as draft:
-        draft.write_text(training_page(tables, settings, vector, families), encoding="utf-8")
+        draft.write_text(training_page(tables, settings), encoding="utf-8")
 
 
 if __name__ == "__main__":

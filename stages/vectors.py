@@ -2,8 +2,8 @@
 
     python stages/vectors.py [one_cause [opinion_pairs]]
 
-For one model or each of `models` in params.yaml, and one prompt set or each of `extraction_sets`:
-reads data/activations/MODEL/SET, data/labels/MODEL/SET.parquet, data/prompts/SET.parquet and
+For one model or each of `models` in params.yaml, and one prompt set or each extraction set of its
+suite: reads data/activations/MODEL/SET, data/labels/MODEL/SET.parquet, data/prompts/SET.parquet and
 `variants` of params.yaml; writes vectors/extracted/MODEL/SET: a safetensors file a variant, and in
 variants.json the variants that the answers do not allow, with the reason. Vectors made before from
 the same activations come from .work.
@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-from sycophancy_steering.config.reading import read_names
+from sycophancy_steering.config.suite import read_models, read_suite
 from sycophancy_steering.config.variants import Variant
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
@@ -42,12 +41,16 @@ from sycophancy_steering.vectors.variants import read_variants
 @command(
     __doc__,
     model="an entry of model in params.yaml; without it, all of models",
-    prompt_set="an entry of prompt_set to make vectors from; without it, all of extraction_sets",
+    prompt_set="an entry of prompt_set to make vectors from; without it, all of the suite",
 )
 def main(model: str = "", prompt_set: str = "") -> None:
-    models = [model] if model else read_names("models")
-    sets = [prompt_set] if prompt_set else read_names("extraction_sets")
-    for lines in run_jobs(make_vectors, product(models, sets)):
+    models = [model] if model else read_models()
+    jobs = [
+        (name, made_from)
+        for name in models
+        for made_from in ([prompt_set] if prompt_set else read_suite(name).extraction_sets)
+    ]
+    for lines in run_jobs(make_vectors, jobs):
         print(*lines, sep="\n")
 
 

@@ -31,15 +31,19 @@ organisms: []
 organism: {}
 checkpoint: {}
 checkpoints: []
-models: [tiny]
-prompt_sets: [pairs, held_out]
-extraction_sets: [pairs]
+models: {tiny: small}
 variants: [{method: [mean_difference, random], position: answer}]
 controls: []
 cross_model: []
 judge: {}
-evaluation_set: held_out
-headline: pairs/mean_difference
+prompt_sets: {small: [pairs, held_out]}
+suite:
+  small:
+    extraction_sets: [pairs]
+    evaluation_set: held_out
+    label_source: logprob
+    headline: pairs/mean_difference
+    intervention_vectors: [pairs/mean_difference]
 split: {extract: 0.4, select: 0.3, test: 0.3, seed: 0}
 source: {survey: {format: anthropic, file: data/public/survey.jsonl}}
 prompt_set:
@@ -49,12 +53,10 @@ prompt_set:
 model:
   tiny: {dtype: float32, device: cpu}
 activations: {max_new_tokens: 4, stop_at: answer, continuation_tokens: [1, 2]}
-labels: {source: logprob}
 scoring: {memory_mb: 64}
 selection: {n_shuffles: 20, n_permutations: 99}
 sample_efficiency: {n_pairs: [2, 4], n_resamples: 3}
 interventions:
-  vectors: [pairs/mean_difference]
   coefficients: [-1, 1]
   where: prompt_end_on
   n_questions: 4

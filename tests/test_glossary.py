@@ -17,7 +17,10 @@ from sycophancy_steering.schemas.table import Table
 
 ROOT = Path(__file__).parent.parent
 GENERAL = " (general)"
-NAMED_BY_THE_USER = {"prompt_set", "source", "organism", "checkpoint", "model", "judge"}
+NAMED_BY_THE_USER = {
+    *("models", "prompt_sets", "suite"),
+    *("prompt_set", "source", "organism", "checkpoint", "model", "judge"),
+}
 """Sections whose keys are names that the user chooses."""
 
 

@@ -195,7 +195,7 @@ def test_a_set_for_contrast_pairs_needs_no_grades(study):
     use(study, "hand")
     assert labels_of(study)["label"].null_count() == 12
     done = run_stage(study, "labels", "tiny", "held_out")
-    assert "labels.source: 'hand' labels no answer of tiny to held_out" in done.stderr
+    assert "label_source: 'hand' labels no answer of tiny to held_out" in done.stderr
     done = run_stage(study, "vectors", "tiny", "pairs")
     assert done.returncode == 0, done.stderr
 

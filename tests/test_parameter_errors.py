@@ -66,9 +66,9 @@ HUB = {"kind": "hub", "name": "a/b", "revision": "0" * 40}
             "interventions.n_random: expected at least 1, found 0",
         ),
         (
-            "interventions.vectors",
+            "suite.small.intervention_vectors",
             [],
-            "interventions.vectors: expected at least one entry, found []",
+            "suite.small.intervention_vectors: expected at least one entry, found []",
         ),
         ("tuning.learning_rate", "1e-3", "tuning.learning_rate: expected a number, found '1e-3'"),
         (
@@ -114,37 +114,41 @@ HUB = {"kind": "hub", "name": "a/b", "revision": "0" * 40}
         ),
         ("checkpoint.x", "hub", "checkpoint.x: expected keys with values, found 'hub'"),
         # names that refer to entries
-        ("models", ["x"], "models[0]: expected an entry of model: tiny; found 'x'"),
+        ("models", {"x": "small"}, "models[0]: expected an entry of model: tiny; found 'x'"),
+        ("models", {"tiny": "x"}, "models.tiny: expected an entry of suite: small; found 'x'"),
         (
             "checkpoints",
             ["x"],
             "checkpoints[0]: expected an entry of checkpoint, which is empty; found 'x'",
         ),
         (
-            "extraction_sets",
+            "suite.small.extraction_sets",
             ["pairs", "public"],
-            "extraction_sets[1]: expected an entry of prompt_sets: pairs, held_out; found 'public'",
+            "suite.small.extraction_sets[1]: expected an entry of prompt_sets: pairs, held_out; "
+            "found 'public'",
         ),
         (
-            "evaluation_set",
+            "suite.small.evaluation_set",
             "x",
-            "evaluation_set: expected an entry of prompt_sets: pairs, held_out; found 'x'",
+            "suite.small.evaluation_set: expected an entry of prompt_sets: pairs, held_out; found "
+            "'x'",
         ),
         (
-            "headline",
+            "suite.small.headline",
             "held_out/mean_difference",
-            "headline: expected an entry of extraction_sets: pairs; found 'held_out'",
+            "suite.small.headline: expected an entry of extraction_sets: pairs; found 'held_out'",
         ),
         (
-            "headline",
+            "suite.small.headline",
             "pairs/pca",
-            "headline: expected an entry of variants (after SET/): mean_difference, random; found "
-            "'pca'",
+            "suite.small.headline: expected an entry of variants (after SET/): mean_difference, "
+            "random; found 'pca'",
         ),
         (
-            "interventions.vectors",
+            "suite.small.intervention_vectors",
             ["pairs/mean_difference", "x/random"],
-            "interventions.vectors[1]: expected an entry of extraction_sets: pairs; found 'x'",
+            "suite.small.intervention_vectors[1]: expected an entry of extraction_sets: pairs; "
+            "found 'x'",
         ),
         (
             "interventions.compared_methods",

@@ -142,7 +142,7 @@ def test_one_more_variant_reads_no_label_or_activation_again(copy):
 
 def test_another_source_of_labels_reruns_no_activations(copy):
     def by_likelihood(params):
-        params["labels"]["source"] = "logprob"
+        params["suite"]["organism_language"]["label_source"] = "logprob"
 
     rerun = kinds(reruns_after_params(copy, by_likelihood))
     assert rerun >= {"labels", "predictivity", "report"}

@@ -380,13 +380,13 @@ BAD = {
         edit("source: logprob", "source: feeling"),
         "labels tiny pairs",
         LABELS,
-        "params.yaml: labels.source: expected one of continuation, logprob",
+        "params.yaml: suite.small.label_source: expected one of continuation, logprob",
     ),
     "a label source that labels nothing": (
         edit("source: logprob", "source: wording"),
         "labels tiny held_out",
         "data/labels/tiny/held_out.parquet",
-        "labels.source: 'wording' labels no answer of tiny to held_out; expected one of logprob",
+        "label_source: 'wording' labels no answer of tiny to held_out; expected one of logprob",
     ),
     "a source in an unknown form": (
         edit("format: anthropic", "format: anthropic, form: sung"),

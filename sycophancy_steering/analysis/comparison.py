@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from sycophancy_steering.analysis.selection import (
     select_best,
 )
 from sycophancy_steering.analysis.variance_components import components_of_scores
+from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas.comparison import DIFFERENCES, SELECTED, VARIANCE_COMPONENTS
@@ -42,14 +43,15 @@ class ComparisonTables:
 
 
 def comparison_tables(
-    models: Sequence[str], extraction_sets: Sequence[str], headline: str
+    suites: Mapping[str, Suite],
 ) -> ComparisonTables:
-    """Compares the vectors of each model.
+    """Compares the vectors of each model, given the suite that it is studied on.
 
     Raises InputError where a table of predictivity is missing, or has no headline vector.
     """
     selected, differences, components = [], [], []
-    for model in models:
+    for model, suite in suites.items():
+        extraction_sets, headline = suite.extraction_sets, suite.headline
         cells = _projection_cells(model, extraction_sets)
         selected += _selected_rows(model, extraction_sets, cells)
         variants = cells["vector"].unique().to_list()
@@ -57,7 +59,7 @@ def comparison_tables(
             names = {"model": model, "family": family}
             scores = _scores(model, extraction_sets, family)
             if headline not in scores["vector"]:
-                raise InputError(f"params.yaml: headline: no vector {headline} of {model}")
+                raise InputError(f"params.yaml: suite: headline: no vector {headline} of {model}")
             table = auroc_differences_from(scores, headline).rename(
                 {f"difference{end}": f"auroc_difference{end}" for end in ("", "_low", "_high")}
             )

@@ -107,12 +107,16 @@ def incremental_validity_table(study: ModelStudy) -> pl.DataFrame:
     Of each family and split at most 1,024 answers, drawn at random. Raises InputError where the
     vector has no scores.
     """
-    headline = (pl.col("vector") == study.headline_variant) & (pl.col("position") == "prompt")
+    headline = (pl.col("vector") == study.suite.headline_variant) & (pl.col("position") == "prompt")
     scores = (
-        SCORES.scan(model=study.model, prompt_set=study.headline_set).filter(headline).collect()
+        SCORES.scan(model=study.model, prompt_set=study.suite.headline_set)
+        .filter(headline)
+        .collect()
     )
     if not len(scores):
-        raise InputError(f"params.yaml: headline: no vector {study.headline} of {study.model}")
+        raise InputError(
+            f"params.yaml: headline: no vector {study.suite.headline} of {study.model}"
+        )
     scores = subsample_answers(scores)
     texts = prompt_texts(study.evaluation.prompts_path, scores["id"])
     margins = study.evaluation.labels.select("id", "margin")

@@ -36,13 +36,13 @@ def write_analyses(
     InputError where an input is missing.
     """
     jobs = [
-        (name, replace(study, extraction_sets=sets), options)
+        (name, replace(study, suite=replace(study.suite, extraction_sets=sets)), options)
         for name in ANALYSES
         for study in studies
         for sets in (
-            [(prompt_set,) for prompt_set in study.extraction_sets]
+            [[prompt_set] for prompt_set in study.suite.extraction_sets]
             if name == "shuffled_pairs"
-            else [study.extraction_sets]
+            else [study.suite.extraction_sets]
         )
     ]
     left_out: dict[str, dict[str, str]] = {study.model: {} for study in studies}
@@ -103,7 +103,7 @@ def _transfer(study: ModelStudy, _: AnalysisOptions) -> None:
 def _predictivity(study: ModelStudy, _: AnalysisOptions) -> None:
     from sycophancy_steering.analysis.headline_metrics import predictivity_table
 
-    table = predictivity_table(study.model, list(study.extraction_sets))
+    table = predictivity_table(study.model, study.suite.extraction_sets)
     tables.PREDICTIVITY.write(table, model=study.model)
 
 

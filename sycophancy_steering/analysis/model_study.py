@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from sycophancy_steering.analysis.evaluation_set import EvaluationSet
+from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, PROMPTS, VECTORS
@@ -25,25 +26,12 @@ class ModelStudy:
     """One model's part of the study; everything is read when first used, and once."""
 
     model: str
-    evaluation_set: str
-    extraction_sets: tuple[str, ...]
-    headline: str
-    """The vector that the summary is about: SET/VARIANT."""
-
-    @property
-    def headline_set(self) -> str:
-        """The extraction set of the headline vector."""
-        return self.headline.partition("/")[0]
-
-    @property
-    def headline_variant(self) -> str:
-        """The variant of the headline vector."""
-        return self.headline.partition("/")[2]
+    suite: Suite
 
     @cached_property
     def evaluation(self) -> EvaluationSet:
         """The model's answers to the evaluation set."""
-        return EvaluationSet(self.model, self.evaluation_set)
+        return EvaluationSet(self.model, self.suite.evaluation_set)
 
     @cached_property
     def extractions(self) -> dict[str, LabelledActivations]:
@@ -54,14 +42,14 @@ class ModelStudy:
                 LABELS / self.model / f"{name}.parquet",
                 PROMPTS / f"{name}.parquet",
             )
-            for name in self.extraction_sets
+            for name in self.suite.extraction_sets
         }
 
     @cached_property
     def vectors(self) -> dict[tuple[str, str], Floats]:
         """(layers, d_model) by extraction set and variant, without the null models."""
         vectors = {}
-        for name in self.extraction_sets:
+        for name in self.suite.extraction_sets:
             for path in vector_paths(VECTORS / self.model / name):
                 values, provenance = read_vectors(path)
                 if not provenance.get("null"):
@@ -74,19 +62,20 @@ class ModelStudy:
         columns = ["family", "source"]
         return {
             name: set(pl.read_parquet(PROMPTS / f"{name}.parquet", columns=columns).rows())
-            for name in self.extraction_sets
+            for name in self.suite.extraction_sets
         }
 
     @cached_property
     def selected_layers(self) -> dict[str, int]:
         """The layer selected for each variant of the headline's set, read after the prompt."""
-        return selected_layers(self.model, self.headline_set)
+        return selected_layers(self.model, self.suite.headline_set)
 
     @property
     def headline_layer(self) -> int:
         """The layer selected for the headline vector. Raises InputError where it has none."""
-        if self.headline_variant not in self.selected_layers:
+        if self.suite.headline_variant not in self.selected_layers:
             raise InputError(
-                f"params.yaml: headline: no layer was selected for {self.headline} of {self.model}"
+                f"params.yaml: suite: no layer was selected for {self.suite.headline} of "
+                f"{self.model}"
             )
-        return self.selected_layers[self.headline_variant]
+        return self.selected_layers[self.suite.headline_variant]

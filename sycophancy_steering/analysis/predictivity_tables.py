@@ -43,15 +43,13 @@ class PredictivityOptions:
 
 
 def write_all_predictivity(
-    pairs: Sequence[tuple[EvaluationSet, str]],
-    prompt_sets: Sequence[str],
+    jobs: Sequence[tuple[EvaluationSet, str, str]],
     options: PredictivityOptions,
     n_jobs: int = 2,
 ) -> list[tuple[int, int]]:
-    """`write_predictivity` for each pair of an evaluation set and the model that made the vectors,
-    and each of `prompt_sets`; `n_jobs` at a time."""
-    jobs = [(*pair, name, options) for pair in pairs for name in prompt_sets]
-    return run_jobs(write_predictivity, jobs, n_jobs)
+    """`write_predictivity` for each of `jobs`: an evaluation set, the model that made the vectors,
+    and the prompt set that they were made from; `n_jobs` at a time."""
+    return run_jobs(write_predictivity, [(*job, options) for job in jobs], n_jobs)
 
 
 def write_predictivity(

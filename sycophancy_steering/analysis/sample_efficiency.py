@@ -110,7 +110,7 @@ def sample_efficiency_table(
     }
     layer = study.headline_layer
     samples = sampled_aurocs(
-        study.extractions[study.headline_set],
+        study.extractions[study.suite.headline_set],
         list(methods),
         layer,
         settings,

@@ -45,7 +45,7 @@ def shuffled_pairs_tables(
     A set that was evaluated before, on the same answers, comes from the cache.
     """
     tables = {}
-    for name in study.extraction_sets:
+    for name in study.suite.extraction_sets:
         parts = [study.evaluation.digest, ACTIVATIONS / study.model / name]
         path = cache_path("shuffled_pairs", digest([*parts, *CODE, f"{n_shuffles} {n_vectors}"]))
         if not path.exists():

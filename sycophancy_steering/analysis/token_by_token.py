@@ -166,7 +166,7 @@ def tokens_table(study: ModelStudy, stored_tokens: Sequence[int]) -> pl.DataFram
     the continuation whose activations are stored.
     """
     answers = _answers_with_prefixes(study)
-    prompt_set = study.headline_set
+    prompt_set = study.suite.headline_set
     vectors = {
         f"{prompt_set}/{variant}": (layer, study.vectors[prompt_set, variant][layer])
         for variant, layer in study.selected_layers.items()

@@ -23,9 +23,6 @@ TokenPositions = Literal["every", "prompt_end", "answer", "prompt_end_on"]
 class InterventionSettings:
     """Which vectors are added and removed, where, and on how many questions."""
 
-    vectors: SomeDistinct[Text]
-    """SET/VARIANT: each is added and removed at the layer selected for it; the first also at every
-    two of the `n_layers` layers at once."""
     coefficients: SomeDistinct[Number]
     """How much of a vector is added, in units of the class separation along it; random vectors get
     1 and -1."""

@@ -1,4 +1,4 @@
-"""`labels` and `judge` of params.yaml: how answers are labelled, and by which models graded."""
+"""How answers are labelled, and `judge` of params.yaml: by which models they are graded."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from pydantic.dataclasses import dataclass
 
 from sycophancy_steering.config.section import SECTION, Text
 
-
-@dataclass(frozen=True, config=SECTION)
-class LabelSettings:
-    """Which labels are predicted."""
-
-    source: Literal["continuation", "logprob", "wording", "flipped", "mc1", "mc2", "hand", "judge"]
-    """The source of the label that is predicted; see docs/methods.md."""
+LabelSource = Literal[
+    "continuation", "logprob", "wording", "flipped", "mc1", "mc2", "hand", "judge"
+]
+"""How an answer is labelled as sycophantic or not (labels/label_sources.py)."""
 
 
 @dataclass(frozen=True, config=SECTION)

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.checkpoint import Checkpoint
 from sycophancy_steering.config.interventions import InterventionSettings, PromptingSettings
-from sycophancy_steering.config.labels import JudgeSettings, LabelSettings
+from sycophancy_steering.config.labels import JudgeSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.organism import OrganismSettings
 from sycophancy_steering.config.predictivity import (
@@ -25,6 +25,7 @@ from sycophancy_steering.config.reading import PARAMS, read_yaml, validated
 from sycophancy_steering.config.section import SECTION, Distinct, SomeDistinct, Text
 from sycophancy_steering.config.source import SourceFile
 from sycophancy_steering.config.split import SplitShares
+from sycophancy_steering.config.suite import Models, Suite
 from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.config.variants import VariantGrid
 
@@ -48,22 +49,19 @@ class Params(BaseModel):
     """Model organisms that are trained here: entries of `organism`."""
     checkpoints: Distinct[Text]
     """Models from the hub or a folder: entries of `checkpoint`."""
-    models: SomeDistinct[Text]
-    """Models that are studied: organisms or checkpoints, each with an entry of `model`."""
-    prompt_sets: SomeDistinct[Text]
-    """Prompt sets that the models answer: entries of `prompt_set`."""
-    extraction_sets: SomeDistinct[Text]
-    """Prompt sets that vectors are made from."""
+    models: Models
+    """Models that are studied (organisms or checkpoints, each with an entry of `model`), each with
+    the suite of questions that it is asked: an entry of `prompt_sets` and of `suite`."""
+    prompt_sets: dict[Text, SomeDistinct[Text]]
+    """The prompt sets that a model is asked, by suite: entries of `prompt_set`."""
+    suite: dict[Text, Suite]
+    """What is made of the answers, by suite."""
     variants: Annotated[list[VariantGrid], Field(min_length=1)]
     """The vectors that are made from every extraction set."""
     cross_model: list[CrossModelPair]
     """Vectors of one model that are evaluated in another."""
     controls: Distinct[Text]
-    """The extraction set whose conclusions about the organisms are checked, or none."""
-    headline: Text
-    """The vector that the summary is about: SET/VARIANT."""
-    evaluation_set: Text
-    """The prompt set that predictivity is evaluated on."""
+    """The prompt set whose conclusions about the organisms are checked, or none."""
     split: SplitShares
     """How items and personas are divided into splits."""
     prompt_set: dict[Text, PromptSetSettings]
@@ -78,8 +76,6 @@ class Params(BaseModel):
     """How each model is loaded."""
     activations: ActivationSettings
     """How activations and responses are extracted."""
-    labels: LabelSettings
-    """Which labels are predicted."""
     judge: dict[Text, JudgeSettings]
     """Models that grade answers, by name."""
     scoring: ScoringSettings
@@ -108,15 +104,14 @@ class Params(BaseModel):
         lists: list[tuple[str, list[str], str, Collection[str]]] = [
             ("organisms", self.organisms, "organism", self.organism),
             ("checkpoints", self.checkpoints, "checkpoint", self.checkpoint),
-            ("models", self.models, "model", self.model),
-            ("prompt_sets", self.prompt_sets, "prompt_set", self.prompt_set),
-            ("extraction_sets", self.extraction_sets, "prompt_sets", self.prompt_sets),
-            ("controls", self.controls, "extraction_sets", self.extraction_sets),
+            ("controls", self.controls, "prompt_set", self.prompt_set),
+            ("models", [*self.models], "model", self.model),
             ("tuning.models", self.tuning.models, "models", self.models),
         ]
         for key, names, section, known in lists:
             yield from ((f"{key}[{n}]", name, section, known) for n, name in enumerate(names))
-        yield "evaluation_set", self.evaluation_set, "prompt_sets", self.prompt_sets
+        for name, suite_name in self.models.items():
+            yield f"models.{name}", suite_name, "suite", self.suite
         yield "tuning.weak_labeller.model", self.tuning.weak_labeller.model, "model", self.model
         for n, pair in enumerate(self.cross_model):
             yield f"cross_model[{n}].vectors_from", pair.vectors_from, "models", self.models
@@ -127,15 +122,41 @@ class Params(BaseModel):
         variants = [variant.name for grid in self.variants for variant in grid.variants()]
         for n, variant in enumerate(self.interventions.compared_methods):
             yield f"interventions.compared_methods[{n}]", variant, "variants", variants
-        vectors = [("headline", self.headline)]
-        vectors += [
-            (f"interventions.vectors[{n}]", vector)
-            for n, vector in enumerate(self.interventions.vectors)
-        ]
-        for key, vector in vectors:
-            extraction_set, _, variant = vector.partition("/")
-            yield key, extraction_set, "extraction_sets", self.extraction_sets
-            yield key, variant, "variants (after SET/)", variants
+        yield from self._references_of_suites(variants)
+
+    def _references_of_suites(
+        self, variants: Collection[str]
+    ) -> Iterator[tuple[str, str, str, Collection[str]]]:
+        """Those of `prompt_sets` and `suite`; `variants` are the names of all variants."""
+        for name, sets in self.prompt_sets.items():
+            for n, prompt_set in enumerate(sets):
+                yield f"prompt_sets.{name}[{n}]", prompt_set, "prompt_set", self.prompt_set
+        for name, suite in self.suite.items():
+            yield f"suite.{name}", name, "prompt_sets", self.prompt_sets
+            asked = self.prompt_sets.get(name, [])
+            for key, entry, section, known in _references_of_suite(suite, asked, variants):
+                yield f"suite.{name}.{key}", entry, section, known
+
+
+def _references_of_suite(
+    suite: Suite, asked: Collection[str], variants: Collection[str]
+) -> Iterator[tuple[str, str, str, Collection[str]]]:
+    """Every name in a suite, as `Params._references`.
+
+    `asked` are its prompt sets, and `variants` the names of all variants.
+    """
+    for n, name in enumerate(suite.extraction_sets):
+        yield f"extraction_sets[{n}]", name, "prompt_sets", asked
+    yield "evaluation_set", suite.evaluation_set, "prompt_sets", asked
+    vectors = [("headline", suite.headline)]
+    vectors += [
+        (f"intervention_vectors[{n}]", vector)
+        for n, vector in enumerate(suite.intervention_vectors)
+    ]
+    for key, vector in vectors:
+        extraction_set, _, variant = vector.partition("/")
+        yield key, extraction_set, "extraction_sets", suite.extraction_sets
+        yield key, variant, "variants (after SET/)", variants
 
 
 def read_params(path: Path = PARAMS) -> Params:

@@ -12,6 +12,7 @@ from sycophancy_steering.analysis.anticipation import (
     anticipation_and_record_aurocs,
     own_sets_of_families,
 )
+from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.figures.comparison import (
     incremental_validity,
     selected_against_shuffled,
@@ -50,33 +51,29 @@ from sycophancy_steering.storage.cell_files import (
 Figures = dict[str, Figure]
 
 
-def save_figures(model: str, headline: str, steering_vector: str, folder: Path) -> int:
+def save_figures(model: str, suite: Suite, folder: Path) -> int:
     """Saves `all_figures` of a model as MODEL_NAME.png in `folder`; how many there are."""
-    figures = all_figures(model, headline, steering_vector)
+    figures = all_figures(model, suite)
     for name, figure in figures.items():
         save(figure, folder / f"{model}_{name}.png")
     return len(figures)
 
 
-def all_figures(model: str, headline: str, steering_vector: str) -> Figures:
-    """The figures of a model by name.
-
-    `headline` is the vector that predictivity is shown for, and `steering_vector` the one that is
-    added and removed: both SET/VARIANT. Raises InputError where a table or a vector is missing.
-    """
-    prompt_set = headline.partition("/")[0]
-    cells = read_cells(model, [prompt_set])
+def all_figures(model: str, suite: Suite) -> Figures:
+    """The figures of a model by name. Raises InputError where a table or a vector is missing."""
+    headline = suite.headline
+    cells = read_cells(model, [suite.headline_set])
     if headline not in vector_names(cells):
         raise InputError(
-            f"params.yaml: headline: no vector {headline} of {model}; expected SET/VARIANT, one of "
-            f"{', '.join(vector_names(cells))}"
+            f"params.yaml: suite: headline: no vector {headline} of {model}; expected SET/VARIANT, "
+            f"one of {', '.join(vector_names(cells))}"
         )
     return {
         **predictivity_figures(model, cells, headline),
         **comparison_figures(model),
         **vector_figures(model, headline),
         **timing_figures(model, headline),
-        **steering_figures(model, steering_vector),
+        **steering_figures(model, suite.intervention_vectors[0]),
     }
 
 

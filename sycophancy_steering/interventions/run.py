@@ -63,12 +63,12 @@ class LazyModel:
 def run_steering(study: Study, model: LazyModel) -> bool:
     """Writes reports/steering/MODEL; returns whether it was taken from a cache."""
     names = [
-        *study.settings.vectors,
-        *(f"{s}/{v}" for s in study.extraction_sets for v in study.settings.compared_methods),
+        *study.suite.intervention_vectors,
+        *(f"{s}/{v}" for s in study.suite.extraction_sets for v in study.settings.compared_methods),
     ]
     inputs = [model.folder, study.activations, study.labels_file, FACTS, NEUTRAL]
     inputs += [VECTORS / model.name / f"{name}.safetensors" for name in names]
-    layers = [selected_layer(model.name, name) for name in study.settings.vectors]
+    layers = [selected_layer(model.name, name) for name in study.suite.intervention_vectors]
     settings = [asdict(part) for part in (study.settings, model.settings, model.activations)]
     code = code_and_libraries("interventions.steering_run")
 
@@ -81,14 +81,14 @@ def run_steering(study: Study, model: LazyModel) -> bool:
 
     return write_cached_folder(
         STEERED_ANSWERS.path(model=model.name).parent,
-        digest([str([settings, study.extraction_sets, layers]), *inputs, *code]),
+        digest([str([settings, study.suite, layers]), *inputs, *code]),
         compute,
     )
 
 
 def run_prompting(study: Study, prompting: PromptingSettings, model: LazyModel) -> bool:
     """Writes reports/prompting/MODEL; returns whether it was taken from a cache."""
-    sets = (study.evaluation_set, study.prompt_set)
+    sets = (study.suite.evaluation_set, study.prompt_set)
     inputs = [model.folder, study.labels_file, study.vector_file]
     inputs += [ACTIVATIONS / model.name / name for name in sets]
     inputs += [PROMPTS / f"{name}.parquet" for name in sets]

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sycophancy_steering.config.interventions import InterventionSettings
+from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.interventions.conditions import (
     Condition,
@@ -84,19 +85,21 @@ class UnsteeredActivations:
 
 
 def planned_conditions(
-    unsteered: UnsteeredActivations, settings: InterventionSettings, extraction_sets: list[str]
+    unsteered: UnsteeredActivations, settings: InterventionSettings, suite: Suite
 ) -> dict[str, list[Condition]]:
     """The conditions of each part: `dose_response`, `two_layers` and `comparison` (of vectors)."""
     layers = evenly_spaced_layers(settings.n_layers, unsteered.n_layers)
-    first = {layer: unsteered.steering_vector(settings.vectors[0], layer) for layer in layers}
+    first = {
+        layer: unsteered.steering_vector(suite.intervention_vectors[0], layer) for layer in layers
+    }
     return {
         "dose_response": [
             condition
-            for name in settings.vectors
+            for name in suite.intervention_vectors
             for condition in _vector_conditions(unsteered, settings, name)
         ],
         "two_layers": [*layer_pair_conditions(first, settings.where)],
-        "comparison": [*_comparison_conditions(unsteered, settings, extraction_sets)],
+        "comparison": [*_comparison_conditions(unsteered, settings, suite.extraction_sets)],
     }
 
 

@@ -51,7 +51,7 @@ def steering_results(
     sample = study.sample("test")
     for family in sample["family"].unique(maintain_order=True):
         description = f"{study.model}: {family}"
-        planned = planned_conditions(study.unsteered(family), study.settings, study.extraction_sets)
+        planned = planned_conditions(study.unsteered(family), study.settings, study.suite)
         of_vector = [
             condition for condition in planned["dose_response"] if condition.vector == study.vector
         ]

@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from sycophancy_steering.config.interventions import InterventionSettings
-from sycophancy_steering.config.reading import read_name, read_names, read_section
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.config.suite import Suite, read_suite
 from sycophancy_steering.interventions.conditions import SteeringVector
 from sycophancy_steering.interventions.eligible_answers import (
     eligible_answers,
@@ -30,8 +31,7 @@ class Study:
 
     model: str
     settings: InterventionSettings
-    evaluation_set: str
-    extraction_sets: list[str]
+    suite: Suite
     answers: pl.DataFrame
     """All labelled answers, with the `row` of each in the prompt set."""
     eligible: pl.DataFrame
@@ -41,8 +41,8 @@ class Study:
 
     @property
     def vector(self) -> str:
-        """The first of `interventions.vectors`: SET/VARIANT."""
-        return self.settings.vectors[0]
+        """The first of the suite's `intervention_vectors`: SET/VARIANT."""
+        return self.suite.intervention_vectors[0]
 
     @property
     def vector_file(self) -> Path:
@@ -57,17 +57,17 @@ class Study:
     @property
     def prompts(self) -> Path:
         """The file of the evaluation set."""
-        return PROMPTS / f"{self.evaluation_set}.parquet"
+        return PROMPTS / f"{self.suite.evaluation_set}.parquet"
 
     @property
     def labels_file(self) -> Path:
         """The labels of the evaluation set."""
-        return LABELS / self.model / f"{self.evaluation_set}.parquet"
+        return LABELS / self.model / f"{self.suite.evaluation_set}.parquet"
 
     @property
     def activations(self) -> Path:
         """The folder of the evaluation set's activations."""
-        return ACTIVATIONS / self.model / self.evaluation_set
+        return ACTIVATIONS / self.model / self.suite.evaluation_set
 
     def split(self, name: str) -> pl.DataFrame:
         """The eligible answers of a split."""
@@ -95,15 +95,15 @@ class Study:
 def read_study(model: str) -> Study:
     """The study of a model, as params.yaml says. Raises InputError."""
     settings = read_section(InterventionSettings, "interventions")
-    evaluation_set = read_name("evaluation_set")
-    ids = read_ids(ACTIVATIONS / model / evaluation_set)
-    labels = read_labels(LABELS / model / f"{evaluation_set}.parquet", ids).with_row_index("row")
+    suite = read_suite(model)
+    ids = read_ids(ACTIVATIONS / model / suite.evaluation_set)
+    labels_file = LABELS / model / f"{suite.evaluation_set}.parquet"
+    labels = read_labels(labels_file, ids).with_row_index("row")
     eligible, left_out = families_with_both_classes(eligible_answers(labels, settings.eligible))
     return Study(
         model,
         settings,
-        evaluation_set,
-        read_names("extraction_sets"),
+        suite,
         labels.filter(pl.col("label").is_not_null()),
         eligible,
         left_out,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.interventions.ablation_tables import auroc_after_ablation
 from sycophancy_steering.interventions.dose_response import dose_response, two_layers
 from sycophancy_steering.interventions.effects import agreement, effects, with_predictivity
@@ -34,10 +35,8 @@ from sycophancy_steering.storage.cell_files import read_cells
 HEADLINE_FAMILIES = ("opinion", "misconception")
 
 
-def write_intervention_tables(
-    model: str, headline: str, extraction_sets: list[str]
-) -> pl.DataFrame:
-    """Writes reports/interventions/MODEL; returns the table `HEADLINE` of a vector, SET/VARIANT.
+def write_intervention_tables(model: str, suite: Suite) -> pl.DataFrame:
+    """Writes reports/interventions/MODEL; returns the table `HEADLINE` of the suite's first vector.
 
     Raises InputError where a table that it reads is missing.
     """
@@ -47,10 +46,11 @@ def write_intervention_tables(
         for (part,), group in answers.group_by("part", maintain_order=True)
     }
     responses = dose_response(parts["dose_response"])
-    compared = with_predictivity(effects(parts["comparison"]), read_cells(model, extraction_sets))
+    cells = read_cells(model, suite.extraction_sets)
+    compared = with_predictivity(effects(parts["comparison"]), cells)
     generations = GENERATIONS.read(model=model)
     of_headline = responses.filter(
-        pl.col("vector") == headline, pl.col("family").is_in(HEADLINE_FAMILIES)
+        pl.col("vector") == suite.intervention_vectors[0], pl.col("family").is_in(HEADLINE_FAMILIES)
     )
     rows = headline_table(of_headline)
     for table, rows_of_table in (

@@ -67,7 +67,7 @@ def label_responses(model: str, prompt_set: str, source: str, required: bool) ->
         # Sets from which only vectors are made need no labels.
         if required and source not in sources:
             raise InputError(
-                f"params.yaml: labels.source: {source!r} labels no answer of {model} to "
+                f"params.yaml: suite: label_source: {source!r} labels no answer of {model} to "
                 f"{prompt_set}; expected one of {', '.join(sources) or 'none'}"
             )
         columns = ["id", *CONFOUND_COLUMNS, "label", *sources]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -14,6 +14,7 @@ from sycophancy_steering.analysis.anticipation import (
 )
 from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.params import CrossModelPair
+from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.report.ablation import ablation_section
 from sycophancy_steering.report.analysis import (
     incremental_validity_section,
@@ -49,24 +50,11 @@ from sycophancy_steering.storage.vector_files import read_variant_index
 class SummarySettings:
     """What the summary takes from params.yaml."""
 
-    models: Sequence[str]
-    headline: str
-    """SET/VARIANT of the vector that the summary is about."""
-    evaluation_set: str
-    extraction_sets: Sequence[str]
+    suites: Mapping[str, Suite]
+    """The suite that each model is studied on."""
     cross_model: Sequence[CrossModelPair]
     has_controls: bool
     interventions: InterventionSettings
-
-    @property
-    def prompt_set(self) -> str:
-        """The extraction set of the headline vector."""
-        return self.headline.partition("/")[0]
-
-    @property
-    def variant(self) -> str:
-        """The variant of the headline vector."""
-        return self.headline.partition("/")[2]
 
 
 def summary(settings: SummarySettings) -> str:
@@ -74,75 +62,73 @@ def summary(settings: SummarySettings) -> str:
     sections: list[Section | None] = [Section("title", {})]
     if settings.has_controls:
         sections.append(controls_section(CONTROLS.read()))
-    for model in settings.models:
-        sections += model_sections(model, settings)
+    for model, suite in settings.suites.items():
+        sections += model_sections(model, suite, settings)
     return render_all(sections)
 
 
-def model_sections(model: str, settings: SummarySettings) -> list[Section | None]:
+def model_sections(model: str, suite: Suite, settings: SummarySettings) -> list[Section | None]:
     """All sections about one model; None for those that have nothing to show."""
-    cells = read_cells(model, [settings.prompt_set])
-    sections: list[Section | None] = [predictivity_section(model, cells, settings.headline)]
-    sections += analysis_sections(model, cells, settings)
-    sections += consistency_sections(model, cells, settings)
-    sections += intervention_sections(model, settings.interventions)
+    cells = read_cells(model, [suite.headline_set])
+    sections: list[Section | None] = [predictivity_section(model, cells, suite.headline)]
+    sections += analysis_sections(model, cells, suite)
+    sections += consistency_sections(model, cells, suite)
+    sections += intervention_sections(model, suite, settings.interventions)
     owners = [p.vectors_from for p in settings.cross_model if p.evaluated_in == model]
     if owners:
-        foreign = read_cross_model_cells(model, owners, settings.prompt_set)
+        foreign = read_cross_model_cells(model, owners, suite.headline_set)
         sections.append(cross_model_section(model, foreign))
-    names = {"model": model, "prompt_set": settings.evaluation_set}
+    names = {"model": model, "prompt_set": suite.evaluation_set}
     confounds, agreement = labels.CONFOUNDS.read(**names), labels.SOURCE_AGREEMENT.read(**names)
     return [*sections, labels_section(confounds, agreement)]
 
 
-def analysis_sections(
-    model: str, cells: pl.DataFrame, settings: SummarySettings
-) -> list[Section | None]:
+def analysis_sections(model: str, cells: pl.DataFrame, suite: Suite) -> list[Section | None]:
     """What moves predictivity, which vector predicts best, and where vectors transfer."""
     of_model = pl.col("model") == model
-    at_layer = pl.col("layer") == headline_layer(cells, settings.headline)
+    at_layer = pl.col("layer") == headline_layer(cells, suite.headline)
     transfer = analysis.TRANSFER.read(model=model)
     return [
         variance_components_section(comparison.VARIANCE_COMPONENTS.read().filter(of_model)),
         selection_section(comparison.SELECTED.read().filter(of_model)),
         incremental_validity_section(
-            analysis.INCREMENTAL_VALIDITY.read(model=model), settings.headline
+            analysis.INCREMENTAL_VALIDITY.read(model=model), suite.headline
         ),
         sample_efficiency_section(
-            analysis.SAMPLE_EFFICIENCY.read(model=model), cells["family"][0], settings.variant
+            analysis.SAMPLE_EFFICIENCY.read(model=model), cells["family"][0], suite.headline_variant
         ),
         transfer_section(
-            transfer.filter(at_layer, pl.col("method") == settings.variant),
+            transfer.filter(at_layer, pl.col("method") == suite.headline_variant),
             analysis.TRANSFER_FROM_COSINES.read(model=model),
-            settings.variant,
+            suite.headline_variant,
         ),
     ]
 
 
-def consistency_sections(
-    model: str, cells: pl.DataFrame, settings: SummarySettings
-) -> list[Section | None]:
+def consistency_sections(model: str, cells: pl.DataFrame, suite: Suite) -> list[Section | None]:
     """How consistent vectors are, and when answers can be predicted."""
-    layer = headline_layer(cells, settings.headline)
+    layer = headline_layer(cells, suite.headline)
     agreement = anticipation_against_record(analysis.AGREEMENT.read(model=model))
     sets = own_sets_of_families(agreement)
     own_cells = read_cells(model, [*sets.values()]) if sets else cells.clear()
     skipped = {
         name: read_variant_index(VECTORS / model / name).not_applicable
-        for name in settings.extraction_sets
+        for name in suite.extraction_sets
     }
     return [
         variance_section(analysis.VARIANCE.read(model=model), layer),
         reliability_section(analysis.RELIABILITY.read(model=model), layer),
-        tokens_section(analysis.TOKENS.read(model=model), settings.headline),
+        tokens_section(analysis.TOKENS.read(model=model), suite.headline),
         anticipation_section(agreement, anticipation_and_record_aurocs(own_cells, sets)),
         skipped_variants_section(skipped),
     ]
 
 
-def intervention_sections(model: str, settings: InterventionSettings) -> list[Section | None]:
+def intervention_sections(
+    model: str, suite: Suite, settings: InterventionSettings
+) -> list[Section | None]:
     """What steering does and costs, and how it compares with prompting."""
-    vector = settings.vectors[0]
+    vector = suite.intervention_vectors[0]
     tables = interventions
     return [
         steering_section(tables.DOSE_RESPONSE.read(model=model), vector, settings.where),

@@ -41,41 +41,31 @@ class TrainingTables:
     """AUROCs of training differences."""
     readouts: pl.DataFrame
     """AUROCs of the steering vector in trained models."""
+    vector: str
+    """The steering vector: SET/VARIANT."""
+    families: Sequence[str]
+    """Those of its prompt set."""
     layer: int
-    """The layer selected for the steering vector."""
+    """The layer selected for it."""
 
 
-def training_page(
-    tables: Mapping[str, TrainingTables],
-    settings: TuningSettings,
-    vector: str,
-    families: Sequence[str],
-) -> str:
-    """The page in Markdown, from the tables of each model.
-
-    `vector` is the steering vector, SET/VARIANT; `families` are those of its prompt set.
-    """
+def training_page(tables: Mapping[str, TrainingTables], settings: TuningSettings) -> str:
+    """The page in Markdown, from the tables of each model."""
     sections: list[Section | None] = [Section("training_title", {})]
     for model, of_model in tables.items():
-        sections += model_sections(model, of_model, settings, vector, families)
+        sections += model_sections(model, of_model, settings)
     return render_all(sections)
 
 
-def model_sections(
-    model: str,
-    tables: TrainingTables,
-    settings: TuningSettings,
-    vector: str,
-    families: Sequence[str],
-) -> list[Section]:
+def model_sections(model: str, tables: TrainingTables, settings: TuningSettings) -> list[Section]:
     """All sections about one model."""
-    facts = training_facts(settings, vector) | {"model": model}
+    facts = training_facts(settings, tables.vector) | {"model": model}
     weak = {"model": settings.weak_labeller.model, "layer": settings.weak_labeller.layer}
     return [
-        methods_section(tables.methods, families, facts),
-        comparison_section(tables.differences, tables.teachers, families),
+        methods_section(tables.methods, tables.families, facts),
+        comparison_section(tables.differences, tables.teachers, tables.families),
         training_costs_section(tables.side_effects),
         weak_labels_section(tables.methods, tables.weak_vectors, weak),
-        training_difference_section(tables.cosines, tables.aurocs, tables.layer, vector),
+        training_difference_section(tables.cosines, tables.aurocs, tables.layer, tables.vector),
         after_training_section(tables.readouts, tables.layer),
     ]

@@ -222,4 +222,4 @@ HEADLINE = Table(
     },
     TABLES_STAGE,
 )
-"""The first vector of `interventions.vectors` in one row a family."""
+"""The suite's first intervention vector in one row a family."""

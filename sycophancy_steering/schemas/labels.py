@@ -32,7 +32,7 @@ LABELS = Table(
     STAGE,
 )
 """One row an answer, in the order of the prompt set: its label by every source, the `label` that is
-predicted (`labels.source` of params.yaml), the letter answered, and the log-odds `margin` of the
+predicted (`label_source` of the suite), the letter answered, and the log-odds `margin` of the
 sycophantic answer. The file's metadata has a judge's error (storage/label_files.py)."""
 DISAGREEMENTS = "data/labels/{model}/{prompt_set}.disagreements.csv"
 """The answers that two sources label differently: id, family, every source that labels some answer,
