@@ -1,9 +1,10 @@
-"""Sign-flip tests of many AUROCs at once, which allow correlated answers about one item.
+"""Sign-flip tests of many read-outs at once, which allow correlated answers about one item.
 
-Under the null a read-out's item-wise contributions to AUROC - 0.5 are symmetric about 0, so all
-sign patterns are equally likely, jointly for all read-outs (Hemerik, Goeman and Finos 2020,
-https://doi.org/10.1111/rssb.12369, on flipping score contributions; Winkler et al. 2014,
-https://doi.org/10.1016/j.neuroimage.2014.01.060, on the maximum of many statistics).
+Under the null a read-out's item-wise contributions to AUROC - 0.5, or to another statistic that is
+0 without an effect, are symmetric about 0, so all sign patterns are equally likely, jointly for all
+read-outs (Hemerik, Goeman and Finos 2020, https://doi.org/10.1111/rssb.12369, on flipping score
+contributions; Winkler et al. 2014, https://doi.org/10.1016/j.neuroimage.2014.01.060, on the maximum
+of many statistics).
 """
 
 from __future__ import annotations
@@ -25,11 +26,19 @@ def item_influences(scores: Floats, labels: Labels, clusters: Items, all_items: 
 
     (k, len(all_items)), a column for each of the sorted `all_items`; 0 where one class is missing.
     """
-    influences = np.zeros((len(scores), len(all_items)))
     if labels.min(initial=1) == labels.max(initial=0):
-        return influences
+        return np.zeros((len(scores), len(all_items)))
     # Both answers of a pair contribute, so each is centred at half of AUROC - 0.5.
     contributions = placements(scores, labels, (auroc(scores, labels) + 0.5) / 2)
+    return unit_item_sums(contributions, clusters, all_items)
+
+
+def unit_item_sums(contributions: Floats, clusters: Items, all_items: Items) -> Floats:
+    """Sums of each answer's `contributions` (k, n) by item, each row scaled to length one.
+
+    (k, len(all_items)), a column for each of the sorted `all_items`; a row of zeros stays as it is.
+    """
+    influences = np.zeros((len(contributions), len(all_items)))
     column = np.searchsorted(all_items, clusters)
     order = np.argsort(column, kind="stable")
     present, starts = np.unique(column[order], return_index=True)
@@ -54,7 +63,10 @@ class SignFlipTest:
 
         Returns their statistics (k,).
         """
-        influences = item_influences(scores, labels, clusters, self.items)
+        return self.add_influences(names, item_influences(scores, labels, clusters, self.items))
+
+    def add_influences(self, names: Sequence[str], influences: Floats) -> Floats:
+        """The same for any statistic, from its items' `influences` (k, n_items) of length one."""
         for name in dict.fromkeys(names):
             own = maximum_statistics(influences[[vector == name for vector in names]], self.signs)
             self.maxima[name] = np.maximum(self.maxima.get(name, 0.0), own)
@@ -67,7 +79,7 @@ def random_signs(n_items: int, n_permutations: int, seed: int) -> Floats:
 
 
 def observed_statistics(influences: Floats) -> Floats:
-    """(k,) AUROC - 0.5 over its standard deviation under random signs."""
+    """(k,) AUROC - 0.5, or another statistic, over its standard deviation under random signs."""
     return influences.sum(1)
 
 
