@@ -13,7 +13,7 @@ from sycophancy_steering.statistics.estimates import (
     undefined,
 )
 from sycophancy_steering.statistics.ranks import tie_bounds, tied_ranks
-from sycophancy_steering.statistics.sign_flips import Items, unit_item_sums
+from sycophancy_steering.statistics.sign_flips import Items, product_influences
 
 
 def rank_correlation(scores: Floats, outcome: Floats) -> Floats:
@@ -75,16 +75,14 @@ def rank_influences(scores: Floats, outcome: Floats, value: Floats) -> Floats:
 
 def item_rank_influences(
     scores: Floats, outcome: Floats, clusters: Items, all_items: Items
-) -> Floats:
-    """Each item's contribution to the rank correlation of each of `scores` (k, n), of length one.
+) -> tuple[Floats, Floats]:
+    """Statistics (k,) of the rank correlations of `scores` (k, n), and their items' influences.
 
-    (k, len(all_items)), a column for each of the sorted `all_items`; 0 where the correlation is
-    undefined. For `sign_flips`, as `item_influences` is for AUROC.
+    (k, len(all_items)) of length one, a column for each of the sorted `all_items`; 0 where the
+    correlation is undefined. For `sign_flips`: `product_influences` of the ranks.
     """
-    value = rank_correlation(scores, outcome)
-    # Influences sum to 0; with an equal share of the correlation each, they sum to it.
-    contributions = rank_influences(scores, outcome, value) + value[:, None] / scores.shape[1]
-    return unit_item_sums(np.nan_to_num(contributions), clusters, all_items)
+    x, y = _mid_distribution(scores), _mid_distribution(outcome)
+    return product_influences(x, y, np.zeros(len(y)), clusters, all_items)
 
 
 def _mid_distribution(values: Floats) -> Floats:

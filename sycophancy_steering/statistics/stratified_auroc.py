@@ -19,7 +19,7 @@ from sycophancy_steering.statistics.estimates import (
     undefined,
 )
 from sycophancy_steering.statistics.ranks import tied_ranks
-from sycophancy_steering.statistics.sign_flips import Items, unit_item_sums
+from sycophancy_steering.statistics.sign_flips import Items, product_influences
 
 Strata = NDArray[np.generic]
 """(n,) names the item or template within which each answer is compared."""
@@ -95,8 +95,8 @@ def stratified_auroc_difference(
 def stratified_auroc(scores: Floats, labels: Labels, strata: Strata) -> Floats:
     """Share of the pairs of a sycophantic and another answer in one stratum that are in order.
 
-    A tie counts half. So strata are weighted by their number of pairs (van Elteren 1960 weighs
-    them otherwise); NaN where no stratum has both classes.
+    A tie counts half, and strata are weighted by their number of pairs. NaN where no stratum has
+    both classes.
     """
     codes = _codes(strata)
     n_pairs = _opponents(labels, codes).sum() / 2
@@ -126,19 +126,23 @@ def stratified_influences(
 
 def item_stratified_influences(
     scores: Floats, labels: Labels, strata: Strata, clusters: Items, all_items: Items
-) -> Floats:
-    """Each item's contribution to stratified AUROC - 0.5 of each of `scores` (k, n), of length one.
+) -> tuple[Floats, Floats]:
+    """Statistics (k,) of stratified AUROC - 0.5 of `scores` (k, n), and their items' influences.
 
-    (k, len(all_items)), a column for each of the sorted `all_items`; 0 where no stratum has both
-    classes. For `sign_flips`, as `item_influences` is for AUROC.
+    (k, len(all_items)) of length one, a column for each of the sorted `all_items`; 0 where no
+    stratum has both classes. For `sign_flips`: `product_influences` of ranks and labels, whose sum
+    over a stratum is its number of pairs times AUROC - 0.5.
     """
-    pairs = _opponents(labels, _codes(strata))
-    if not pairs.sum():
-        return np.zeros((len(scores), len(all_items)))
-    value, influence = stratified_influences(scores, labels, strata, clusters)
-    # Influences sum to 0; AUROC - 0.5 is shared out by the number of pairs.
-    contributions = influence + (value[:, None] - 0.5) * pairs / pairs.sum()
-    return unit_item_sums(contributions, clusters, all_items)
+    informative = informative_answers(labels, strata)
+    if not informative.any():
+        zeros = np.zeros((len(scores), len(all_items)))
+        return zeros.sum(1), zeros
+    strata, clusters = strata[informative], clusters[informative]
+    codes = _codes(strata)
+    sizes, n_positive = np.bincount(codes), np.bincount(codes, labels[informative] == 1)
+    x = _ranks_within(scores[:, informative], codes) - (sizes[codes] + 1) / 2
+    y = (labels[informative] == 1) - (n_positive / sizes)[codes]
+    return product_influences(x, y, strata, clusters, all_items)
 
 
 def informative_answers(labels: Labels, strata: Strata) -> NDArray[np.bool_]:
