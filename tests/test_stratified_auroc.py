@@ -12,6 +12,7 @@ from sycophancy_steering.statistics.auroc_difference import auroc_difference
 from sycophancy_steering.statistics.sign_flips import SignFlipTest, p_values, random_signs
 from sycophancy_steering.statistics.stratified_auroc import (
     clustered_stratified_auroc,
+    degrees_of_freedom,
     item_stratified_influences,
     stratified_auroc,
     stratified_auroc_difference,
@@ -28,10 +29,10 @@ def study(seed: int, n: int = 60, ties: bool = True):
     return np.round(scores) if ties else scores, labels, templates.astype(str), items
 
 
-def pairs_of(scores, labels, strata):
+def pairs_of(scores, labels, strata) -> list[tuple[int, int, float]]:
     """(sycophantic, other, in order) of every pair within a stratum."""
     return [
-        (i, j, float(scores[i] > scores[j]) + 0.5 * float(scores[i] == scores[j]))
+        (int(i), int(j), float(scores[i] > scores[j]) + 0.5 * float(scores[i] == scores[j]))
         for i in np.flatnonzero(labels == 1)
         for j in np.flatnonzero(labels == 0)
         if strata[i] == strata[j]
@@ -49,6 +50,17 @@ def sums_by_item(scores, labels, strata, items):
     return value, sums
 
 
+def degrees_of_freedom_by_pairs(pairs, items):
+    """One less than the items of the rarer class or than the effective number, pair by pair."""
+    rarer = min(len({items[i] for i, *_ in pairs}), len({items[j] for _, j, _ in pairs}))
+    n_pairs = {items[k]: 0 for i, j, _ in pairs for k in (i, j)}
+    for i, j, _ in pairs:
+        for item in {items[i], items[j]}:
+            n_pairs[item] += 1
+    effective = sum(n_pairs.values()) ** 2 / sum(n**2 for n in n_pairs.values())
+    return min(rarer, effective) - 1
+
+
 @pytest.mark.parametrize("ties", [True, False])
 @pytest.mark.parametrize("by_item", [True, False])
 def test_estimate_and_interval_are_those_of_a_loop_over_pairs(ties, by_item):
@@ -59,12 +71,12 @@ def test_estimate_and_interval_are_those_of_a_loop_over_pairs(ties, by_item):
         pairs = pairs_of(scores[0], labels, strata)
         assert result.n_pairs == len(pairs)
         assert result.n_strata == len({strata[i] for i, *_ in pairs})
-        positive, other = ({items[pair[k]] for pair in pairs} for k in (0, 1))
-        assert result.n_items == len(positive | other)
+
+        assert result.n_items == len({items[k] for i, j, _ in pairs for k in (i, j)})
         for k, row in enumerate(scores):
             value, sums = sums_by_item(row, labels, strata, items)
             variance = sum(s**2 for s in sums.values()) * len(sums) / (len(sums) - 1)
-            quantile = t.ppf(0.975, min(len(positive), len(other)) - 1)
+            quantile = t.ppf(0.975, degrees_of_freedom_by_pairs(pairs, items))
             step = quantile * np.sqrt(variance) / (value * (1 - value))
             logit = np.log(value / (1 - value))
             assert result.auroc.value[k] == pytest.approx(value, abs=1e-12)
@@ -123,7 +135,7 @@ def test_no_pair_is_undefined_and_one_item_has_an_interval_from_zero_to_one():
 
 def test_a_perfect_order_has_an_interval_with_width_and_a_constant_score_one_around_a_half():
     labels, items = np.arange(20) % 2, np.arange(20) // 2
-    scores = np.stack([labels, np.zeros(20)])
+    scores = np.array([labels, np.zeros(20)], dtype=np.float64)
     result = clustered_stratified_auroc(scores, labels, items, items).auroc
     assert result.value.tolist() == [1, 0.5]
     assert result.low[0] == pytest.approx(0.025 ** (1 / 10))
@@ -139,13 +151,12 @@ def test_a_difference_has_the_interval_of_the_differences_of_influences(by_item)
     assert result.value[0] == result.low[0] == result.high[0] == 0
     value_baseline, sums_baseline = sums_by_item(scores[0], labels, strata, items)
     pairs = pairs_of(scores[0], labels, strata)
-    n_rarer = min(len({items[pair[k]] for pair in pairs}) for k in (0, 1))
     for k in (1, 2):
         value, sums = sums_by_item(scores[k], labels, strata, items)
         squares = sum((sums[item] - sums_baseline[item]) ** 2 for item in sums)
         error = np.sqrt(squares * len(sums) / (len(sums) - 1))
         assert result.value[k] == pytest.approx(value - value_baseline, abs=1e-12)
-        half_width = t.ppf(0.975, n_rarer - 1) * error
+        half_width = t.ppf(0.975, degrees_of_freedom_by_pairs(pairs, items)) * error
         assert result.high[k] - result.value[k] == pytest.approx(half_width, abs=1e-12)
 
 
@@ -183,6 +194,20 @@ def test_the_largest_of_many_read_outs_is_tested_within_items():
     p = p_values(observed, test.maxima["vector"])
     assert p[4] < 0.01
     assert np.delete(p, 4).min() > 0.05
+
+
+def test_an_item_with_most_of_the_pairs_makes_the_interval_wider():
+    rng = np.random.default_rng(9)
+    items, labels = np.repeat(np.arange(8), 4), np.tile([0, 1], 16)
+    scores = rng.normal(size=32) + labels
+    plain = degrees_of_freedom(labels, items, items)
+    assert plain == 7
+    more, of_one = np.tile([0, 1], 30), np.full(60, 3)
+    labels, items = np.append(labels, more), np.append(items, of_one)
+    scores = np.append(scores, rng.normal(size=60) + more)
+    assert degrees_of_freedom(labels, items, items) == 1
+    result = clustered_stratified_auroc(scores, labels, items, items).auroc
+    assert 0 <= result.low < result.value < result.high <= 1
 
 
 def test_any_number_of_read_outs_is_computed_at_once():

@@ -65,7 +65,8 @@ def recall_at_false_alarm_rate(
     for index in np.ndindex(value.shape):  # one read-out at a time: (n_resamples, n) in memory
         above = positives[index] > descending[index][rank, None]
         resampled[index] = (weights * above).sum(-1) / weights.sum(-1)
-    # Resampled means vary less than means of few items do, and by a normal instead of a t.
+    # Resampled means of few items vary too little, and by a normal instead of a t: the expanded
+    # percentile interval (Hesterberg 2015, https://doi.org/10.1080/00031305.2015.1089789).
     tail = ndtr(-t_quantile(n_items - 1) * np.sqrt(n_items / (n_items - 1)))
     low, high = np.quantile(resampled, [tail, 1 - tail], axis=-1)
     bound = ((1 - CONFIDENCE) / 2) ** (1 / n_items)

@@ -44,9 +44,9 @@ def clustered_stratified_auroc(
     """`stratified_auroc` with an interval that allows correlated answers about one item.
 
     Items may cross strata. The variance sums each item's part of `stratified_influences`, over all
-    strata; the interval is Student's t on the logit scale, with one degree of freedom less than
-    the items of the rarer class in strata with both, and `logit_interval`'s at 0 and 1. With fewer
-    than two such items it is 0 to 1; NaN without a pair.
+    strata; the interval is Student's t on the logit scale, with `degrees_of_freedom`, and
+    `logit_interval`'s at 0 and 1. With fewer than two items of either class in strata with both it
+    is 0 to 1; NaN without a pair.
     """
     informative = informative_answers(labels, strata)
     scores = scores[..., informative]
@@ -60,7 +60,8 @@ def clustered_stratified_auroc(
     if n_rarer < 2:
         interval = Estimate(value, np.zeros_like(value), np.ones_like(value))
     else:
-        half_width = t_quantile(n_rarer - 1) * clustered_standard_error(influence, clusters)
+        quantile = t_quantile(degrees_of_freedom(labels, strata, clusters))
+        half_width = quantile * clustered_standard_error(influence, clusters)
         interval = logit_interval(value, half_width, n_rarer)
     return StratifiedAuroc(interval, n_strata, n_items, n_pairs)
 
@@ -71,9 +72,9 @@ def stratified_auroc_difference(
     """Stratified AUROC of each of `scores` (..., n) minus that of `baseline` (n,).
 
     Errors that both share cancel, as in `auroc_difference`: the variance is that of the
-    differences between the answers' influences, summed by item. The interval is Student's t; it
-    has no width where both order all pairs alike, and is NaN with fewer than two items of either
-    class in strata with both.
+    differences between the answers' influences, summed by item. The interval is Student's t with
+    `degrees_of_freedom`; it has no width where both order all pairs alike, and is NaN with fewer
+    than two items of either class in strata with both.
     """
     informative = informative_answers(labels, strata)
     scores, baseline = scores[..., informative], baseline[informative]
@@ -83,12 +84,11 @@ def stratified_auroc_difference(
     value, influence = stratified_influences(scores, labels, strata, clusters)
     value_baseline, influence_baseline = stratified_influences(baseline, labels, strata, clusters)
     value = value - value_baseline
-    n_items = n_items_of_rarer_class(labels, clusters)
-    if n_items < 2:
+    if n_items_of_rarer_class(labels, clusters) < 2:
         nan = np.full_like(value, np.nan)
         return Estimate(value, nan, nan)
     error = clustered_standard_error(influence - influence_baseline, clusters)
-    half_width = t_quantile(n_items - 1) * error
+    half_width = t_quantile(degrees_of_freedom(labels, strata, clusters)) * error
     return Estimate(value, np.clip(value - half_width, -1, 1), np.clip(value + half_width, -1, 1))
 
 
@@ -115,13 +115,24 @@ def stratified_influences(
     stratum). A pair of two items counts for both, as leaving out either removes it; a pair within
     an item counts once, half for either answer.
     """
-    codes = _codes(strata)
-    within_item = _codes(codes * len(clusters) + _codes(clusters))
-    pairs, own_pairs = _opponents(labels, codes), _opponents(labels, within_item)
+    codes, within_item = _codes(strata), _codes_within_items(strata, clusters)
+    n_pairs = _opponents(labels, codes).sum() / 2
     in_order = _pairs_in_order(scores, labels, codes)
-    value = in_order.sum(-1) / pairs.sum()
+    value = in_order.sum(-1) / (2 * n_pairs)
     counted = in_order - _pairs_in_order(scores, labels, within_item) / 2
-    return value, (counted - value[..., None] * (pairs - own_pairs / 2)) / (pairs.sum() / 2)
+    return value, (counted - value[..., None] * _pairs_counted(labels, strata, clusters)) / n_pairs
+
+
+def degrees_of_freedom(labels: Labels, strata: Strata, clusters: Items) -> float:
+    """One less than the items of the rarer class, or than the effective number of all items.
+
+    Where few items have most of the pairs, the variance is known as from few items: the effective
+    number is Kish's (1965, Survey Sampling), with each item's number of pairs as its weight (as in
+    Carter, Schnepel and Steigerwald 2017, https://doi.org/10.1162/REST_a_00639). At least 1.
+    """
+    weights = np.bincount(_codes(clusters), _pairs_counted(labels, strata, clusters))
+    effective = weights.sum() ** 2 / (weights**2).sum()
+    return max(min(n_items_of_rarer_class(labels, clusters), float(effective)) - 1, 1)
 
 
 def item_stratified_influences(
@@ -153,6 +164,17 @@ def informative_answers(labels: Labels, strata: Strata) -> NDArray[np.bool_]:
 def _codes(names: NDArray[np.generic]) -> NDArray[np.intp]:
     """The names (n,) as numbers from 0."""
     return np.unique(names, return_inverse=True)[1]
+
+
+def _codes_within_items(strata: Strata, clusters: Items) -> NDArray[np.intp]:
+    """The pairs of stratum and item as numbers from 0."""
+    return _codes(_codes(strata) * len(clusters) + _codes(clusters))
+
+
+def _pairs_counted(labels: Labels, strata: Strata, clusters: Items) -> Floats:
+    """The number of each answer's pairs (n,), those within its item counted half."""
+    within_item = _opponents(labels, _codes_within_items(strata, clusters))
+    return _opponents(labels, _codes(strata)) - within_item / 2
 
 
 def _opponents(labels: Labels, codes: NDArray[np.intp]) -> NDArray[np.intp]:
