@@ -20,7 +20,7 @@ def false_alarm_threshold(neutral: Floats, false_alarm_rate: float) -> Floats:
     m = np.shape(neutral)[-1]
     if not m:
         return np.full(np.shape(neutral)[:-1], np.nan)
-    n_above = min(int(false_alarm_rate * m + 1e-9), m - 1)  # 0.07 * 100 is less than 7
+    n_above = min(int(false_alarm_rate * m + 1e-9), m - 1)  # 0.29 * 100 is below 29
     return np.partition(neutral, m - 1 - n_above, axis=-1)[..., m - 1 - n_above]
 
 
@@ -40,7 +40,7 @@ def recall_at_false_alarm_rate(
     between the two scores that leave as many above (the argument of the exact interval of a
     quantile, Thompson 1936, https://doi.org/10.1214/aoms/1177732502). Resampled chats would never
     exceed the highest score, which bounds the quantile from below only: the interval starts at 0
-    where m is too small for the rate (below 368 at 1%, and 72 at 5%, if all else were known).
+    where m is too small for the rate (below about 300 at 1% and 60 at 5%, more with few items).
 
     At 0 and 1 the interval includes `logit_interval`'s. It is 0 to 1 for fewer than two items; NaN
     without positives or neutral chats.
