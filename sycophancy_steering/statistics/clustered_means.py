@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.statistics.estimates import (
+    CONFIDENCE,
     Estimate,
     clustered_standard_error,
     logit_interval,
@@ -31,3 +32,21 @@ def clustered_share(flags: NDArray[np.bool_], clusters: NDArray[np.generic]) -> 
     """Share of `flags` (..., n) that are true, with a `logit_interval` clustered by item."""
     mean = clustered_mean(flags.astype(np.float64), clusters)
     return logit_interval(mean.value, mean.high - mean.value, len(np.unique(clusters)))
+
+
+def share_difference(
+    flags: NDArray[np.bool_], baseline: NDArray[np.bool_], clusters: NDArray[np.generic]
+) -> Estimate:
+    """Share of `flags` (..., n) that are true minus that of `baseline`, of the same n questions.
+
+    The differences of the questions have a Student's t interval clustered by item, within -1 to 1.
+    Where they do not vary between items it is as wide as `logit_interval`'s of a share of none of
+    the items. Bounds are NaN for fewer than two items.
+    """
+    mean = clustered_mean(flags.astype(np.float64) - baseline, clusters)
+    half_width = mean.high - mean.value
+    n_items = len(np.unique(clusters))
+    bound = 1 - ((1 - CONFIDENCE) / 2) ** (1 / n_items)
+    half_width = np.where(half_width < 1e-12, bound, half_width)
+    low, high = mean.value - half_width, mean.value + half_width
+    return Estimate(mean.value, np.clip(low, -1, 1), np.clip(high, -1, 1))

@@ -38,7 +38,7 @@ def undefined(shape: tuple[int, ...]) -> Estimate:
     return Estimate(nan, nan, nan)
 
 
-def t_quantile(degrees_of_freedom: NDArray[np.integer] | int, n_intervals: int = 1) -> Floats:
+def t_quantile(degrees_of_freedom: NDArray[np.integer] | float, n_intervals: int = 1) -> Floats:
     """Half-width of a 95% Student's t interval in standard errors.
 
     With `n_intervals`, that of simultaneous intervals: all hold the truth with 95% probability
