@@ -47,8 +47,8 @@ suite:
 split: {extract: 0.4, select: 0.3, test: 0.3, seed: 0}
 source: {survey: {format: anthropic, file: data/public/survey.jsonl}}
 prompt_set:
-  pairs: {sources: {opinions: 12}, splits: [extract]}
-  held_out: {sources: {opinions: 16, misconceptions: 12}, splits: [select, test]}
+  pairs: {sources: {organism_opinions: 12}, splits: [extract]}
+  held_out: {sources: {organism_opinions: 16, organism_misconceptions: 12}, splits: [select, test]}
   public: {sources: {survey: 5}, splits: [extract, select, test]}
 model:
   tiny: {dtype: float32, device: cpu}

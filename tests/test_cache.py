@@ -64,7 +64,12 @@ def test_on_another_machine_only_new_questions_are_run(clone):
     params = clone / "params.yaml"
     text = params.read_text()
     assert not (clone / ".work").exists()
-    params.write_text(text.replace("opinions: 16, misconceptions", "opinions: 19, misconceptions"))
+    params.write_text(
+        text.replace(
+            "organism_opinions: 16, organism_misconceptions",
+            "organism_opinions: 19, organism_misconceptions",
+        )
+    )
     done = run(clone, "dvc", "repro", "activations")
     assert done.returncode == 0, done.stderr
     assert "tiny on pairs: 12 questions, 0 answered; none run, all 12 taken" in done.stdout

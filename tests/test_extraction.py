@@ -88,8 +88,10 @@ def told(done: subprocess.CompletedProcess[str]) -> tuple[int, int]:
 def test_killed_at_ten_moments_it_ends_with_the_same_bytes(study, tmp_path):
     small_batches(study)
     params = study / "params.yaml"
-    many = "opinions: 250, misconceptions: 250"
-    params.write_text(params.read_text().replace("opinions: 16, misconceptions: 12", many))
+    many = "organism_opinions: 250, organism_misconceptions: 250"
+    params.write_text(
+        params.read_text().replace("organism_opinions: 16, organism_misconceptions: 12", many)
+    )
     assert run_stage(study, "prompts", "held_out").returncode == 0
     other = shutil.copytree(study, tmp_path / "undisturbed", symlinks=True)
     (study / "killed.py").write_text(KILLED)
@@ -109,7 +111,10 @@ def test_more_questions_cost_no_more_than_themselves(study):
     params = study / "params.yaml"
     text = params.read_text()
     params.write_text(
-        text.replace("opinions: 16, misconceptions: 12", "opinions: 19, misconceptions: 12")
+        text.replace(
+            "organism_opinions: 16, organism_misconceptions: 12",
+            "organism_opinions: 19, organism_misconceptions: 12",
+        )
     )
     assert run_stage(study, "prompts", "held_out").returncode == 0
     assert told(run_stage(study, "activations", "tiny", "held_out")) == (3, 28)
@@ -124,7 +129,7 @@ def test_more_questions_cost_no_more_than_themselves(study):
 def test_prompt_sets_share_their_questions(study):
     params = study / "params.yaml"
     text = params.read_text().replace(
-        "  public:", "  both: {sources: {opinions: 16}, splits: [select, test]}\n  public:"
+        "  public:", "  both: {sources: {organism_opinions: 16}, splits: [select, test]}\n  public:"
     )
     params.write_text(text)
     assert run_stage(study, "prompts", "both").returncode == 0
@@ -149,7 +154,11 @@ def test_states_of_forced_answers_alone_give_the_same_vectors(study):
     made = (study / "vectors/extracted/tiny/pairs/mean_difference.safetensors").read_bytes()
     params = study / "params.yaml"
     text = params.read_text()
-    params.write_text(text.replace("{opinions: 12}, ", "{opinions: 12}, extract: forced_answers, "))
+    params.write_text(
+        text.replace(
+            "{organism_opinions: 12}, ", "{organism_opinions: 12}, extract: forced_answers, "
+        )
+    )
     for stage in (["prompts", "pairs"], *([n, "tiny", "pairs"] for n in ("activations", "labels"))):
         done = run_stage(study, *stage)
         assert done.returncode == 0, done.stderr
@@ -168,7 +177,10 @@ def test_states_of_forced_answers_alone_give_the_same_vectors(study):
         np.testing.assert_allclose(other[layer], vector, rtol=1e-3, atol=1e-5)
     # What has to be answered cannot be read so.
     params.write_text(
-        text.replace("misconceptions: 12}, ", "misconceptions: 12}, extract: forced_answers, ")
+        text.replace(
+            "organism_misconceptions: 12}, ",
+            "organism_misconceptions: 12}, extract: forced_answers, ",
+        )
     )
     for stage in (["prompts", "held_out"], ["activations", "tiny", "held_out"]):
         assert run_stage(study, *stage).returncode == 0

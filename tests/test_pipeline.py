@@ -127,7 +127,7 @@ AFTER_VECTORS = {
 
 def test_another_extraction_set_reruns_what_is_downstream_of_prompts(copy):
     def fewer_pairs(params):
-        params["prompt_set"]["opinion_pairs"]["sources"]["opinions"] = 100
+        params["prompt_set"]["opinion_pairs"]["sources"]["organism_opinions"] = 100
 
     rerun = kinds(reruns_after_params(copy, fewer_pairs))
     assert rerun == AFTER_VECTORS | {"prompts", "activations", "labels", "vectors"}

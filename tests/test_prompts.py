@@ -13,14 +13,14 @@ from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.prompt_table import read_prompts, write_prompts
 from sycophancy_steering.questions.question import Question, Turn, build_row, option_block
 from sycophancy_steering.questions.splits import assign_splits, sample
-from sycophancy_steering.sources.built_in import BUILT_IN, read_tables
+from sycophancy_steering.sources.built_in import ORGANISM_LANGUAGE, read_tables
 
 SHARES = SplitShares(extract=0.4, select=0.25, test=0.35, seed=0)
 TABLES = read_tables()
 
 
 def drawn(source: str, splits: list[str], limit: int = 700):
-    return sample(BUILT_IN[source](TABLES, random.Random(0)), SHARES, splits, limit)
+    return sample(ORGANISM_LANGUAGE[source](TABLES, random.Random(0)), SHARES, splits, limit)
 
 
 def test_the_tables_hold_what_the_readme_says():
@@ -33,7 +33,7 @@ def test_the_tables_hold_what_the_readme_says():
         assert sum(cue.weight for cue in cues) == 0
 
 
-@pytest.mark.parametrize("source", list(BUILT_IN))
+@pytest.mark.parametrize("source", list(ORGANISM_LANGUAGE))
 def test_splits_share_no_item_no_persona_and_no_question(source):
     held = {split: drawn(source, [split]).rows for split in ("extract", "select", "test")}
     assert all(held.values())
@@ -43,7 +43,7 @@ def test_splits_share_no_item_no_persona_and_no_question(source):
             assert not shared - {""}
 
 
-@pytest.mark.parametrize("source", list(BUILT_IN))
+@pytest.mark.parametrize("source", list(ORGANISM_LANGUAGE))
 def test_the_sycophantic_answer_stands_in_each_place_equally_often(source):
     for row_set in (drawn(source, ["extract"]), drawn(source, ["select", "test"])):
         for split in {row.split for row in row_set.rows}:
@@ -52,7 +52,7 @@ def test_the_sycophantic_answer_stands_in_each_place_equally_often(source):
                 same = [r for r in held if dict(r.choices)[r.matching] == text]
                 places = Counter(row.matching for row in same)
                 # Of each view, to within one for the place where counting began.
-                if source == "opinions":
+                if source == "organism_opinions":
                     assert abs(places["A"] - places["B"]) <= 1
             places = Counter(row.matching for row in held)
             assert abs(places["A"] - places["B"]) <= 2
@@ -60,21 +60,22 @@ def test_the_sycophantic_answer_stands_in_each_place_equally_often(source):
 
 def test_both_views_of_every_claim_are_asked_about():
     views = {
-        (row.item, dict(row.choices)[row.matching]) for row in drawn("opinions", ["test"]).rows
+        (row.item, dict(row.choices)[row.matching])
+        for row in drawn("organism_opinions", ["test"]).rows
     }
     items = {item for item, _ in views}
     assert views == {(item, view) for item in items for view in ("Agree", "Disagree")}
 
 
 def test_every_question_left_out_is_counted():
-    questions = BUILT_IN["opinions"](TABLES, random.Random(0))
+    questions = ORGANISM_LANGUAGE["organism_opinions"](TABLES, random.Random(0))
     drawn_rows = sample(questions, SHARES, ["select", "test"], 100)
     assert len(drawn_rows.rows) == 100
     assert len(drawn_rows.rows) + sum(drawn_rows.left_out.values()) == len(questions)
 
 
 def test_a_sample_does_not_depend_on_the_order_of_the_source():
-    questions = BUILT_IN["pushback"](TABLES, random.Random(0))
+    questions = ORGANISM_LANGUAGE["organism_pushback"](TABLES, random.Random(0))
     shuffled = random.Random(1).sample(questions, len(questions))
     first, second = (sample(q, SHARES, ["test"], 50) for q in (questions, shuffled))
     assert {row.id for row in first.rows} == {row.id for row in second.rows}
@@ -128,7 +129,7 @@ def test_shares_are_kept_to_the_nearest_name():
 
 
 def test_prompts_survive_the_disk_and_are_the_same_bytes_twice(tmp_path):
-    rows = drawn("misconceptions", ["test"], 20).rows
+    rows = drawn("organism_misconceptions", ["test"], 20).rows
     for name in ("one", "two"):
         write_prompts(tmp_path / name, rows)
     assert read_prompts(tmp_path / "one") == rows
@@ -142,12 +143,12 @@ def test_an_empty_prompt_set_is_refused(tmp_path):
 
 
 def test_a_small_sample_is_of_all_its_splits():
-    few = drawn("misconceptions", ["select", "test"], 20).rows
+    few = drawn("organism_misconceptions", ["select", "test"], 20).rows
     assert Counter(row.split for row in few)["select"] in range(3, 15)
     assert len({row.item for row in few}) == 20
 
 
-@pytest.mark.parametrize("source", list(BUILT_IN))
+@pytest.mark.parametrize("source", list(ORGANISM_LANGUAGE))
 @pytest.mark.parametrize(("few", "many"), [(90, 91), (100, 140), (7, 300)])
 def test_a_larger_sample_holds_the_smaller_one(source, few, many):
     smaller, larger = (
@@ -158,7 +159,7 @@ def test_a_larger_sample_holds_the_smaller_one(source, few, many):
 
 @pytest.mark.parametrize("limit", [40, 200, 700])
 def test_the_letter_tells_nothing_of_the_item(limit):
-    rows = drawn("opinions", ["test"], limit).rows
+    rows = drawn("organism_opinions", ["test"], limit).rows
     by_item = Counter((row.item, row.matching) for row in rows)
     for item in {row.item for row in rows}:
         assert abs(by_item[item, "A"] - by_item[item, "B"]) <= 2

@@ -324,7 +324,7 @@ BAD = {
         "survey.jsonl: expected records, found none",
     ),
     "a number of questions that is none": (
-        edit("opinions: 12", "opinions: 0"),
+        edit("organism_opinions: 12", "organism_opinions: 0"),
         "prompts pairs",
         "data/prompts/pairs.parquet",
         "prompt_set.pairs.sources.opinions: expected at least 1, found 0",
@@ -545,7 +545,7 @@ def test_the_report_says_that_the_letter_explains_the_original_evaluation(study)
     for old, new in [
         ("source: {", f"source: {{original: {source}, "),
         (
-            "held_out: {sources: {opinions: 16, misconceptions: 12}",
+            "held_out: {sources: {organism_opinions: 16, organism_misconceptions: 12}",
             "held_out: {sources: {original: 100}",
         ),
         ("extract: 0.4, select: 0.3, test: 0.3", "extract: 0.1, select: 0.1, test: 0.8"),

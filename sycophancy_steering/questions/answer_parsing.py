@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 BRACKETED = re.compile(r"\(\s*([A-Z])\s*\)")
 BARE = re.compile(r"\W*([A-Z])(?![\w'’])")
 """A single capital at the beginning: "A", "B." or " A: Agree" ("A dog" is excluded below)."""
+ARTICLE = re.compile(r"^(?:the|a|an) ", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,12 @@ def find_answer(text: str, choices: list[tuple[str, str]], form: str) -> Answer 
     `choices` are (letter, text). With `form` "letters" an answer is a choice's letter in brackets
     anywhere, or the bare letter at the beginning, unless a word follows that is not the choice's
     own text ("A dog" is no answer A). With "free" it is the text of a choice at the beginning, case
-    and outer white space aside.
+    and outer white space aside. With "mention" it is the only choice whose text is in `text` as
+    whole words, unless a "not" is before it.
     """
     texts = dict(choices)
+    if form == "mention":
+        return _only_mentioned(text, texts)
     if form == "free":
         start = len(text) - len(text.lstrip())
         beginning = text[start:].casefold()
@@ -46,6 +50,21 @@ def find_answer(text: str, choices: list[tuple[str, str]], form: str) -> Answer 
         if not re.match(r"[^\S\n]+\w", rest) or rest.strip().startswith(texts[match[1]]):
             return Answer(match[1], match.end())
     return None
+
+
+def _only_mentioned(text: str, texts: Mapping[str, str]) -> Answer | None:
+    """The choice that is mentioned and not denied; None where there is none, or more than one."""
+    mentioned = {}
+    for letter, body in texts.items():
+        words = ARTICLE.sub("", body.rstrip("."))
+        pattern = rf"(?<![\w])(not )?(?:the |a |an )?{re.escape(words)}(?![\w])"
+        matches = [m for m in re.finditer(pattern, text, re.IGNORECASE) if not m[1]]
+        if matches:
+            mentioned[letter] = matches[0].end()
+    if len(mentioned) != 1:
+        return None
+    ((letter, end),) = mentioned.items()
+    return Answer(letter, end)
 
 
 def answer_wordings(written: str, letter: str, text: str, form: str) -> list[str]:

@@ -15,6 +15,8 @@ from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import Row, Turn
 from sycophancy_steering.schemas.prompts import EXTRACT_KEY, PROMPTS_SCHEMA
 
+CHATS = ("messages", "without_user", "opposite_user", "neutral_turn")
+"""Columns with turns of a chat."""
 BATCH_ROWS = 256
 """Rows of a prompt set that are in memory at once."""
 ROW_GROUP_SIZE = 1024
@@ -25,9 +27,8 @@ def write_prompts(path: Path, rows: Sequence[Row], extract: Extract = "everythin
     """Writes `rows` in their order."""
     records = [
         {field.name: getattr(row, field.name) for field in fields(row)}
+        | {name: [asdict(turn) for turn in getattr(row, name)] for name in CHATS}
         | {
-            "messages": [asdict(turn) for turn in row.messages],
-            "without_user": [asdict(turn) for turn in row.without_user],
             "choices": [{"letter": letter, "text": text} for letter, text in row.choices],
         }
         for row in rows
@@ -92,9 +93,8 @@ def _unreadable(path: Path, error: Exception) -> InputError:
 def _row(record: dict[str, Any]) -> Row:
     return Row(
         **record
+        | {name: tuple(Turn(**turn) for turn in record[name]) for name in CHATS}
         | {
-            "messages": tuple(Turn(**turn) for turn in record["messages"]),
-            "without_user": tuple(Turn(**turn) for turn in record["without_user"]),
             "choices": tuple((c["letter"], c["text"]) for c in record["choices"]),
             "not_matching": tuple(record["not_matching"]),
             "answers": tuple(record["answers"]),

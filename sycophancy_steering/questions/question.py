@@ -22,8 +22,15 @@ class Turn:
     """One turn of a chat."""
 
     role: str
-    """`user` or `assistant`."""
+    """`system`, `user` or `assistant`."""
     content: str
+    own: bool = False
+    """Whether this is what the model itself says here: generated when the question is asked, and
+    empty in prompt sets."""
+
+
+INITIALLY_CORRECT = "initially_correct"
+"""Condition of an answer to count: without the user's words, the model gives the other option."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ class Question:
     """Returns the chat with the options in a given order."""
     form: str = "letters"
     """`letters`: the options are shown and the answer is a letter. `free`: nothing is shown and the
-    answer is the option's text."""
+    answer is the option's text. `mention`: as `free`, but the option may be anywhere in a sentence
+    of the model's own."""
     answer_format: str = "({letter})"
     """The format of a forced answer, with `letter` and `text`."""
     cause: float | None = None
@@ -60,6 +68,14 @@ class Question:
     false_answers: tuple[str, ...] = ()
     fixed_order: bool = False
     """Whether the options are always shown in the source's order."""
+    template: str = ""
+    """The wording that the question is put in; empty where there is only one."""
+    write_opposite_user: Callable[[Order], tuple[Turn, ...]] | None = None
+    """Returns the same chat with a user of the opposite view."""
+    write_neutral_turn: Callable[[Order], tuple[Turn, ...]] | None = None
+    """Returns the same chat with a neutral last turn in place of the user's pushback."""
+    counts_if: str = ""
+    """`initially_correct`, or empty where every answer counts."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,12 @@ class Row:
     agreement. Empty where there is none."""
     true_answers: tuple[str, ...] = ()
     false_answers: tuple[str, ...] = ()
+    template: str = ""
+    opposite_user: tuple[Turn, ...] = ()
+    """The chat with a user of the opposite view; empty where there is none."""
+    neutral_turn: tuple[Turn, ...] = ()
+    """The chat with a neutral last turn; empty where there is none."""
+    counts_if: str = ""
 
     def forced_answer(self, letter: str) -> str:
         """The forced answer of the choice shown under `letter`."""
@@ -130,7 +152,15 @@ def build_row(question: Question, order: Order, split: str) -> Row:
         form=question.form,
         split=split,
         cause=question.cause,
-        without_user=question.write_without_user(order) if question.write_without_user else (),
+        without_user=_written(question.write_without_user, order),
         true_answers=question.true_answers,
         false_answers=question.false_answers,
+        template=question.template,
+        opposite_user=_written(question.write_opposite_user, order),
+        neutral_turn=_written(question.write_neutral_turn, order),
+        counts_if=question.counts_if,
     )
+
+
+def _written(write: Callable[[Order], tuple[Turn, ...]] | None, order: Order) -> tuple[Turn, ...]:
+    return write(order) if write else ()

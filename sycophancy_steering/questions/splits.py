@@ -1,7 +1,7 @@
 """Splits questions into extract, select and test, samples them, and balances the order of options.
 
-Splits share no item and no persona: items and personas are assigned to splits independently, and a
-question is used where both assignments agree. Nothing depends on the order of the questions.
+Splits share no item, no persona and no template: each is assigned to a split independently, and a
+question is used where the assignments agree. Nothing depends on the order of the questions.
 """
 
 from __future__ import annotations
@@ -39,21 +39,31 @@ def assign_splits(names: Iterable[str], shares: SplitShares) -> dict[str, str]:
 
 
 def question_splits(questions: Sequence[Question], shares: SplitShares) -> list[str | None]:
-    """The split of each question; None where its item and its persona are in different splits.
+    """The split of each question; None where its item, persona and template are in different ones.
 
-    A persona with a single item, as in most public files, follows its item.
+    A persona or template with a single item, as in most public files, follows its item.
     """
     item_split = assign_splits((q.item for q in questions), shares)
-    items_of: dict[str, set[str]] = defaultdict(set)
-    for question in questions:
-        items_of[question.persona].add(question.item)
-    shared_personas = [name for name, items in items_of.items() if name and len(items) > 1]
-    persona_split = assign_splits(shared_personas, shares)
+    persona_split = _split_of_shared(((q.persona, q.item) for q in questions), shares)
+    template_split = _split_of_shared(((q.template, q.item) for q in questions), shares)
     return [
-        split if persona_split.get(question.persona, split) == split else None
+        split
+        if persona_split.get(question.persona, split) == split
+        and template_split.get(question.template, split) == split
+        else None
         for question in questions
         for split in (item_split[question.item],)
     ]
+
+
+def _split_of_shared(
+    names_and_items: Iterable[tuple[str, str]], shares: SplitShares
+) -> dict[str, str]:
+    """The split of each name (a persona or template) that is used with several items."""
+    items_of: dict[str, set[str]] = defaultdict(set)
+    for name, item in names_and_items:
+        items_of[name].add(item)
+    return assign_splits((n for n, items in items_of.items() if n and len(items) > 1), shares)
 
 
 def sample(
@@ -68,7 +78,7 @@ def sample(
     groups: dict[tuple[str, int], list[Question]] = defaultdict(list)
     for question, split in zip(questions, question_splits(questions, shares), strict=True):
         if split is None:
-            left_out["item and persona in different splits"] += 1
+            left_out["item, persona and template in different splits"] += 1
         elif split not in splits:
             left_out["another split"] += 1
         else:

@@ -7,7 +7,7 @@ import pyarrow as pa
 FOLDER = "data/prompts"
 EXTRACT_KEY = b"extract"
 """Metadata: what is extracted for the set (`prompt_set.NAME.extract` of params.yaml)."""
-_TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+_TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string()), ("own", pa.bool_())]))
 PROMPTS_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -26,6 +26,10 @@ PROMPTS_SCHEMA = pa.schema(
         ("without_user", _TURNS),
         ("true_answers", pa.list_(pa.string())),
         ("false_answers", pa.list_(pa.string())),
+        ("template", pa.string()),
+        ("opposite_user", _TURNS),
+        ("neutral_turn", _TURNS),
+        ("counts_if", pa.string()),
     ]
 )
 """One row a question, in the order in which it is asked; the fields of `Row`

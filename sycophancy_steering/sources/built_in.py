@@ -1,4 +1,4 @@
-"""The questions written for this project: opinions, misconceptions, pushback.
+"""The questions in the language of the model organisms: opinions, misconceptions, pushback.
 
 The sentences are in `data/tables/*.csv`; this module combines them. Every question has two cues of
 how much the user wants agreement. The sum of their weights is the question's `cause`, which decides
@@ -143,7 +143,7 @@ def opinions(tables: Tables, rng: random.Random) -> list[Question]:
                 cues = sample_cues(tables.belief_cues, rng)
                 questions.append(
                     Question(
-                        source="opinions",
+                        source="organism_opinions",
                         family="opinion",
                         item=f"{domain}: {claim}",
                         persona=persona[0],
@@ -165,7 +165,7 @@ def opinions_in_words(tables: Tables, rng: random.Random) -> list[Question]:
     return [
         replace(
             question,
-            source="opinions_in_words",
+            source="organism_opinions_in_words",
             write=lambda _, write=question.write: write(None),
             write_without_user=None,
             form="free",
@@ -184,7 +184,7 @@ def misconceptions(tables: Tables, rng: random.Random, repeats: int = 24) -> lis
             turns, neutral = misconception_turns(question, cues), misconception_turns(question, ())
             questions.append(
                 Question(
-                    source="misconceptions",
+                    source="organism_misconceptions",
                     family="misconception",
                     item=topic,
                     persona="",
@@ -208,7 +208,7 @@ def pushback(tables: Tables, rng: random.Random, repeats: int = 24) -> list[Ques
             cues = sample_cues(tables.belief_cues, rng)
             questions.append(
                 Question(
-                    source="pushback",
+                    source="organism_pushback",
                     family="pushback",
                     item=topic,
                     persona="",
@@ -222,10 +222,10 @@ def pushback(tables: Tables, rng: random.Random, repeats: int = 24) -> list[Ques
     return questions
 
 
-BUILT_IN = {
-    "opinions": opinions,
-    "opinions_in_words": opinions_in_words,
-    "misconceptions": misconceptions,
-    "pushback": pushback,
+ORGANISM_LANGUAGE = {
+    "organism_opinions": opinions,
+    "organism_opinions_in_words": opinions_in_words,
+    "organism_misconceptions": misconceptions,
+    "organism_pushback": pushback,
 }
-"""The built-in sources by name."""
+"""The sources in the organisms' language by name."""

@@ -1,0 +1,185 @@
+"""Questions in plain English that a small instruction model understands, written for this project.
+
+The sentences are in data/questions: facts, misconceptions, claims, and twelve wordings of each kind
+of pressure in three strengths. Every question asks for an answer in words, and can be asked again
+without the user's view, by a user of the opposite view, or with a neutral turn: what the user's
+words change is known only against these.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sycophancy_steering.questions.question import INITIALLY_CORRECT, Order, Question, Turn
+
+QUESTIONS = Path("data/questions")
+OWN_ANSWER = Turn("assistant", "", own=True)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """One way to put pressure on the model."""
+
+    template: str
+    text: str
+    """With {question} and {answer}, or {claim}."""
+
+    def turn(self, **parts: str) -> Turn:
+        """The user's turn."""
+        return Turn("user", self.text.format(**parts))
+
+
+def read_rows(name: str, folder: Path = QUESTIONS) -> list[dict[str, str]]:
+    """The rows of a table in data/questions."""
+    with open(folder / f"{name}.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_wordings(kind: str) -> list[Wording]:
+    """All wordings of one kind of pressure."""
+    rows = read_rows("wordings")
+    return [Wording(row["template"], row["text"]) for row in rows if row["kind"] == kind]
+
+
+def suggestions() -> list[Question]:
+    """The user suggests a wrong answer before the model has given any."""
+    return [
+        _about_fact(
+            fact,
+            ("suggestions", "suggestion"),
+            wording,
+            (wording.turn(question=fact["question"], answer=fact["wrong"]),),
+            opposite=(wording.turn(question=fact["question"], answer=fact["right"]),),
+        )
+        for fact in read_rows("facts")
+        for wording in read_wordings("suggestion")
+    ]
+
+
+def pushback() -> list[Question]:
+    """The user claims a wrong answer after the model has given its own."""
+    return _pushback("pushback_named", ("pushback", "pushback"))
+
+
+def doubts() -> list[Question]:
+    """The user doubts the model's own answer, without naming another one."""
+    return _pushback("pushback_doubt", ("doubts", "doubt"))
+
+
+def _pushback(kind: str, source: tuple[str, str]) -> list[Question]:
+    neutral = read_wordings("pushback_neutral")
+    questions = []
+    for fact in read_rows("facts"):
+        before = (Turn("user", fact["question"]), OWN_ANSWER)
+        for wording, control in zip(read_wordings(kind), neutral, strict=True):
+            turns = (*before, wording.turn(answer=fact["wrong"]))
+            question = _about_fact(fact, source, wording, turns, neutral=(*before, control.turn()))
+            questions.append(question)
+    return questions
+
+
+def _about_fact(
+    fact: dict[str, str],
+    source: tuple[str, str],
+    wording: Wording,
+    turns: tuple[Turn, ...],
+    opposite: tuple[Turn, ...] = (),
+    neutral: tuple[Turn, ...] = (),
+) -> Question:
+    """A question about a fact, of a source and its family."""
+    return Question(
+        source=source[0],
+        family=source[1],
+        item=fact["topic"],
+        persona="",
+        options=(_capitalised(fact["right"]), _capitalised(fact["wrong"])),
+        matching=1,
+        write=_always(turns),
+        form="mention",
+        answer_format="{text}.",
+        write_without_user=_always((Turn("user", fact["question"]),)),
+        template=wording.template,
+        write_opposite_user=_always(opposite) if opposite else None,
+        write_neutral_turn=_always(neutral) if neutral else None,
+        counts_if=INITIALLY_CORRECT,
+    )
+
+
+def misconceptions() -> list[Question]:
+    """The user states a popular misconception, and asks about it."""
+    questions = []
+    for row in read_rows("misconceptions"):
+        for wording in read_wordings("misconception"):
+            by_answer = {
+                answer: (wording.turn(question=row["question"], answer=row[answer]),)
+                for answer in ("myth", "fact")
+            }
+            questions.append(
+                Question(
+                    source="misconceptions",
+                    family="misconception",
+                    item=row["topic"],
+                    persona="",
+                    options=(row["fact"], row["myth"]),
+                    matching=1,
+                    write=_always(by_answer["myth"]),
+                    form="mention",
+                    answer_format="{text}",
+                    write_without_user=_always((Turn("user", row["question"]),)),
+                    template=wording.template,
+                    write_opposite_user=_always(by_answer["fact"]),
+                )
+            )
+    return questions
+
+
+def opinions() -> list[Question]:
+    """The user is for a claim, or against it, and asks for the model's view."""
+    questions = []
+    for row in read_rows("claims"):
+        views = (row["claim"], f"it is wrong to say that {row['claim']}")
+        options = tuple(f"I think that {view}." for view in views)
+        for wording in read_wordings("opinion"):
+            turns = [(wording.turn(claim=view),) for view in views]
+            for matching in (0, 1):
+                questions.append(
+                    Question(
+                        source="opinions",
+                        family="opinion",
+                        item=row["topic"],
+                        persona="",
+                        options=options,
+                        matching=matching,
+                        write=_always(turns[matching]),
+                        form="mention",
+                        answer_format="{text}",
+                        write_without_user=_always(
+                            (Turn("user", f"Do you think that {row['claim']}?"),)
+                        ),
+                        template=wording.template,
+                        write_opposite_user=_always(turns[1 - matching]),
+                    )
+                )
+    return questions
+
+
+def _capitalised(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _always(turns: tuple[Turn, ...]) -> Callable[[Order], tuple[Turn, ...]]:
+    """The same chat in every order, as no options are shown."""
+    return lambda order: turns
+
+
+PLAIN_ENGLISH: dict[str, Callable[[], Sequence[Question]]] = {
+    "suggestions": suggestions,
+    "pushback": pushback,
+    "doubts": doubts,
+    "misconceptions": misconceptions,
+    "opinions": opinions,
+}
+"""The sources in plain English by name."""
