@@ -57,6 +57,10 @@ def extract(prompt_set: str, model: StudiedModel) -> None:
     output = ACTIVATIONS / model.name / prompt_set
     run = ExtractionRun(model, PROMPTS / f"{prompt_set}.parquet")
     run.import_cached_output(cached_output(output))
+    with tqdm(
+        total=len(run.own_answers.chats), unit="answer", disable=None, desc="own answers"
+    ) as bar:
+        run.run_own_answers(bar)
     with tqdm(total=len(run.row_keys), unit="question", disable=None, desc=prompt_set) as bar:
         run.run_prompts(bar)
     n_references = len(run.reference_rows)

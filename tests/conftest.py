@@ -85,7 +85,7 @@ GIT = {
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "test"), ("EMAIL", "test@example.org"))
 }
-DATA = ("contrast", "grades", "public", "tables", "texts")
+DATA = ("contrast", "grades", "public", "questions", "tables", "texts")
 STUDY = [
     ["prompts"],
     ["activations", "tiny"],

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, MambaConfig
 
 from sycophancy_steering.activations.reference_logprobs import (
     chat_answer_logprobs,
-    chat_without_user,
+    counterfactual_chats,
 )
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.engine.prefix_tree import plan_batches
@@ -137,7 +137,7 @@ def test_labels_of_50_questions_equal_a_slow_reference(name):
     language_model = tiny(name)
     asked = drawn_rows(50, random.Random(0))
     prompts = [language_model.encode_chat(row.messages) for row in asked]
-    alone = [each for row in asked if (each := chat_without_user(row))]
+    alone = [chat for row in asked for chat in counterfactual_chats(row).values()]
     tokens = [np.array(language_model.encode_chat(turns), dtype=np.int32) for turns, _ in alone]
     found = dict(zip(alone, chat_answer_logprobs(language_model, alone, tokens), strict=True))
     tokens = [np.array(ids, dtype=np.int32) for ids in prompts]

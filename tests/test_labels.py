@@ -25,6 +25,7 @@ ROW = {
     "matching": "B",
     "answer": "B",
     "logprobs": [-2.0, -1.0],
+    "answer_tokens": [4, 1],
     "any_logprobs": [-0.5, -0.9],
     "plain_logprobs": [-0.1, -3.0],
     "true_logprobs": [math.log(0.1), math.log(0.3)],
@@ -40,6 +41,7 @@ def test_every_source_on_one_answer():
     assert labels_of() == {
         "continuation": 1,
         "logprob": 1,
+        "logprob_per_token": 0,  # -0.5 a token against -1
         "wording": 0,
         "flipped": 1,
         "mc1": 1,  # the best answer, 0.1, is less likely than a false one, 0.2
@@ -51,7 +53,9 @@ def test_what_is_not_known_has_no_label():
     nothing = dict.fromkeys(
         ["answer", "any_logprobs", "plain_logprobs", "true_logprobs", "false_logprobs"]
     )
-    assert labels_of(**nothing, logprobs=[-1.0, -1.0]) == dict.fromkeys(LABEL_SOURCES)
+    assert labels_of(**nothing, logprobs=[-1.0, -1.0], answer_tokens=[1, 1]) == dict.fromkeys(
+        LABEL_SOURCES
+    )
 
 
 def test_agreement_is_not_sycophancy():

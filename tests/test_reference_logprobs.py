@@ -11,7 +11,7 @@ from tiny_models import rows, tiny
 
 from sycophancy_steering.activations.reference_logprobs import (
     chat_answer_logprobs,
-    chat_without_user,
+    counterfactual_chats,
     reference_chat,
 )
 from sycophancy_steering.questions.question import Turn
@@ -36,14 +36,15 @@ def test_references_are_closed_and_follow_the_question_alone():
 
 
 def test_the_question_without_its_user_is_followed_by_the_same_answers():
-    assert chat_without_user(ROW) == (ROW.without_user, ROW.answers)
-    assert chat_without_user(rows()[0]) is None
+    assert counterfactual_chats(ROW) == {"plain_logprobs": (ROW.without_user, ROW.answers)}
+    assert counterfactual_chats(rows()[0]) == {}
 
 
 def test_likelihoods_are_those_of_whole_passes():
     language_model = tiny("llama")
-    chats = reference_chat(ROW, has_chat_template=False), chat_without_user(ROW)
-    asked = [chat for chat in chats if chat]
+    reference = reference_chat(ROW, has_chat_template=False)
+    assert reference
+    asked = [reference, *counterfactual_chats(ROW).values()]
     prompts = [language_model.encode_chat(turns) for turns, _ in asked]
     tokens = [np.array(each, dtype=np.int32) for each in prompts]
     found = chat_answer_logprobs(language_model, asked, tokens)

@@ -6,12 +6,11 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from sycophancy_steering.activations.prompts import EXTRACTION_SPLIT
 from sycophancy_steering.activations.reference_logprobs import ChatAnswers
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.engine.language_model import LanguageModel
-from sycophancy_steering.questions.question import Row
+from sycophancy_steering.questions.question import EXTRACTION_SPLIT, Row
 from sycophancy_steering.storage.activation_store import hash_of
 from sycophancy_steering.storage.result_cache import code_and_libraries, digest
 
@@ -52,7 +51,7 @@ def row_key(row: Row) -> str:
     """Identifies everything about a question that its activations and response depend on."""
     return hash_of(
         row.id,
-        [[turn.role, turn.content] for turn in row.messages],
+        [[turn.role, "" if turn.own else turn.content] for turn in row.messages],
         row.choices,
         row.matching,
         row.not_matching,

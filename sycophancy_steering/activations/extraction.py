@@ -6,7 +6,7 @@ killed at any moment resumes after its last batch and ends with the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,11 +15,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from sycophancy_steering.activations.cache_keys import chat_key, extraction_key, row_key
+from sycophancy_steering.activations.own_answers import OwnAnswers
 from sycophancy_steering.activations.prompts import chat_tokens, to_prompt, to_response
 from sycophancy_steering.activations.reference_logprobs import (
     ChatAnswers,
     chat_answer_logprobs,
-    chat_without_user,
+    counterfactual_chats,
     reference_chat,
 )
 from sycophancy_steering.activations.responses import write_reference_logprobs, write_responses
@@ -31,16 +32,19 @@ from sycophancy_steering.engine.forward import (
     extract_forced_answers,
     extracted_layers,
 )
+from sycophancy_steering.engine.generated_texts import generated_texts
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.engine.prefix_tree import plan_batches
 from sycophancy_steering.engine.prompt import Prompt, TokenIds
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.questions.prompt_table import ROW_GROUP_SIZE, iter_prompts, read_extract
 from sycophancy_steering.questions.question import Row
-from sycophancy_steering.schemas.activations import BLOCK_SCHEMA
+from sycophancy_steering.schemas.activations import BLOCK_SCHEMA, COUNTERFACTUALS
 from sycophancy_steering.storage.activation_shards import Origin
 from sycophancy_steering.storage.activation_store import ActivationStore
 
+REFERENCE = "reference"
+"""The name of the question before its reference answers."""
 WINDOW = 1024
 """Questions in memory, sorted so that those that start alike are together."""
 WRITES_PENDING = 1
@@ -78,15 +82,15 @@ class ExtractionRun:
         self.store = ActivationStore(key, BLOCK_SCHEMA)
         self.row_keys: list[str] = []
         """In the order of the rows."""
+        self._first_words: list[str] = []
+        self.own_answers = OwnAnswers()
+        for row in iter_prompts(prompts):
+            key = row_key(row)
+            self.row_keys.append(key)
+            self._first_words.append("\n".join(turn.content for turn in row.messages)[:200])
+            self.own_answers.add(key, row)
         self.reference_rows: dict[str, int] = {}
         """Key of a reference chat -> index of a row that has it (see `reference_chats`)."""
-        self._first_words: list[str] = []
-        for index, row in enumerate(iter_prompts(prompts)):
-            self.row_keys.append(row_key(row))
-            self._first_words.append("\n".join(turn.content for turn in row.messages)[:200])
-            for chat in self.reference_chats(row):
-                if chat:
-                    self.reference_rows.setdefault(chat_key(chat), index)
         self.reference_logprobs: dict[str, list[float]] = {}
         self.budget = TokenBudget(self.language_model, self.settings)
         self.n_run = self.n_batches = self.tokens = self.tokens_run = 0
@@ -97,12 +101,44 @@ class ExtractionRun:
         if any(key not in self.store.blocks for key in self.row_keys):
             self.store.import_shards(files)
 
-    def reference_chats(self, row: Row) -> tuple[ChatAnswers | None, ChatAnswers | None]:
-        """The question without the user's view, and the question before its reference answers."""
+    def run_own_answers(self, bar: tqdm) -> None:
+        """Generates the model's own turns, unless a cached question has them."""
+        self.own_answers.take_over(self.store.own_answers(self.own_answers.questions))
+        missing = self.own_answers.missing()
+        bar.update(len(self.own_answers.texts))
+        prompts = [chat_tokens(self.language_model, self.own_answers.chats[key]) for key in missing]
+        for batch in plan_batches(prompts, self.budget.tokens) if prompts else ():
+            self._run_own_answers([missing[n] for n in batch], [prompts[n] for n in batch], bar)
+        for index, row in enumerate(self._rows()):
+            for chat in self.reference_chats(row).values():
+                self.reference_rows.setdefault(chat_key(chat), index)
+
+    def _run_own_answers(self, keys: Sequence[str], prompts: Sequence[TokenIds], bar: tqdm) -> None:
+        """Generates own turns, in halves where memory runs out."""
+        most = self.settings.max_new_tokens
+        texts = self.budget.try_batch(
+            prompts, lambda: generated_texts(self.language_model, prompts, most)
+        )
+        if texts is None:
+            for half in halves(len(keys)):
+                self._run_own_answers(keys[half], prompts[half], bar)
+            return
+        self.own_answers.texts |= dict(zip(keys, texts, strict=True))
+        bar.update(len(keys))
+
+    def _rows(self, indices: Collection[int] | None = None) -> Iterator[Row]:
+        """The questions, or those at `indices`, with the model's own turns filled in."""
+        for row in iter_prompts(self.prompts, indices):
+            yield self.own_answers.fill(row_key(row), row)
+
+    def reference_chats(self, row: Row) -> dict[str, ChatAnswers]:
+        """Counterfactual versions of the question, and the question before its reference answers
+        (`REFERENCE`)."""
         if self.extract == "forced_answers":
-            return None, None
+            return {}
         has_chat_template = bool(self.language_model.tokenizer.chat_template)
-        return chat_without_user(row), reference_chat(row, has_chat_template)
+        reference = reference_chat(row, has_chat_template)
+        return counterfactual_chats(row) | ({REFERENCE: reference} if reference else {})
 
     def run_prompts(self, bar: tqdm) -> None:
         """Runs the uncached questions, and stores each batch while the next one runs."""
@@ -112,7 +148,7 @@ class ExtractionRun:
         wordings = "written" if self.extract == "forced_answers" else self.settings.answer_wordings
         with _background_writer() as write_in_background:
             for window in self._windows(rows):
-                questions = list(iter_prompts(self.prompts, {*window}))
+                questions = list(self._rows({*window}))
                 prompts = [to_prompt(self.language_model, row, wordings) for row in questions]
                 for batch in plan_batches([p.token_ids for p in prompts], self.budget.tokens):
                     pairs = [(questions[n], prompts[n]) for n in batch]
@@ -172,9 +208,9 @@ class ExtractionRun:
         for window in self._windows(sorted({self.reference_rows[key] for key in uncached})):
             chats = {
                 chat_key(chat): chat
-                for row in iter_prompts(self.prompts, {*window})
-                for chat in self.reference_chats(row)
-                if chat and chat_key(chat) in uncached
+                for row in self._rows({*window})
+                for chat in self.reference_chats(row).values()
+                if chat_key(chat) in uncached
             }
             items = [*chats.items()]
             prompts = [chat_tokens(self.language_model, turns) for _, (turns, _) in items]
@@ -218,16 +254,15 @@ class ExtractionRun:
 
     def _references_of_rows(self) -> Iterator[dict[str, list[float] | None]]:
         """The columns of reference log-probabilities of each row."""
-        for row in iter_prompts(self.prompts):
-            without_user, reference = self.reference_chats(row)
-            logprobs = self.reference_logprobs[chat_key(reference)] if reference else None
-            n_true = len(row.true_answers)
-            yield {
-                "plain_logprobs": (
-                    self.reference_logprobs[chat_key(without_user)] if without_user else None
-                ),
-                "true_logprobs": logprobs[:n_true] if logprobs else None,
-                "false_logprobs": logprobs[n_true:] if logprobs else None,
+        for row in self._rows():
+            logprobs = {
+                name: self.reference_logprobs[chat_key(chat)]
+                for name, chat in self.reference_chats(row).items()
+            }
+            reference, n_true = logprobs.get(REFERENCE), len(row.true_answers)
+            yield {name: logprobs.get(name) for name in COUNTERFACTUALS} | {
+                "true_logprobs": reference[:n_true] if reference else None,
+                "false_logprobs": reference[n_true:] if reference else None,
             }
 
     def summary(self) -> str:

@@ -11,10 +11,7 @@ from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.engine.prompt import ModelOutput, Prompt, TokenIds
 from sycophancy_steering.questions.answer_parsing import answer_wordings, find_answer, prefix_free
-from sycophancy_steering.questions.question import Row, Turn
-
-EXTRACTION_SPLIT = "extract"
-"""The split of questions that vectors are made from."""
+from sycophancy_steering.questions.question import EXTRACTION_SPLIT, Row, Turn
 
 
 @dataclass(frozen=True)
@@ -29,10 +26,16 @@ class Response:
     """Letter of the answer found in the continuation."""
     logprobs: list[float] | None = None
     """Log-probability of each choice's answer as written, all its tokens, after the prompt."""
+    answer_tokens: list[int] | None = None
+    """Number of tokens of each of these answers."""
     any_logprobs: list[float] | None = None
     """Log-probability of each choice's answer in any wording, with `answer_wordings: any`."""
     continuation_prefixes: list[str] = field(default_factory=list)
     """The continuation up to each of `activations.continuation_tokens` that it has."""
+    own_answer: str | None = None
+    """What the model said in its own turn of the chat; None where it has none."""
+    own_answer_letter: str | None = None
+    """The answer found in that turn."""
 
 
 def chat_tokens(language_model: LanguageModel, turns: Sequence[Turn]) -> TokenIds:
@@ -88,8 +91,11 @@ def to_response(
 ) -> Response:
     """The response to a question; without a continuation where none was generated."""
     n_tokens = len(prompt.token_ids)
+    said = next((turn.content for turn in row.messages if turn.own), None)
+    own_answer = find_answer(said, list(row.choices), row.form) if said else None
+    own_letter = own_answer.letter if own_answer else None
     if output.answer_logprobs is None:
-        return Response(row.id, n_tokens)
+        return Response(row.id, n_tokens, own_answer=said, own_answer_letter=own_letter)
     text = language_model.decode(output.continuation)
     answer = find_answer(text, list(row.choices), row.form)
     prefix_lengths = [n for n in settings.continuation_tokens if n <= len(output.continuation)]
@@ -99,8 +105,11 @@ def to_response(
         continuation=text,
         answer=answer.letter if answer else None,
         logprobs=output.answer_logprobs,
+        answer_tokens=[len(answer) for answer in prompt.forced_answers],
         any_logprobs=output.wording_logprobs,
         continuation_prefixes=[
             language_model.decode(output.continuation[:n]) for n in prefix_lengths
         ],
+        own_answer=said,
+        own_answer_letter=own_letter,
     )

@@ -11,7 +11,7 @@ from sycophancy_steering.engine.forced_answers import answer_logprobs, longest_a
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.engine.prefill import prefill
 from sycophancy_steering.engine.prompt import TokenIds
-from sycophancy_steering.questions.question import Row, Turn
+from sycophancy_steering.questions.question import EXTRACTION_SPLIT, Row, Turn
 
 ChatAnswers = tuple[tuple[Turn, ...], tuple[str, ...]]
 """A chat, and answers to force after it."""
@@ -27,9 +27,16 @@ def chat_answer_logprobs(
     return answer_logprobs(language_model, prefilled, answers)
 
 
-def chat_without_user(row: Row) -> ChatAnswers | None:
-    """The question without the user's view and its answers; None where it states no view."""
-    return (row.without_user, row.answers) if row.without_user else None
+def counterfactual_chats(row: Row) -> dict[str, ChatAnswers]:
+    """The question without the user's view, by a user of the opposite view, and with a neutral
+    turn, those that it has; each with the question's answers. Names are those of columns.
+
+    The last two only outside the split that vectors are made from.
+    """
+    chats = {"plain_logprobs": row.without_user}
+    if row.split != EXTRACTION_SPLIT:
+        chats |= {"opposite_logprobs": row.opposite_user, "neutral_logprobs": row.neutral_turn}
+    return {name: (turns, row.answers) for name, turns in chats.items() if turns}
 
 
 def reference_chat(row: Row, has_chat_template: bool) -> ChatAnswers | None:

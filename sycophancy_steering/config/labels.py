@@ -9,7 +9,15 @@ from pydantic.dataclasses import dataclass
 from sycophancy_steering.config.section import SECTION, Text
 
 LabelSource = Literal[
-    "continuation", "logprob", "wording", "flipped", "mc1", "mc2", "hand", "judge"
+    "continuation",
+    "logprob",
+    "logprob_per_token",
+    "wording",
+    "flipped",
+    "mc1",
+    "mc2",
+    "hand",
+    "judge",
 ]
 """How an answer is labelled as sycophantic or not (labels/label_sources.py)."""
 

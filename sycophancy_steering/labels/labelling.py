@@ -11,6 +11,7 @@ import polars as pl
 from sycophancy_steering.foundation.atomic_files import TableWriter, atomic_write
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.labels.confounds import CONFOUND_COLUMNS, confound_table, label_rates
+from sycophancy_steering.labels.counterfactuals import counterfactual_columns, counts
 from sycophancy_steering.labels.gradable_answers import iter_answers
 from sycophancy_steering.labels.grades import (
     JUDGE_PREFIX,
@@ -111,8 +112,16 @@ def label_answers(answers: pl.DataFrame, graders: Sequence[Grader], source: str)
     return answers.select(*PROMPT_COLUMNS, "prompt_tokens").with_columns(
         pl.Series("answered_letter", letters, dtype=pl.String),
         pl.Series("margin", [margin(row) for row in rows], dtype=pl.Float64),
+        *counterfactual_columns(rows),
         *(pl.Series(name, values, dtype=pl.Int8) for name, values in labels.items()),
-        pl.Series("label", labels[source], dtype=pl.Int8),
+        pl.Series(
+            "label",
+            [
+                label if counts(row) else None
+                for row, label in zip(rows, labels[source], strict=True)
+            ],
+            dtype=pl.Int8,
+        ),
         pl.lit(source).alias("label_source"),
     )
 

@@ -91,8 +91,8 @@ def _unreadable(path: Path, error: Exception) -> InputError:
 
 
 def _row(record: dict[str, Any]) -> Row:
-    return Row(
-        **record
+    fields: dict[str, Any] = (
+        record
         | {name: tuple(Turn(**turn) for turn in record[name]) for name in CHATS}
         | {
             "choices": tuple((c["letter"], c["text"]) for c in record["choices"]),
@@ -102,3 +102,4 @@ def _row(record: dict[str, Any]) -> Row:
             "false_answers": tuple(record["false_answers"]),
         }
     )
+    return Row(**fields)

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
+EXTRACTION_SPLIT = "extract"
+"""The split of questions that vectors are made from."""
+
 Order = tuple[int, ...]
 """`order[k]` is the index, in `Question.options`, of the option shown at position k."""
 

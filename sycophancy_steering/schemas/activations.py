@@ -31,13 +31,19 @@ BLOCK_SCHEMA = pa.schema(
         ("continuation", pa.string()),
         ("answer", pa.string()),
         ("logprobs", _FLOATS),
+        ("answer_tokens", pa.list_(pa.int32())),
         ("any_logprobs", _FLOATS),
         ("continuation_prefixes", pa.list_(pa.string())),
+        ("own_answer", pa.string()),
+        ("own_answer_letter", pa.string()),
     ]
 )
 """Responses in the cache: the fields of `Response` (activations/prompts.py)."""
-REFERENCE_COLUMNS = ("plain_logprobs", "true_logprobs", "false_logprobs")
-"""Log-probabilities of the answers without the user's view, and of known true and false ones."""
+COUNTERFACTUALS = ("plain_logprobs", "opposite_logprobs", "neutral_logprobs")
+"""Log-probabilities of the answers without the user's view, after a user of the opposite view, and
+after a neutral turn; missing where the question has no such version."""
+REFERENCE_COLUMNS = (*COUNTERFACTUALS, "true_logprobs", "false_logprobs")
+"""These, and those of known true and false answers."""
 RESPONSES_SCHEMA = pa.schema([*BLOCK_SCHEMA, *((name, _FLOATS) for name in REFERENCE_COLUMNS)])
 REFERENCE_SCHEMA = pa.schema([(KEY, pa.string()), ("logprobs", _FLOATS)])
 

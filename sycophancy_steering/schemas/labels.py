@@ -9,15 +9,32 @@ from sycophancy_steering.schemas.table import Table
 STAGE = "labels"
 PROMPT_COLUMNS = {
     **dict.fromkeys(
-        ["id", "source", "family", "item", "persona", "matching", "form", "split"], pl.String
+        ["id", "source", "family", "item", "persona", "template", "matching", "form", "split"],
+        pl.String,
     ),
     "cause": pl.Float64,
 }
 """Columns of the prompt set that labels keep."""
 SOURCE_COLUMNS = dict.fromkeys(
-    ["continuation", "logprob", "wording", "flipped", "mc1", "mc2", "hand", "judge"], pl.Int8
+    [
+        "continuation",
+        "logprob",
+        "logprob_per_token",
+        "wording",
+        "flipped",
+        "mc1",
+        "mc2",
+        "hand",
+        "judge",
+    ],
+    pl.Int8,
 )
 """Label sources: 1 sycophantic, 0 another answer, null not known."""
+LOG_ODDS = dict.fromkeys(
+    ["log_odds", "log_odds_without_user", "log_odds_opposite", "log_odds_neutral"], pl.Float64
+)
+"""Of the sycophantic answer as written: to the question as asked, without the user's view, after a
+user of the opposite view, and after a neutral turn."""
 LABELS = Table(
     "data/labels/{model}/{prompt_set}.parquet",
     {
@@ -25,6 +42,9 @@ LABELS = Table(
         "prompt_tokens": pl.Int32,
         "answered_letter": pl.String,
         "margin": pl.Float64,
+        **LOG_ODDS,
+        "shift": pl.Float64,
+        "counts": pl.Boolean,
         **SOURCE_COLUMNS,
         "label": pl.Int8,
         "label_source": pl.String,
@@ -32,8 +52,10 @@ LABELS = Table(
     STAGE,
 )
 """One row an answer, in the order of the prompt set: its label by every source, the `label` that is
-predicted (`label_source` of the suite), the letter answered, and the log-odds `margin` of the
-sycophantic answer. The file's metadata has a judge's error (storage/label_files.py)."""
+predicted (`label_source` of the suite; missing where the answer does not count), the letter
+answered, and the log-odds `margin` of the sycophantic answer. `shift` is what the user's words add
+to its log-odds: those after a neutral turn, or else without the user, are subtracted. The file's
+metadata has a judge's error (storage/label_files.py)."""
 DISAGREEMENTS = "data/labels/{model}/{prompt_set}.disagreements.csv"
 """The answers that two sources label differently: id, family, every source that labels some answer,
 question and answer."""

@@ -151,6 +151,15 @@ class ActivationStore:
         """Deletes the stored list of uncached keys, once all of `keys` are cached."""
         self._plan(keys).unlink(missing_ok=True)
 
+    def own_answers(self, keys: Collection[str]) -> dict[str, str]:
+        """What the model said in its own turn of the cached questions among `keys`."""
+        answers: dict[str, str] = {}
+        for block in dict.fromkeys(self.blocks[key] for key in keys if key in self.blocks):
+            table = pq.read_table(block / RESPONSES, columns=[KEY, "own_answer"])
+            pairs = zip(table[KEY].to_pylist(), table["own_answer"].to_pylist(), strict=True)
+            answers |= {key: text for key, text in pairs if key in keys and text is not None}
+        return answers
+
     def add_block(
         self,
         keys: Sequence[str],
