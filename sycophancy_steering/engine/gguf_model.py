@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gguf import MODEL_ARCH_NAMES, GGUFReader
+import gguf
 from tqdm import tqdm
 from transformers import (
     AutoModelForCausalLM,
@@ -38,7 +40,7 @@ def readable_architectures() -> list[str]:
         for kind in BLOCK_PATHS
         if to_transformers & {kind, GGUF_NAMES.get(kind)}
     }
-    return sorted(names & {*MODEL_ARCH_NAMES.values()})
+    return sorted(names & {*gguf.MODEL_ARCH_NAMES.values()})
 
 
 def check_gguf(path: Path) -> None:
@@ -53,7 +55,7 @@ def check_gguf(path: Path) -> None:
             f"{path}: expected a GGUF file, which starts with {MAGIC.decode()}, found {start!r}"
         )
     try:
-        architecture = GGUFReader(path).fields["general.architecture"].contents()
+        architecture = gguf.GGUFReader(path).fields["general.architecture"].contents()
     except (ValueError, IndexError, KeyError, OverflowError):  # the reader checks no length
         raise InputError(f"{path}: a truncated or damaged GGUF file; download it again") from None
     if architecture not in (readable := readable_architectures()):
@@ -63,13 +65,27 @@ def check_gguf(path: Path) -> None:
         )
 
 
+@contextmanager
+def _parsed_once() -> Iterator[None]:
+    """Lets transformers read a file's header and make its table of names once, not three times and
+    once for each module: that was most of the time that loading took."""
+    originals = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
+    for name, original in originals.items():
+        setattr(gguf, name, lru_cache(maxsize=1)(original))
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(gguf, name, original)
+
+
 def load_gguf(path: Path, arguments: dict[str, Any]) -> tuple[PreTrainedModel, Any]:
     """The model in a GGUF file, with dense weights, and its tokenizer.
 
     `arguments` are those of `from_pretrained`. Raises InputError for a file without all weights,
     whose place would be taken by random ones.
     """
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, _parsed_once():
         # Beside the file there may be a tokenizer or adapter, which transformers would load too.
         (Path(folder) / "model.gguf").symlink_to(path.resolve())
         try:
