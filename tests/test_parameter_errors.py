@@ -105,12 +105,14 @@ HUB = {"kind": "hub", "name": "a/b", "revision": "0" * 40}
         (
             "checkpoint.x",
             {**HUB, "kind": "hubb"},
-            "checkpoint.x.kind: expected one of hub, folder, random, found 'hubb'",
+            "checkpoint.x.kind: expected one of hub, folder, package, packages, gguf, random, "
+            "found 'hubb'",
         ),
         (
             "checkpoint.x",
             {"name": "a"},
-            "checkpoint.x.kind: missing; expected one of folder, hub, random",
+            "checkpoint.x.kind: missing; expected one of folder, gguf, hub, package, packages, "
+            "random",
         ),
         ("checkpoint.x", "hub", "checkpoint.x: expected keys with values, found 'hub'"),
         # names that refer to entries

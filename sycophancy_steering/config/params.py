@@ -48,7 +48,7 @@ class Params(BaseModel):
     organisms: Distinct[Text]
     """Model organisms that are trained here: entries of `organism`."""
     checkpoints: Distinct[Text]
-    """Models from the hub or a folder: entries of `checkpoint`."""
+    """Models that are not trained here: entries of `checkpoint`."""
     models: Models
     """Models that are studied (organisms or checkpoints, each with an entry of `model`), each with
     the suite of questions that it is asked: an entry of `prompt_sets` and of `suite`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,15 +17,15 @@ from transformers.utils import logging
 
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.engine.blocked_attention import BLOCKED
+from sycophancy_steering.engine.gguf_model import load_gguf
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
 from sycophancy_steering.engine.lower_layers import LowerLayersCache
 from sycophancy_steering.engine.packed_linear import pack_linear_layers
 from sycophancy_steering.engine.prompt import ChatTurn
 from sycophancy_steering.engine.residual_stream import decoder_blocks
+from sycophancy_steering.engine.weights_location import locate_weights
 from sycophancy_steering.foundation.errors import InputError
 
-SOURCE_FILE = "source.json"
-"""In a model's folder: where the weights are, if not in it (stages/checkpoint.py)."""
 PLAIN_TEMPLATE = "{{ messages | map(attribute='content') | join('\n\n') }}"
 """For models without a chat template: the turns, separated by an empty line."""
 
@@ -38,7 +37,8 @@ class LanguageModel:
     model: PreTrainedModel
     tokenizer: Any
     revision: str
-    """Commit of the hub repository, or a hash of the folder's weights and configuration."""
+    """Commit of the hub repository, or a hash: of the folder's weights and configuration, or of the
+    GGUF file."""
     system_turn: bool = True
     """Whether the chat template takes a system turn."""
     buffers: dict[Any, Tensor] = field(default_factory=dict)
@@ -122,8 +122,9 @@ def load_language_model(
     """The model in `folder`, or the one that its `source.json` points to, with the weights of a
     LoRA `adapter` (a folder of peft's) where one is given.
 
-    Weights come from safetensors only, and no code of the model's repository is run. Raises
-    InputError for a folder without a model or tokenizer, and for a hub that cannot be reached.
+    Weights come from safetensors or a GGUF file only, and no code of the model's repository is run.
+    Raises InputError for a folder without a model or tokenizer, for a hub that cannot be reached,
+    and for weights that are not those that `source.json` is pinned to.
     """
     model, tokenizer, revision = load_model_and_tokenizer(folder, settings)
     exact = settings.dtype == "float32" and not settings.load_in_4bit
@@ -159,42 +160,42 @@ def load_model_and_tokenizer(
     """Hugging Face's model and tokenizer, and the revision. Raises InputError."""
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # callers report prompts that are too long
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such model folder; run `dvc repro organism checkpoint`")
-    name, revision = str(folder), None
-    if (folder / SOURCE_FILE).exists():
-        source = json.loads((folder / SOURCE_FILE).read_text())
-        name, revision = source["name"], source["revision"]
-    if (local := Path(name)).is_dir():
-        if not list(local.glob("tokenizer*")):
-            raise InputError(
-                f"{name}: a model folder without a tokenizer; save tokenizer.json there"
-            )
-        if revision and fingerprint(local) != revision:
-            raise InputError(
-                f"{name}: the weights differ from those that {folder / SOURCE_FILE} is pinned to; "
-                f"run `dvc repro -f checkpoint@{folder.name}` to study the new ones"
-            )
-    commit = {} if local.is_dir() else {"revision": revision}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **commit)
-        model = AutoModelForCausalLM.from_pretrained(
-            name, **commit, **_loading_arguments(settings, folder.name), use_safetensors=True
+    weights = locate_weights(folder)
+    arguments = _loading_arguments(settings, folder.name)
+    if weights.kind == "gguf" and settings.load_in_4bit:
+        raise InputError(
+            f"params.yaml: model.{folder.name}.load_in_4bit: expected false for a GGUF file, which "
+            "is dequantised"
         )
+    try:
+        if weights.kind == "gguf":
+            model, tokenizer = load_gguf(weights.path, arguments)
+            # Adapters name the model that they are for: by a path that all machines have.
+            model.config.name_or_path = model.name_or_path = str(folder)
+        else:
+            commit = {"revision": weights.revision} if weights.kind == "hub" else {}
+            tokenizer = AutoTokenizer.from_pretrained(weights.name, **commit)
+            model = AutoModelForCausalLM.from_pretrained(
+                weights.name, **commit, **arguments, use_safetensors=True
+            )
         if settings.device != "auto" and not settings.load_in_4bit:
             model.to(torch.device(settings.device))  # type: ignore[arg-type]
     except ImportError as error:
-        raise InputError(f"{name}: {_first_line(error)}; `pip install .[gpu]` has it") from None
+        raise InputError(
+            f"{weights.name}: {_first_line(error)}; `pip install .[gpu]` has it"
+        ) from None
     except (OSError, ValueError, RuntimeError, AssertionError) as error:
-        remedy = (
-            "expected a folder with config.json, model.safetensors and a tokenizer"
-            if local.is_dir()
-            else "if this machine cannot reach the hub, download the model elsewhere and set "
+        remedy = {
+            "folder": "expected a folder with config.json, model.safetensors and a tokenizer",
+            "gguf": "expected a GGUF file that transformers can read, or another device",
+            "hub": "if this machine cannot reach the hub, download the model elsewhere and set "
             f"checkpoint.{folder.name} to {{kind: folder, name: PATH}}; for a gated model run "
-            "`hf auth login` first"
-        )
-        raise InputError(f"{name}: cannot be loaded ({_first_line(error)}); {remedy}") from None
-    return model, tokenizer, revision or fingerprint(folder)
+            "`hf auth login` first",
+        }[weights.kind]
+        raise InputError(
+            f"{weights.name}: cannot be loaded ({_first_line(error)}); {remedy}"
+        ) from None
+    return model, tokenizer, weights.short_revision
 
 
 def _loading_arguments(settings: ModelSettings, name: str) -> dict[str, Any]:
@@ -222,14 +223,3 @@ def _loading_arguments(settings: ModelSettings, name: str) -> dict[str, Any]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
-
-
-def fingerprint(folder: Path) -> str:
-    """Hash of the weights, configuration and tokenizer in a model folder."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*")):
-        if path.suffix in {".safetensors", ".json", ".jinja", ".model"}:
-            digest.update(path.name.encode())
-            with open(path, "rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
