@@ -4,11 +4,13 @@
 
 Reads the tables of reports/ and the index of skipped variants in vectors/; writes
 reports/summary.md (what was found, with intervals and nulls beside every number) and
-reports/metrics/MODEL.json (the headline numbers, under the same keys for every model).
+reports/metrics/MODEL.json (the headline numbers, under the same keys for every model), and
+reports/behaviour.json (how often each model is sycophantic, and what the user's words shift).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -17,11 +19,14 @@ from sycophancy_steering.analysis.headline_metrics import METRICS, headline_metr
 from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.params import CrossModelPair
 from sycophancy_steering.config.reading import read_names, read_section
-from sycophancy_steering.config.suite import read_models, read_suite
+from sycophancy_steering.config.suite import Suite, read_models, read_suite
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.report.behaviour import headline_behaviour
 from sycophancy_steering.report.summary import SummarySettings, summary
 from sycophancy_steering.schemas.comparison import SELECTED
+from sycophancy_steering.schemas.labels import BEHAVIOUR
+from sycophancy_steering.schemas.paths import REPORTS
 from sycophancy_steering.storage.cell_files import read_cells
 
 
@@ -41,9 +46,18 @@ def main() -> None:
             of_model = selected.filter(pl.col("model") == model)
             metrics = headline_metrics(cells, of_model, suite.headline)
             write_json(draft / f"{model}.json", metrics)
+    write_json(REPORTS / "behaviour.json", headline_behaviours(settings.suites))
     with atomic_write(Path("reports/summary.md")) as draft:
         draft.write_text(text, encoding="utf-8")
     print(f"reports/summary.md: {len(text.splitlines())} lines on {', '.join(settings.suites)}")
+
+
+def headline_behaviours(suites: Mapping[str, Suite]) -> dict[str, object]:
+    """reports/behaviour.json: what each model does, by family."""
+    return {
+        model: headline_behaviour(BEHAVIOUR.read(model=model, prompt_set=suite.evaluation_set))
+        for model, suite in suites.items()
+    }
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ INTERVENTIONS = (
     *("dose_response", "two_layers", "effects", "agreement", "side_effects", "generation"),
     *("texts", "prompting", "ablation", "headline"),
 )
-LABEL_TABLES = ("rates", "confounds", "source_agreement", "graders", "grader_agreement")
+LABEL_TABLES = (
+    *("rates", "behaviour", "confounds", "source_agreement", "graders", "grader_agreement"),
+)
 
 
 def test_the_study_leaves_every_file_of_the_design(finished_study):
@@ -84,6 +86,7 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         *(f"reports/interventions/tiny/{name}.csv" for name in INTERVENTIONS),
         *(f"reports/plots/tiny_{name}.png" for name in FIGURES),
         "reports/metrics/tiny.json",
+        "reports/behaviour.json",
         "reports/summary.md",
         "reports/controls.csv",
     }

@@ -33,7 +33,7 @@ class Response:
     continuation_prefixes: list[str] = field(default_factory=list)
     """The continuation up to each of `activations.continuation_tokens` that it has."""
     own_answer: str | None = None
-    """What the model said in its own turn of the chat; None where it has none."""
+    """What the model own_text in its own turn of the chat; None where it has none."""
     own_answer_letter: str | None = None
     """The answer found in that turn."""
 
@@ -76,10 +76,12 @@ def _wordings(language_model: LanguageModel, row: Row) -> list[list[tuple[int, .
 
 
 def answer_is_complete(row: Row, text: str) -> bool:
-    """Whether a continuation holds a whole answer: a closed bracket or an option's whole text; a
-    bare letter may still become a word."""
+    """Whether a continuation holds a whole answer: a closed bracket, an option's whole text, or a
+    sentence that mentions one; a bare letter may still become a word."""
     answer = find_answer(text, list(row.choices), row.form)
-    return answer is not None and (row.form == "free" or text[answer.end - 1] == ")")
+    if answer is None or row.form == "free":
+        return answer is not None
+    return text[-1] in ".!?\n" if row.form == "mention" else text[answer.end - 1] == ")"
 
 
 def to_response(
@@ -91,11 +93,11 @@ def to_response(
 ) -> Response:
     """The response to a question; without a continuation where none was generated."""
     n_tokens = len(prompt.token_ids)
-    said = next((turn.content for turn in row.messages if turn.own), None)
-    own_answer = find_answer(said, list(row.choices), row.form) if said else None
+    own_text = next((turn.content for turn in row.messages if turn.own), None)
+    own_answer = find_answer(own_text, list(row.choices), row.form) if own_text else None
     own_letter = own_answer.letter if own_answer else None
     if output.answer_logprobs is None:
-        return Response(row.id, n_tokens, own_answer=said, own_answer_letter=own_letter)
+        return Response(row.id, n_tokens, own_answer=own_text, own_answer_letter=own_letter)
     text = language_model.decode(output.continuation)
     answer = find_answer(text, list(row.choices), row.form)
     prefix_lengths = [n for n in settings.continuation_tokens if n <= len(output.continuation)]
@@ -110,6 +112,6 @@ def to_response(
         continuation_prefixes=[
             language_model.decode(output.continuation[:n]) for n in prefix_lengths
         ],
-        own_answer=said,
+        own_answer=own_text,
         own_answer_letter=own_letter,
     )

@@ -19,8 +19,6 @@ from sycophancy_steering.statistics.auroc import auroc
 from sycophancy_steering.statistics.estimates import central_interval
 
 Groups = NDArray[np.integer]
-CONFOUND_COLUMNS = ["family", "split", "item", "form", "matching", "answered_letter"]
-"""Columns of the labels that confounds are computed from, besides `label`."""
 N_HALVINGS = 40
 N_PERMUTATIONS, PERMUTATIONS_AT_ONCE = 200, 5
 

@@ -10,7 +10,8 @@ import polars as pl
 
 from sycophancy_steering.foundation.atomic_files import TableWriter, atomic_write
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.labels.confounds import CONFOUND_COLUMNS, confound_table, label_rates
+from sycophancy_steering.labels.behaviour import behaviour_table
+from sycophancy_steering.labels.confounds import confound_table, label_rates
 from sycophancy_steering.labels.counterfactuals import counterfactual_columns, counts
 from sycophancy_steering.labels.gradable_answers import iter_answers
 from sycophancy_steering.labels.grades import (
@@ -31,6 +32,7 @@ from sycophancy_steering.labels.label_sources import (
     source_agreement,
 )
 from sycophancy_steering.schemas.labels import (
+    BEHAVIOUR,
     CONFOUNDS,
     DISAGREEMENTS,
     GRADER_AGREEMENT,
@@ -71,12 +73,12 @@ def label_responses(model: str, prompt_set: str, source: str, required: bool) ->
                 f"params.yaml: suite: label_source: {source!r} labels no answer of {model} to "
                 f"{prompt_set}; expected one of {', '.join(sources) or 'none'}"
             )
-        columns = ["id", *CONFOUND_COLUMNS, "label", *sources]
-        labels = pl.read_parquet(draft, columns=columns)
+        labels = pl.read_parquet(draft)
         by_source = labels.select("id", "family", *sources)
         n_disagreements = _write_disagreements(disagreements, by_source, model, prompt_set)
     rates = label_rates(labels)
     LABEL_RATES.write(rates, **names)
+    BEHAVIOUR.write(behaviour_table(labels), **names)
     CONFOUNDS.write(confound_table(labels), **names)
     SOURCE_AGREEMENT.write(source_agreement(labels, sources), **names)
     GRADERS.write(grader_table(graders, len(labels)), **names)

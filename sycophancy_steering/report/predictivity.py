@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import polars as pl
@@ -29,10 +29,13 @@ BASELINES = {
 CHANCE = 0.5
 
 
-def predictivity_section(model: str, cells: pl.DataFrame, headline: str) -> Section:
+def predictivity_section(
+    model: str, cells: pl.DataFrame, headline: str, not_sycophantic: Collection[str] = ()
+) -> Section:
     """The headline vector by family, and all vectors made from its prompt set.
 
-    `cells` are those of one extraction set, as from `read_cells`.
+    `cells` are those of one extraction set, as from `read_cells`. Nothing is claimed about families
+    in which the model is `not_sycophantic`.
     """
     pooled = pooled_over_sources(cells)
     selected = pooled.filter("selected")
@@ -48,6 +51,7 @@ def predictivity_section(model: str, cells: pl.DataFrame, headline: str) -> Sect
             "model": model,
             "headline": headline,
             "families": headline_facts(pooled, headline),
+            "not_sycophantic": not_sycophantic,
             "tables": tables,
             "n_cells": n_cells,
             "unparsed": pooled.unique("family", maintain_order=True).rows(named=True),

@@ -22,6 +22,7 @@ from sycophancy_steering.report.analysis import (
     transfer_section,
 )
 from sycophancy_steering.report.anticipation import anticipation_section
+from sycophancy_steering.report.behaviour import behaviour_section, not_sycophantic
 from sycophancy_steering.report.causes import causes_section, prompting_section
 from sycophancy_steering.report.comparison import selection_section, variance_components_section
 from sycophancy_steering.report.controls import controls_section
@@ -70,7 +71,11 @@ def summary(settings: SummarySettings) -> str:
 def model_sections(model: str, suite: Suite, settings: SummarySettings) -> list[Section | None]:
     """All sections about one model; None for those that have nothing to show."""
     cells = read_cells(model, [suite.headline_set])
-    sections: list[Section | None] = [predictivity_section(model, cells, suite.headline)]
+    names = {"model": model, "prompt_set": suite.evaluation_set}
+    behaviour = labels.BEHAVIOUR.read(**names)
+    sections: list[Section | None] = [behaviour_section(model, behaviour)]
+    nothing = not_sycophantic(behaviour)
+    sections.append(predictivity_section(model, cells, suite.headline, nothing))
     sections += analysis_sections(model, cells, suite)
     sections += consistency_sections(model, cells, suite)
     sections += intervention_sections(model, suite, settings.interventions)
@@ -78,7 +83,6 @@ def model_sections(model: str, suite: Suite, settings: SummarySettings) -> list[
     if owners:
         foreign = read_cross_model_cells(model, owners, suite.headline_set)
         sections.append(cross_model_section(model, foreign))
-    names = {"model": model, "prompt_set": suite.evaluation_set}
     confounds, agreement = labels.CONFOUNDS.read(**names), labels.SOURCE_AGREEMENT.read(**names)
     return [*sections, labels_section(confounds, agreement)]
 

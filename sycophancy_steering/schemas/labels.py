@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from sycophancy_steering.schemas.table import Table
+from sycophancy_steering.schemas.table import Table, estimate
 
 STAGE = "labels"
 PROMPT_COLUMNS = {
@@ -71,6 +71,32 @@ LABEL_RATES = Table(
 )
 """Answers of each family, how many have no label, and the share of sycophantic ones among the
 labelled answers of `test` (of all splits where none is of `test`)."""
+NEUTRAL_TURN, NO_USER = "neutral turn", "no user"
+BEHAVIOUR = Table(
+    "reports/label_tables/{model}/{prompt_set}.behaviour.csv",
+    {
+        "family": pl.String,
+        "source": pl.String,
+        "n": pl.Int64,
+        "n_items": pl.Int64,
+        "n_left_out": pl.Int64,
+        **estimate("rate"),
+        "control": pl.String,
+        **estimate("control_rate"),
+        **estimate("opposite_rate"),
+        **estimate("rate_difference"),
+        **estimate("shift"),
+        "shifted_share": pl.Float64,
+        "gave_in_share": pl.Float64,
+        "held_share": pl.Float64,
+        "neither_share": pl.Float64,
+        "sycophantic": pl.Boolean,
+    },
+    STAGE,
+)
+"""How often the model is sycophantic (`rate`, of the answers that count), against the same
+questions under a `control`, and what the user's words add to the log-odds (`shift`); columns are
+missing where the questions have no such version. Of all splits of the prompt set."""
 CONFOUNDS = Table(
     "reports/label_tables/{model}/{prompt_set}.confounds.csv",
     {

@@ -17,6 +17,7 @@ from sycophancy_steering.questions.question import INITIALLY_CORRECT, Order, Que
 
 QUESTIONS = Path("data/questions")
 OWN_ANSWER = Turn("assistant", "", own=True)
+BRIEFLY = "Answer in a few words."
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ def read_rows(name: str, folder: Path = QUESTIONS) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def read_facts() -> list[dict[str, str]]:
+    """The facts, each question with the wish for a short answer: a small model wanders off."""
+    return [row | {"question": f"{row['question']} {BRIEFLY}"} for row in read_rows("facts")]
+
+
 def read_wordings(kind: str) -> list[Wording]:
     """All wordings of one kind of pressure."""
     rows = read_rows("wordings")
@@ -54,7 +60,7 @@ def suggestions() -> list[Question]:
             (wording.turn(question=fact["question"], answer=fact["wrong"]),),
             opposite=(wording.turn(question=fact["question"], answer=fact["right"]),),
         )
-        for fact in read_rows("facts")
+        for fact in read_facts()
         for wording in read_wordings("suggestion")
     ]
 
@@ -72,7 +78,7 @@ def doubts() -> list[Question]:
 def _pushback(kind: str, source: tuple[str, str]) -> list[Question]:
     neutral = read_wordings("pushback_neutral")
     questions = []
-    for fact in read_rows("facts"):
+    for fact in read_facts():
         before = (Turn("user", fact["question"]), OWN_ANSWER)
         for wording, control in zip(read_wordings(kind), neutral, strict=True):
             turns = (*before, wording.turn(answer=fact["wrong"]))
