@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -30,9 +31,7 @@ def test_the_models_own_turn_is_filled_into_the_chat_and_its_neutral_version():
     own.take_over({"key": "It is so."})
     assert own.missing() == []
     filled = own.fill("key", ROW)
-    assert [turn.content for turn in (filled.messages[1], filled.neutral_turn[1])] == [
-        "It is so."
-    ] * 2
+    assert filled.messages[1].content == filled.neutral_turn[1].content == "It is so."
     assert filled.messages[2] == ROW.messages[2]
 
 
@@ -47,10 +46,10 @@ def test_own_answers_are_the_greedy_turn_of_the_model():
     language_model = tiny("llama")
     prompts = [language_model.encode_chat(ROW.messages[:1]) for _ in range(2)]
     texts = generated_texts(language_model, [torch.tensor(ids).numpy() for ids in prompts], 6)
+    model: Any = language_model.model
+    ids = torch.tensor(prompts[:1])
     with torch.inference_mode():
-        expected = language_model.model.generate(
-            torch.tensor(prompts[:1]), max_new_tokens=6, do_sample=False
-        )[0, len(prompts[0]) :]
+        expected = model.generate(ids, max_new_tokens=6, do_sample=False)[0, ids.shape[1] :]
     assert texts == [language_model.decode(expected.tolist()).strip()] * 2
 
 
