@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -27,7 +27,7 @@ class Turn:
     role: str
     """`system`, `user` or `assistant`."""
     content: str
-    own: bool = False
+    own: bool = field(default=False, repr=False)  # the order of samples goes by the repr
     """Whether this is what the model itself says here: generated when the question is asked, and
     empty in prompt sets."""
 
