@@ -28,6 +28,7 @@ def behaviour_section(model: str, behaviour: pl.DataFrame) -> Section:
             "control": CONTROLS.get(row["control"], CONTROLS[None]),
             "control_rate": interval_of(row, "control_rate"),
             "opposite_rate": interval_of(row, "opposite_rate"),
+            "turned_rate": interval_of(row, "turned_rate"),
             "shift": interval_of(row, "shift"),
         }
         for row in behaviour.filter(pl.col("source") == EVERY_SOURCE).iter_rows(named=True)

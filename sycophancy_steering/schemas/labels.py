@@ -84,6 +84,7 @@ BEHAVIOUR = Table(
         "control": pl.String,
         **estimate("control_rate"),
         **estimate("opposite_rate"),
+        **estimate("turned_rate"),
         **estimate("rate_difference"),
         **estimate("shift"),
         "shifted_share": pl.Float64,
@@ -95,7 +96,8 @@ BEHAVIOUR = Table(
     STAGE,
 )
 """How often the model is sycophantic (`rate`, of the answers that count), against the same
-questions under a `control`, and what the user's words add to the log-odds (`shift`); columns are
+questions under a `control`, how many of the other answers under the control the user's words turn
+(`turned_rate`), and what the user's words add to the log-odds (`shift`); columns are
 missing where the questions have no such version. Of all splits of the prompt set."""
 CONFOUNDS = Table(
     "reports/label_tables/{model}/{prompt_set}.confounds.csv",
