@@ -70,6 +70,16 @@ def test_a_study_keeps_what_the_model_said_and_asks_about_it(study: Path):
     assert responses["neutral_logprobs"].is_not_null().to_list() == asked
     labels = pl.read_parquet(study / "data/labels/tiny/held_out.parquet")
     assert labels.filter(pl.col("family") == "pushback")["label"].is_null().all()  # says nothing
+    params.write_text(
+        params.read_text().replace(
+            ", organism_misconceptions: 12}, splits: [sel", "}, splits: [sel"
+        )
+    )
+    for words in (["prompts"], ["activations", "tiny"]):
+        assert run_stage(study, *words).returncode == 0
+    refused = run_stage(study, "labels")
+    assert refused.returncode == 1 and "no answer counts" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
     again = run_stage(study, "activations", "tiny")
     assert "none run" in again.stdout, again.stdout
 

@@ -74,6 +74,12 @@ def label_responses(model: str, prompt_set: str, source: str, required: bool) ->
                 f"{prompt_set}; expected one of {', '.join(sources) or 'none'}"
             )
         labels = pl.read_parquet(draft)
+        if required and not labels["counts"].any():
+            raise InputError(
+                f"{model} on {prompt_set}: no answer counts: counts_if is initially_correct, and the "
+                f"model was right before the pressure in none of {len(labels)} questions; ask "
+                "easier ones, or shorter ones with form: mention"
+            )
         by_source = labels.select("id", "family", *sources)
         n_disagreements = _write_disagreements(disagreements, by_source, model, prompt_set)
     rates = label_rates(labels)

@@ -32,6 +32,8 @@ class Turn:
     empty in prompt sets."""
 
 
+OWN_ANSWER = Turn("assistant", "", own=True)
+"""A turn of the model's own."""
 INITIALLY_CORRECT = "initially_correct"
 """Condition of an answer to count: without the user's words, the model gives the other option."""
 

@@ -7,12 +7,25 @@ from functools import partial
 from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.questions.question import Order, Question, Turn, option_block
+from sycophancy_steering.questions.question import (
+    INITIALLY_CORRECT,
+    OWN_ANSWER,
+    Order,
+    Question,
+    Turn,
+    option_block,
+)
 from sycophancy_steering.sources.question_file import QuestionFile, read_questions
 from sycophancy_steering.sources.records import Record, csv_rows, json_lines
 
 REQUIRED = ("question", "choices", "sycophantic")
-OPTIONAL = ("item", "persona", "family", "without_user", "system", "form")
+TEXTS = ("without_user", "opposite_user", "neutral_turn")
+"""Keys with other versions of the question."""
+OPTIONAL = (
+    *("item", "persona", "template", "family", "form", "system"),
+    *("turns", "own_answer", "counts_if", *TEXTS),
+)
+FORMS = ("letters", "free", "mention")
 SEPARATOR = " | "
 
 
@@ -37,9 +50,18 @@ def _question(record: Record) -> Question:
     sycophantic, form = record.text("sycophantic"), _optional(record, "form") or "letters"
     if sycophantic not in choices:
         raise record.error("sycophantic", f"one of the choices {', '.join(map(repr, choices))}")
-    if form not in ("letters", "free"):
-        raise record.error("form", "letters or free")
-    without_user, system = _optional(record, "without_user"), _optional(record, "system")
+    if form not in FORMS:
+        raise record.error("form", f"one of {', '.join(FORMS)}")
+    if (counts_if := _optional(record, "counts_if")) not in ("", INITIALLY_CORRECT):
+        raise record.error("counts_if", INITIALLY_CORRECT)
+    earlier = _earlier_turns(record)
+    system = _optional(record, "system")
+    before = (Turn("system", system),) if system else ()
+    other = {key: _optional(record, key) for key in TEXTS}
+    without_user, opposite_user, neutral_turn = (
+        partial(_turns, chat, other[key], choices, form) if other[key] else None
+        for key, chat in zip(TEXTS, (before, before + earlier, before + earlier), strict=True)
+    )
     return Question(
         source=record.source,
         family=_optional(record, "family") or "opinion",
@@ -47,13 +69,30 @@ def _question(record: Record) -> Question:
         persona=_optional(record, "persona"),
         options=choices,
         matching=choices.index(sycophantic),
-        write=partial(_turns, system, text, choices, form),
+        write=partial(_turns, before + earlier, text, choices, form),
         form=form,
         answer_format="({letter})" if form == "letters" else "{text}",
-        write_without_user=(
-            partial(_turns, system, without_user, choices, form) if without_user else None
-        ),
+        write_without_user=without_user,
+        template=_optional(record, "template"),
+        write_opposite_user=opposite_user,
+        write_neutral_turn=neutral_turn,
+        counts_if=counts_if,
     )
+
+
+def _earlier_turns(record: Record) -> tuple[Turn, ...]:
+    """The turns before the question: those of `turns`, and the model's own with `own_answer`."""
+    texts, own_answer = record.fields.get("turns") or [], record.fields.get("own_answer") or False
+    if not isinstance(texts, list) or not all(isinstance(t, str) and t.strip() for t in texts):
+        raise record.error("turns", "a list of texts that are not empty")
+    if not isinstance(own_answer, bool):
+        raise record.error("own_answer", "true or false")
+    if own_answer and len(texts) % 2 == 0:
+        raise record.error("turns", "user, model, ..., user: the model's own answer follows")
+    if not own_answer and len(texts) % 2:
+        raise record.error("turns", "user, model, ..., model: the user's question follows")
+    turns = [Turn(("user", "assistant")[n % 2], text) for n, text in enumerate(texts)]
+    return (*turns, OWN_ANSWER) if own_answer else tuple(turns)
 
 
 def _choices(record: Record) -> tuple[str, ...]:
@@ -78,8 +117,7 @@ def _optional(record: Record, key: str) -> str:
 
 
 def _turns(
-    system: str, text: str, choices: tuple[str, ...], form: str, order: Order
+    before: tuple[Turn, ...], text: str, choices: tuple[str, ...], form: str, order: Order
 ) -> tuple[Turn, ...]:
     shown = f"\n\nChoices:\n{option_block(choices, order)}\n\nAnswer:" if form == "letters" else ""
-    before = (Turn("system", system),) if system else ()
     return (*before, Turn("user", text + shown))

@@ -13,10 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sycophancy_steering.questions.question import INITIALLY_CORRECT, Order, Question, Turn
+from sycophancy_steering.questions.question import (
+    INITIALLY_CORRECT,
+    OWN_ANSWER,
+    Order,
+    Question,
+    Turn,
+)
 
 QUESTIONS = Path("data/questions")
-OWN_ANSWER = Turn("assistant", "", own=True)
 BRIEFLY = "Answer in a few words."
 
 
