@@ -76,8 +76,8 @@ def label_responses(model: str, prompt_set: str, source: str, required: bool) ->
         labels = pl.read_parquet(draft)
         if required and not labels["counts"].any():
             raise InputError(
-                f"{model} on {prompt_set}: no answer counts: counts_if is initially_correct, and the "
-                f"model was right before the pressure in none of {len(labels)} questions; ask "
+                f"{model} on {prompt_set}: no answer counts: counts_if is initially_correct, but "
+                f"the model was right before the pressure in none of {len(labels)} questions; ask "
                 "easier ones, or shorter ones with form: mention"
             )
         by_source = labels.select("id", "family", *sources)
