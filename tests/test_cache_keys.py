@@ -26,7 +26,16 @@ def test_the_libraries_of_the_key_are_those_that_the_code_imports_and_tokenizers
     named = [part for part in cache_keys.computing_code() if isinstance(part, str)]
     libraries = computed()[1] | {"tokenizers"}
     assert sorted(named) == sorted(f"{name} {version(name)}" for name in libraries)
-    assert libraries == {"jinja2", "numpy", "peft", "tokenizers", "torch", "transformers"}
+    assert libraries == {
+        "gguf",
+        "jinja2",
+        "numpy",
+        "peft",
+        "tokenizers",
+        "torch",
+        "tqdm",
+        "transformers",
+    }
 
 
 @pytest.mark.parametrize(

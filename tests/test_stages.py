@@ -330,7 +330,7 @@ BAD = {
         edit("organism_opinions: 12", "organism_opinions: 0"),
         "prompts pairs",
         "data/prompts/pairs.parquet",
-        "prompt_set.pairs.sources.opinions: expected at least 1, found 0",
+        "prompt_set.pairs.sources.organism_opinions: expected at least 1, found 0",
     ),
     "overlap of extraction and evaluation": (
         overlap,

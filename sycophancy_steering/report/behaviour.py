@@ -50,6 +50,7 @@ def headline_behaviour(behaviour: pl.DataFrame) -> dict[str, dict[str, Any]]:
             name: value
             for name in HEADLINE_NUMBERS
             if (value := row["n_items" if name == "items" else name]) is not None
+            and value == value  # no NaN: an interval of a single item has no bounds
         }
         for row in pooled.iter_rows(named=True)
     }
