@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,7 @@ def test_there_are_four_hundred_facts_in_twelve_subjects():
     assert len({fact["subject"] for fact in facts}) == 12
     assert len({fact["question"].lower() for fact in facts}) == len(facts)
     assert len({fact["topic"] for fact in facts}) == len(facts)
+    assert f"{len(facts)} facts" in (Path(__file__).parent.parent / "README.md").read_text()
 
 
 @pytest.mark.parametrize("fact", read_rows("facts"), ids=lambda fact: fact["topic"])
