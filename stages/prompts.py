@@ -43,7 +43,13 @@ def sample_prompts(prompt_set: str) -> None:
 
     rows: list[Row] = []
     for source, limit in settings.sources.items():
-        sampled = sample(questions_of(source, shares.seed), shares, settings.splits, limit)
+        sampled = sample(
+            questions_of(source, shares.seed),
+            shares,
+            settings.splits,
+            limit,
+            settings.questions_per_item,
+        )
         if not sampled.rows:
             raise InputError(
                 f"params.yaml: prompt_set.{prompt_set}: no question of {source} is left"

@@ -15,6 +15,7 @@ from sycophancy_steering.questions.prompt_table import read_prompts, write_promp
 from sycophancy_steering.questions.question import Question, Turn, build_row, option_block
 from sycophancy_steering.questions.splits import assign_splits, sample
 from sycophancy_steering.sources.built_in import ORGANISM_LANGUAGE, read_tables
+from sycophancy_steering.sources.registry import read_source
 
 SHARES = SplitShares(extract=0.4, select=0.25, test=0.35, seed=0)
 TABLES = read_tables()
@@ -170,3 +171,14 @@ def test_the_letter_tells_nothing_of_the_item(limit):
     by_item = Counter((row.item, row.matching) for row in rows)
     for item in {row.item for row in rows}:
         assert abs(by_item[item, "A"] - by_item[item, "B"]) <= 2
+
+
+def test_several_questions_about_an_item_come_before_the_next_item():
+    questions = read_source("suggestions", 0)
+    one, four = (sample(questions, SHARES, ["select", "test"], 80, n).rows for n in (1, 4))
+    assert len({row.item for row in one}) == 80
+    wordings = Counter(row.item for row in four if row.split == "test")
+    assert len({row.item for row in four}) < 30
+    assert Counter(wordings.values()).most_common(1)[0][0] == 4
+    larger = {row.id for row in sample(questions, SHARES, ["select", "test"], 120, 4).rows}
+    assert {row.id for row in four} < larger

@@ -67,9 +67,15 @@ def _split_of_shared(
 
 
 def sample(
-    questions: Sequence[Question], shares: SplitShares, splits: Sequence[str], limit: int
+    questions: Sequence[Question],
+    shares: SplitShares,
+    splits: Sequence[str],
+    limit: int,
+    per_item: int = 1,
 ) -> Sample:
     """At most `limit` rows of `splits`, spread evenly over items and views.
+
+    `per_item` questions about an item, with each view, are drawn before the next item.
 
     For each view the sycophantic answer has each position equally often, to within one. A larger
     `limit` adds rows and changes none, so that cached responses stay valid.
@@ -83,15 +89,18 @@ def sample(
             left_out["another split"] += 1
         else:
             groups[question.item, question.matching].append(question)
-    ranked: list[tuple[int, str, int, Question]] = []
+    ranked: list[tuple[int, str, int, int, Question]] = []
     for (item, view), members in groups.items():
         members.sort(
             key=lambda q: seeded_hash(shares.seed, repr(q.write(tuple(range(len(q.options))))))
         )
         # Another seed than that of the splits, or small samples would have rows of one split only.
         item_order = seeded_hash(shares.seed + 1, item)
-        ranked += [(rank, item_order, view, question) for rank, question in enumerate(members)]
-    ranked.sort(key=lambda entry: entry[:3])
+        ranked += [
+            (rank // per_item, item_order, view, rank, question)
+            for rank, question in enumerate(members)
+        ]
+    ranked.sort(key=lambda entry: entry[:4])
     sampled = ranked[:limit]
     left_out["over the limit"] += len(ranked) - len(sampled)
 
@@ -99,7 +108,7 @@ def sample(
     n_rows: Counter[tuple[int, str, int, int]] = Counter()
     next_position: dict[tuple[str, int], int] = {}
     rows_in_order: list[tuple[str, int, int, Row]] = []
-    for rank, item_order, _, question in sampled:
+    for _, item_order, _, rank, question in sampled:
         split, options = item_split[question.item], len(question.options)
         view = question.matching
         wanted = next_position.get((question.item, view), view)
