@@ -21,8 +21,8 @@ class PromptSetSettings:
     splits: SomeDistinct[Literal["extract", "select", "test"]]
     """The splits whose questions may be sampled."""
     questions_per_item: PositiveInteger = 1
-    """How many questions about an item are sampled, with each view, before the next item. Answers
-    can be compared within an item only where it has several."""
+    """How many questions about an item are sampled before the next item, as many with each view.
+    Answers can be compared within an item only where it has several."""
     extract: Extract = "everything"
     """`forced_answers`: only the activations of answers forced after the prompt, which is enough
     for vectors from contrast pairs, and faster."""

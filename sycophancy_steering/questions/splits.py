@@ -75,7 +75,7 @@ def sample(
 ) -> Sample:
     """At most `limit` rows of `splits`, spread evenly over items and views.
 
-    `per_item` questions about an item, with each view, are drawn before the next item.
+    `per_item` questions about an item are drawn before the next item, as many with each view.
 
     For each view the sycophantic answer has each position equally often, to within one. A larger
     `limit` adds rows and changes none, so that cached responses stay valid.
@@ -89,6 +89,7 @@ def sample(
             left_out["another split"] += 1
         else:
             groups[question.item, question.matching].append(question)
+    per_view = -(-per_item // len({question.matching for question in questions}))
     ranked: list[tuple[int, str, int, int, Question]] = []
     for (item, view), members in groups.items():
         members.sort(
@@ -97,7 +98,7 @@ def sample(
         # Another seed than that of the splits, or small samples would have rows of one split only.
         item_order = seeded_hash(shares.seed + 1, item)
         ranked += [
-            (rank // per_item, item_order, view, rank, question)
+            (rank // per_view, item_order, view, rank, question)
             for rank, question in enumerate(members)
         ]
     ranked.sort(key=lambda entry: entry[:4])
