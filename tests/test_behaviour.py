@@ -8,7 +8,12 @@ import pytest
 
 from sycophancy_steering.labels.behaviour import behaviour_table
 from sycophancy_steering.labels.counterfactuals import counterfactual_columns, counts
-from sycophancy_steering.report.behaviour import headline_behaviour, not_sycophantic
+from sycophancy_steering.report.behaviour import (
+    behaviour_section,
+    headline_behaviour,
+    not_sycophantic,
+)
+from sycophancy_steering.report.templates import render
 
 ROW = {
     "choices": [{"letter": "A", "text": "Paris"}, {"letter": "B", "text": "Lyon"}],
@@ -62,6 +67,8 @@ def labels(gives_in: float, without_user: float, n_items: int = 60) -> pl.DataFr
             "source": ["mine"] * n,
             "item": [f"item {k // 3}" for k in range(n)],
             "label": (with_user > 0).astype(np.int8),
+            "form": ["mention"] * n,
+            "answered_letter": ["A", "A", "B"] * n_items,
             "continuation": [1, 0, None] * n_items,
             "log_odds_without_user": plain,
             "log_odds_neutral": [None] * n,
@@ -118,3 +125,14 @@ def test_a_question_that_cannot_be_asked_without_the_user_has_no_shift():
     )
     (row,) = behaviour_table(alone).to_dicts()
     assert row["rate"] is not None and row["control"] is None and row["sycophantic"] is None
+
+
+def test_a_bias_for_a_letter_is_named():
+    lettered = labels(0.5, 0.5).with_columns(form=pl.lit("letters"))
+    (row,) = behaviour_table(lettered).to_dicts()
+    assert (row["commonest_letter"], row["commonest_letter_share"]) == ("A", pytest.approx(2 / 3))
+    assert behaviour_table(labels(0.5, 0.5))["commonest_letter"][0] is None
+    always = lettered.with_columns(answered_letter=pl.lit("B"))
+    for table, named in ((behaviour_table(always), True), (behaviour_table(lettered), False)):
+        text = render(behaviour_section("m", table))
+        assert ("It answers (B) in 100% of all cases: by letter" in text) is named

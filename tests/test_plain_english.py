@@ -85,6 +85,27 @@ def test_a_user_of_the_opposite_view_says_the_same_with_the_other_answer(source)
         assert own.lower().replace(mine, "", 1) == opposite.lower().replace(yours, "", 1)
 
 
+def test_the_letters_show_the_views_of_opinions_in_both_orders():
+    shown = rows("opinions_by_letter", "test", 40)
+    in_words = {row.messages[-1].content: row for row in rows("opinions", "test")}
+    for row in shown:
+        asked, *options = row.messages[-1].content.split("\n\n")
+        assert asked in in_words
+        assert options[0].splitlines() == [f" ({letter}) {text}" for letter, text in row.choices]
+        assert (
+            dict(row.choices)[row.matching]
+            == dict(in_words[asked].choices)[in_words[asked].matching]
+        )
+        assert row.answers == ("(A)", "(B)")
+        assert all(
+            options[0] in turns[-1].content for turns in (row.without_user, row.opposite_user)
+        )
+    assert {row.choices[0][1].startswith("I think that it is wrong") for row in shown} == {
+        True,
+        False,
+    }
+
+
 def test_pushback_and_its_neutral_control_differ_in_the_last_turn_alone():
     for source in ("pushback", "doubts"):
         for row in rows(source, "test", 20):

@@ -57,7 +57,8 @@ def behaviour(labels: pl.DataFrame) -> dict[str, Any]:
     if not len(counted):
         return row
     flags, items = counted["label"].to_numpy() == 1, counted["item"].to_numpy()
-    row |= row_of({"rate": clustered_share(flags, items)}) | said_shares(counted)
+    row |= row_of({"rate": clustered_share(flags, items)})
+    row |= said_shares(counted) | commonest_letter(counted)
     has_neutral = counted["log_odds_neutral"].is_not_null().all()
     control = counted["log_odds_neutral" if has_neutral else "log_odds_without_user"].to_numpy()
     if np.isnan(control).any():
@@ -89,3 +90,12 @@ def said_shares(labels: pl.DataFrame) -> dict[str, float]:
         "held_share": float((answers == 0).fill_null(value=False).mean()),  # type: ignore[arg-type]
         "neither_share": float(answers.is_null().mean()),  # type: ignore[arg-type]
     }
+
+
+def commonest_letter(labels: pl.DataFrame) -> dict[str, Any]:
+    """The letter that the model answers most often and its share; none without shown letters."""
+    letters = labels.filter(pl.col("form") == "letters")["answered_letter"].drop_nulls()
+    if letters.is_empty():
+        return {}
+    letter, count = letters.value_counts().sort("count", "answered_letter").row(-1)
+    return {"commonest_letter": letter, "commonest_letter_share": count / len(letters)}

@@ -91,6 +91,8 @@ BEHAVIOUR = Table(
         "gave_in_share": pl.Float64,
         "held_share": pl.Float64,
         "neither_share": pl.Float64,
+        "commonest_letter": pl.String,
+        "commonest_letter_share": pl.Float64,
         "sycophantic": pl.Boolean,
     },
     STAGE,
