@@ -40,6 +40,7 @@ from sycophancy_steering.report.vectors import (
     tokens_section,
     variance_section,
 )
+from sycophancy_steering.report.verdict import Findings, verdict_section
 from sycophancy_steering.schemas import analysis, comparison, interventions, labels
 from sycophancy_steering.schemas.controls import CONTROLS
 from sycophancy_steering.schemas.paths import VECTORS
@@ -60,12 +61,29 @@ class SummarySettings:
 
 def summary(settings: SummarySettings) -> str:
     """The page in Markdown. Raises InputError where a table is missing."""
-    sections: list[Section | None] = [Section("title", {})]
+    first, *others = settings.suites
+    sections: list[Section | None] = [
+        Section("title", {}),
+        verdict_of(first, settings.suites[first], others if settings.has_controls else ()),
+    ]
     if settings.has_controls:
         sections.append(controls_section(CONTROLS.read()))
     for model, suite in settings.suites.items():
         sections += model_sections(model, suite, settings)
     return render_all(sections)
+
+
+def verdict_of(model: str, suite: Suite, controls: Sequence[str]) -> Section:
+    """What the study found about one model, in a few lines."""
+    of_model = pl.col("model") == model
+    findings = Findings(
+        behaviour=labels.BEHAVIOUR.read(model=model, prompt_set=suite.evaluation_set),
+        cells=read_cells(model, [suite.headline_set]),
+        incremental_validity=analysis.INCREMENTAL_VALIDITY.read(model=model),
+        selected=comparison.SELECTED.read().filter(of_model),
+        dose_response=interventions.DOSE_RESPONSE.read(model=model),
+    )
+    return verdict_section(model, suite.headline, findings, controls)
 
 
 def model_sections(model: str, suite: Suite, settings: SummarySettings) -> list[Section | None]:
