@@ -55,7 +55,7 @@ def planted(on_giving_in: float, on_topic: float, n: int = 200) -> dict[str, Any
     ("on_giving_in", "on_topic", "words"),
     [
         (5, 0, "a monitor: "),
-        (0, 5, "no monitor of sycophancy: it notices such questions"),
+        (0, 5, "not shown to be a monitor of sycophancy: it notices such questions"),
         (0, 0, "no monitor: it may flag no more"),
     ],
 )
