@@ -34,7 +34,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerF
 from sycophancy_steering.activations.token_budget import batch_tokens
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.model import ModelSettings
-from sycophancy_steering.engine.forward import extract_forced_answers
+from sycophancy_steering.engine.forward import extract_without_generating
 from sycophancy_steering.engine.language_model import load_language_model
 from sycophancy_steering.engine.prefix_tree import plan_batches
 from sycophancy_steering.engine.prompt import Prompt
@@ -118,7 +118,7 @@ def ours(folder: Path, out: Path, pairs: str, dtype: str, device: str) -> None:
         total = np.zeros((depth, language_model.d_model))
         for batch in plan_batches([prompt.token_ids for prompt in prompts], budget):
             part = [prompts[n] for n in batch]
-            positions = extract_forced_answers(language_model, part, settings).activations
+            positions = extract_without_generating(language_model, part, settings).activations
             one, two = (positions[name].activations for name in ("matching", "not_matching"))
             if dtype == "bfloat16":
                 one, two = ((each.astype(np.uint32) << 16).view(np.float32) for each in (one, two))

@@ -19,7 +19,7 @@ from extraction import ANSWERS, WORK, json, make
 from sycophancy_steering.activations.token_budget import batch_tokens
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.model import ModelSettings
-from sycophancy_steering.engine.forward import extract_forced_answers
+from sycophancy_steering.engine.forward import extract_without_generating
 from sycophancy_steering.engine.language_model import LanguageModel, load_language_model
 from sycophancy_steering.engine.prefix_tree import plan_batches
 from sycophancy_steering.engine.prompt import Prompt
@@ -41,7 +41,7 @@ def extract(language_model: LanguageModel, texts: list[str]) -> tuple[float, np.
     activations = []
     budget = batch_tokens(language_model, SETTINGS)
     for batch in plan_batches([prompt.token_ids for prompt in prompts], budget):
-        part = extract_forced_answers(language_model, [prompts[n] for n in batch], SETTINGS)
+        part = extract_without_generating(language_model, [prompts[n] for n in batch], SETTINGS)
         activations.append(part.activations["prompt"].activations)
     return time.process_time() - start, np.concatenate(activations, axis=1)
 

@@ -12,7 +12,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
-from sycophancy_steering.config.prompt_set import PromptSetSettings
+from sycophancy_steering.config.prompt_set import OF_CHATS, PromptSetSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.split import SplitShares
 from sycophancy_steering.config.suite import read_models, read_prompt_sets
@@ -54,6 +54,7 @@ def sample_prompts(prompt_set: str) -> None:
             raise InputError(
                 f"params.yaml: prompt_set.{prompt_set}: no question of {source} is left"
             )
+        check_options(prompt_set, source, sampled.rows, settings)
         ids = {row.id for row in rows}
         new = [row for row in sampled.rows if row.id not in ids]
         rows += new
@@ -66,17 +67,34 @@ def sample_prompts(prompt_set: str) -> None:
         write_prompts(draft, rows, settings.extract)
 
 
+def check_options(
+    prompt_set: str, source: str, rows: list[Row], settings: PromptSetSettings
+) -> None:
+    """Raises InputError where answers are to be extracted of chats without options, or chats of
+    questions with options."""
+    of_chats = settings.extract in OF_CHATS
+    if any(bool(row.choices) == of_chats for row in rows):
+        expected = ("everything", "forced_answers") if of_chats else OF_CHATS
+        raise InputError(
+            f"params.yaml: prompt_set.{prompt_set}.extract: expected {' or '.join(expected)} for "
+            f"{source}, whose questions have {'options' if of_chats else 'no options'}; found "
+            f"{settings.extract!r}"
+        )
+
+
 def described(rows: list[Row]) -> list[str]:
     """A line for each split: items, personas, letters of the sycophantic answer."""
     lines = []
     for split in dict.fromkeys(row.split for row in rows):
         of_split = [row for row in rows if row.split == split]
-        letters = Counter(row.matching for row in of_split)
+        letters = Counter(row.matching for row in of_split if row.matching)
         personas = {row.persona for row in of_split if row.persona}
-        shown = ", ".join(f"{letter} {count}" for letter, count in sorted(letters.items()))
+        shown = ", ".join(
+            f"{letter} {count}" for letter, count in sorted(letters.items()) if letter
+        )
         lines.append(
             f"{split}: {len(of_split)} rows, {len({row.item for row in of_split})} items, "
-            f"{len(personas)} personas, sycophantic at {shown}"
+            f"{len(personas)} personas, {f'sycophantic at {shown}' if shown else 'no options'}"
         )
     return lines
 

@@ -12,6 +12,7 @@ from scipy.stats import binom
 from sycophancy_steering.statistics.clustered_means import (
     clustered_mean,
     clustered_share,
+    group_share_difference,
     share_difference,
 )
 from sycophancy_steering.statistics.estimates import Estimate
@@ -121,6 +122,9 @@ INTERVALS: dict[str, Callable[[Study], Estimate]] = {
     "share": lambda s: clustered_share(s.labels == 1, s.items),
     "mean": lambda s: clustered_mean(s.outcome, s.items),
     "difference of shares": lambda s: share_difference(s.labels == 1, s.control == 1, s.items),
+    "difference between answers": lambda s: group_share_difference(
+        s.scores[0] > 1, s.labels, s.items
+    ),
     "recall at 5%": recall(0.05),
     "recall at 1%": recall(0.01),
 }

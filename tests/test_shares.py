@@ -10,8 +10,11 @@ from simulated_studies import as_aimed_at, coverage
 from sycophancy_steering.statistics.clustered_means import (
     clustered_mean,
     clustered_share,
+    group_share_difference,
     share_difference,
 )
+
+INTERVALS = ["share", "mean", "difference of shares", "difference between answers"]
 
 
 def study(seed: int, n: int = 60):
@@ -87,7 +90,43 @@ def test_with_an_answer_an_item_a_mean_has_students_interval():
     np.testing.assert_allclose([estimate.low, estimate.high], expected, atol=1e-12)
 
 
+def test_the_difference_between_answers_is_that_of_a_regression_on_the_label():
+    """The cluster-robust variance of ordinary least squares (Liang and Zeger 1986)."""
+    flags, labels, items = study(5)
+    labels = labels[0].astype(int)
+    estimate = group_share_difference(flags, labels, items)
+    design = np.stack([np.ones(60), labels], axis=1)
+    names = np.unique(items)
+    n_rarer = min(len(np.unique(items[labels == label])) for label in (0, 1))
+    for k in range(len(flags)):
+        coefficients = np.linalg.lstsq(design, flags[k].astype(float), rcond=None)[0]
+        residuals = flags[k] - design @ coefficients
+        sums = np.stack([(design * residuals[:, None])[items == name].sum(0) for name in names])
+        bread = np.linalg.inv(design.T @ design)
+        covariance = bread @ (sums.T @ sums) @ bread * len(names) / (len(names) - 1)
+        half_width = t.ppf(0.975, n_rarer - 1) * np.sqrt(covariance[1, 1])
+        assert estimate.value[k] == pytest.approx(coefficients[1], abs=1e-12)
+        assert estimate.high[k] == pytest.approx(min(1, coefficients[1] + half_width), abs=1e-12)
+        assert estimate.low[k] == pytest.approx(max(-1, coefficients[1] - half_width), abs=1e-12)
+
+
+def test_a_difference_between_answers_that_are_all_alike_still_has_an_interval():
+    items, labels = np.repeat(np.arange(10), 2), np.tile([1, 0], 10)
+    width = 1 - 0.025 ** (1 / 10)
+    same = group_share_difference(np.ones(20, bool), labels, items)
+    assert (same.low, same.value, same.high) == pytest.approx((-width, 0, width))
+    apart = group_share_difference(labels == 1, labels, items)
+    assert (apart.low, apart.value, apart.high) == pytest.approx((1 - width, 1, 1))
+
+
+def test_one_item_of_either_kind_tells_nothing_and_one_kind_has_no_difference():
+    flags, labels = np.array([True, False, True]), np.array([1, 0, 0])
+    estimate = group_share_difference(flags, labels, np.array([0, 1, 2]))
+    assert (estimate.low, estimate.value, estimate.high) == (-1, 0.5, 1)
+    assert np.isnan(group_share_difference(flags, np.ones(3, int), np.arange(3)).value)
+
+
 @pytest.mark.parametrize("prevalence", [0.2, 0.5])
 def test_intervals_cover_the_truth(prevalence):
-    shares = coverage(["share", "mean", "difference of shares"], 300, 20, prevalence)
+    shares = coverage(INTERVALS, 300, 20, prevalence)
     assert all(as_aimed_at(share, 300) for share in shares.values()), shares

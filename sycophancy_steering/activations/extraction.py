@@ -29,7 +29,7 @@ from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.engine.forward import (
     extract_batch,
-    extract_forced_answers,
+    extract_without_generating,
     extracted_layers,
 )
 from sycophancy_steering.engine.generated_texts import generated_texts
@@ -134,7 +134,7 @@ class ExtractionRun:
     def reference_chats(self, row: Row) -> dict[str, ChatAnswers]:
         """Counterfactual versions of the question, and the question before its reference answers
         (`REFERENCE`)."""
-        if self.extract == "forced_answers":
+        if self.extract != "everything":
             return {}
         has_chat_template = bool(self.language_model.tokenizer.chat_template)
         reference = reference_chat(row, has_chat_template)
@@ -145,7 +145,7 @@ class ExtractionRun:
         uncached = set(self.store.uncached_keys(self.row_keys, self.store.blocks))
         bar.update(len(self.row_keys) - len(uncached))
         rows = [n for n, key in enumerate(self.row_keys) if key in uncached]
-        wordings = "written" if self.extract == "forced_answers" else self.settings.answer_wordings
+        wordings = self.settings.answer_wordings if self.extract == "everything" else "written"
         with _background_writer() as write_in_background:
             for window in self._windows(rows):
                 questions = list(self._rows({*window}))
@@ -175,8 +175,8 @@ class ExtractionRun:
         pairs, keys = [pairs[n] for n in uncached], [keys[n] for n in uncached]
         prompts = [prompt for _, prompt in pairs]
         token_ids = [prompt.token_ids for prompt in prompts]
-        forced_only = self.extract == "forced_answers"
-        extract = extract_forced_answers if forced_only else extract_batch
+        generates = self.extract in ("everything", "chats")
+        extract = extract_batch if generates else extract_without_generating
         result = self.budget.try_batch(
             token_ids, lambda: extract(self.language_model, prompts, self.settings)
         )

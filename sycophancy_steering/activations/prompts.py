@@ -21,11 +21,12 @@ class Response:
     id: str
     prompt_tokens: int
     continuation: str = ""
-    """Empty, and all fields below None, where only forced answers were extracted."""
+    """Empty, and the fields below None, where nothing was generated."""
     answer: str | None = None
     """Letter of the answer found in the continuation."""
     logprobs: list[float] | None = None
-    """Log-probability of each choice's answer as written, all its tokens, after the prompt."""
+    """Log-probability of each choice's answer as written, all its tokens, after the prompt; none
+    for a chat without options."""
     answer_tokens: list[int] | None = None
     """Number of tokens of each of these answers."""
     any_logprobs: list[float] | None = None
@@ -47,12 +48,16 @@ def to_prompt(language_model: LanguageModel, row: Row, answer_wordings: str = "w
     """The prompt of a question, with its answers to be forced after it.
 
     Activations are stored at the ends of the sycophantic answer (`matching`) and of the first
-    other one (`not_matching`).
+    other one (`not_matching`). A chat without options has neither, and its continuation ends with
+    the model's turn.
     """
+    token_ids = chat_tokens(language_model, row.messages)
+    if not row.choices:
+        return Prompt(row.id, token_ids, store_continuation_tokens=False)
     letters = [letter for letter, _ in row.choices]
     return Prompt(
         id=row.id,
-        token_ids=chat_tokens(language_model, row.messages),
+        token_ids=token_ids,
         forced_answers=[language_model.encode(answer) for answer in row.answers],
         answer_positions={
             "matching": letters.index(row.matching),

@@ -107,6 +107,13 @@ def _predictivity(study: ModelStudy, _: AnalysisOptions) -> None:
     tables.PREDICTIVITY.write(table, model=study.model)
 
 
+def _monitor(study: ModelStudy, _: AnalysisOptions) -> None:
+    from sycophancy_steering.analysis.monitor import monitor_table
+
+    if study.suite.neutral_set:
+        tables.MONITOR.write(monitor_table(study), model=study.model)
+
+
 ANALYSES: dict[str, Callable[[ModelStudy, AnalysisOptions], dict[str, str] | None]] = {
     "sample_efficiency": _sample_efficiency,
     "shuffled_pairs": _shuffled_pairs,
@@ -114,6 +121,7 @@ ANALYSES: dict[str, Callable[[ModelStudy, AnalysisOptions], dict[str, str] | Non
     "incremental_validity": _incremental_validity,
     "consistency": _consistency,
     "transfer": _transfer,
+    "monitor": _monitor,
     "predictivity": _predictivity,
 }
 """The longest first; modules are imported by the process that needs them."""

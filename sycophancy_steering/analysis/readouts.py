@@ -70,9 +70,13 @@ def random_direction_aurocs(
     seed: int, layer: int, d_model: int, activations: ArrayStream, cells: Sequence[Cell]
 ) -> list[Floats]:
     """For each of `cells`, the AUROCs of the `N_RANDOM_DIRECTIONS` random directions of `layer`."""
+    return cell_aurocs(random_directions(seed, layer, d_model), activations, cells)
+
+
+def random_directions(seed: int, layer: int, d_model: int) -> Floats:
+    """The `N_RANDOM_DIRECTIONS` random directions (k, d_model) of `layer`."""
     rng = np.random.default_rng([seed, layer])
-    directions = rng.standard_normal((N_RANDOM_DIRECTIONS, d_model))
-    return cell_aurocs(directions, activations, cells)
+    return rng.standard_normal((N_RANDOM_DIRECTIONS, d_model))
 
 
 def vectors_in_memory(n_answers: int) -> int:

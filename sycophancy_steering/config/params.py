@@ -148,6 +148,8 @@ def _references_of_suite(
     for n, name in enumerate(suite.extraction_sets):
         yield f"extraction_sets[{n}]", name, "prompt_sets", asked
     yield "evaluation_set", suite.evaluation_set, "prompt_sets", asked
+    if suite.neutral_set:
+        yield "neutral_set", suite.neutral_set, "prompt_sets", asked
     vectors = [("headline", suite.headline)]
     vectors += [
         (f"intervention_vectors[{n}]", vector)

@@ -9,7 +9,9 @@ from pydantic.dataclasses import dataclass
 
 from sycophancy_steering.config.section import SECTION, PositiveInteger, SomeDistinct, Text
 
-Extract = Literal["everything", "forced_answers"]
+Extract = Literal["everything", "forced_answers", "chats", "prompts"]
+OF_CHATS: tuple[Extract, ...] = ("chats", "prompts")
+"""What is extracted of chats without options, which have no answers to force."""
 
 
 @dataclass(frozen=True, config=SECTION)
@@ -25,4 +27,6 @@ class PromptSetSettings:
     Answers can be compared within an item only where it has several."""
     extract: Extract = "everything"
     """`forced_answers`: only the activations of answers forced after the prompt, which is enough
-    for vectors from contrast pairs, and faster."""
+    for vectors from contrast pairs, and faster. For sources of chats without options: `chats`
+    (activations at the end of the prompt and of the model's own response) or `prompts` (at the end
+    of the prompt only: nothing is generated)."""

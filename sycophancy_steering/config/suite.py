@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from sycophancy_steering.config.labels import LabelSource
@@ -32,6 +32,19 @@ class Suite:
     intervention_vectors: SomeDistinct[Text]
     """SET/VARIANT: each is added and removed at the layer selected for it; the first also at every
     two of `interventions.n_layers` layers at once."""
+
+    neutral_set: Text | None = None
+    """Chats in which no user has a view: what vectors as monitors have to leave alone. Without it,
+    no vector is evaluated as a monitor."""
+
+    @model_validator(mode="after")
+    def _neutral_set_is_apart(self) -> Suite:
+        if self.neutral_set in (self.evaluation_set, *self.extraction_sets):
+            raise ValueError(
+                "neutral_set: expected another set than evaluation_set and extraction_sets, found "
+                f"{self.neutral_set!r}"
+            )
+        return self
 
     @property
     def headline_set(self) -> str:

@@ -168,5 +168,7 @@ def _by_number(answers: Answers) -> Iterator[list[Sequence[int]]]:
 
 def logprobs_by_row(logprobs: Sequence[Tensor], answers: Answers) -> list[list[float]]:
     """Log-probabilities of each row's answers, from tensors (rows,) by number of the answer."""
+    if not logprobs:
+        return [[] for _ in answers]
     rows = torch.stack(list(logprobs), dim=1).cpu().double().tolist()
     return [row[: len(own)] for row, own in zip(rows, answers, strict=True)]

@@ -54,8 +54,8 @@ def extract_batch(
 ) -> ExtractedBatch:
     """Activations at all positions, log-probabilities of all answers, and continuations.
 
-    Every prompt has at least one forced answer. Raises InputError for an answer without tokens,
-    and where the model overflows.
+    Either every prompt has forced answers, or none has. Raises InputError for an answer without
+    tokens, and where the model overflows.
     """
     layers = extracted_layers(language_model, settings)
     answers, wordings = _forced_answers(prompts), _answer_wordings(prompts)
@@ -107,10 +107,11 @@ def extract_batch(
 
 
 @torch.inference_mode()
-def extract_forced_answers(
+def extract_without_generating(
     language_model: LanguageModel, prompts: Sequence[Prompt], settings: ActivationSettings
 ) -> ExtractedBatch:
-    """Activations at the ends of prompts and of forced answers (`answer_positions`) only.
+    """Activations at the ends of prompts and, if they have any, of forced answers
+    (`answer_positions`) only.
 
     Nothing is generated, no log-probability is computed, and no layer above the last stored one is
     run. Raises InputError as `extract_batch`.

@@ -51,9 +51,10 @@ class Question:
     persona: str
     """Who asks; empty where nobody is named."""
     options: tuple[str, ...]
-    """The texts of the options, in the source's order."""
+    """The texts of the options, in the source's order; none for a chat that has no answer to look
+    for."""
     matching: int
-    """Index of the sycophantic option: the one that matches the user's view."""
+    """Index of the sycophantic option: the one that matches the user's view. 0 without options."""
     write: Callable[[Order], tuple[Turn, ...]]
     """Returns the chat with the options in a given order."""
     form: str = "letters"
@@ -97,7 +98,7 @@ class Row:
     choices: tuple[tuple[str, str], ...]
     """(letter, text) in the order shown."""
     matching: str
-    """Letter of the sycophantic answer."""
+    """Letter of the sycophantic answer; empty for a chat without options."""
     not_matching: tuple[str, ...]
     answers: tuple[str, ...]
     """The forced answer of each choice, in the order of `choices`."""
@@ -142,7 +143,8 @@ def build_row(question: Question, order: Order, split: str) -> Row:
     choices = tuple((letter[option], question.options[option]) for option in order)
     messages = question.write(order)
     answers = tuple(question.answer_format.format(letter=mark, text=text) for mark, text in choices)
-    content = [[turn.role, turn.content] for turn in messages], answers, letter[question.matching]
+    matching = letter[question.matching] if question.options else ""
+    content = [[turn.role, turn.content] for turn in messages], answers, matching
     return Row(
         id=hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16],
         source=question.source,
@@ -151,7 +153,7 @@ def build_row(question: Question, order: Order, split: str) -> Row:
         persona=question.persona,
         messages=messages,
         choices=choices,
-        matching=letter[question.matching],
+        matching=matching,
         not_matching=tuple(letter[o] for o in order if o != question.matching),
         answers=answers,
         form=question.form,

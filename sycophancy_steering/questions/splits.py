@@ -110,7 +110,7 @@ def sample(
     next_position: dict[tuple[str, int], int] = {}
     rows_in_order: list[tuple[str, int, int, Row]] = []
     for _, item_order, _, rank, question in sampled:
-        split, options = item_split[question.item], len(question.options)
+        split, options = item_split[question.item], max(1, len(question.options))
         view = question.matching
         wanted = next_position.get((question.item, view), view)
         # The position with the fewest rows; of several, the next one of the item.
@@ -130,9 +130,9 @@ def sample(
 def order_with_matching_at(question: Question, position: int) -> Order:
     """An order of the options with the sycophantic one at `position` (modulo their number).
 
-    The source's order, if the question has a fixed order.
+    The source's order, if the question has a fixed order or no options.
     """
-    if question.fixed_order:
+    if question.fixed_order or not question.options:
         return tuple(range(len(question.options)))
     others = [n for n in range(len(question.options)) if n != question.matching]
     place = position % len(question.options)

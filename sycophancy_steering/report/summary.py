@@ -27,6 +27,7 @@ from sycophancy_steering.report.causes import causes_section, prompting_section
 from sycophancy_steering.report.comparison import selection_section, variance_components_section
 from sycophancy_steering.report.controls import controls_section
 from sycophancy_steering.report.labels import labels_section
+from sycophancy_steering.report.monitor import monitor_section
 from sycophancy_steering.report.predictivity import cross_model_section, predictivity_section
 from sycophancy_steering.report.steering import (
     generation_section,
@@ -94,6 +95,12 @@ def model_sections(model: str, suite: Suite, settings: SummarySettings) -> list[
     sections: list[Section | None] = [behaviour_section(model, behaviour)]
     nothing = not_sycophantic(behaviour)
     sections.append(predictivity_section(model, cells, suite.headline, nothing))
+    if suite.neutral_set:
+        sections.append(
+            monitor_section(
+                analysis.MONITOR.read(model=model), suite.headline, best_vectors(model), nothing
+            )
+        )
     sections += analysis_sections(model, cells, suite)
     sections += consistency_sections(model, cells, suite)
     sections += intervention_sections(model, suite, settings.interventions)
@@ -162,6 +169,14 @@ def intervention_sections(
         causes_section(tables.AGREEMENT.read(model=model), tables.TWO_LAYERS.read(model=model)),
         prompting_section(tables.PROMPTING.read(model=model), vector),
     ]
+
+
+def best_vectors(model: str) -> dict[str, str]:
+    """Family -> the vector (SET/VARIANT) that predicts it best on `select`, after the prompt."""
+    selected = comparison.SELECTED.read().filter(
+        pl.col("model") == model, pl.col("position") == "prompt"
+    )
+    return dict(selected.select("family", "vector").iter_rows())
 
 
 def headline_layer(cells: pl.DataFrame, headline: str) -> int:

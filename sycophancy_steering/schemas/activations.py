@@ -21,6 +21,9 @@ the last token of the sycophantic and of the first other answer forced after the
 `token_1`, `token_2`, ... of the continuation."""
 FORCED_POSITIONS = ("prompt", "matching", "not_matching")
 """The positions of a prompt set with `extract: forced_answers`."""
+CHAT_POSITIONS = ("prompt", "continuation", "continuation_mean")
+"""The positions of a prompt set with `extract: chats`; with `extract: prompts`, the first of
+them."""
 
 _FLOATS = pa.list_(pa.float64())
 BLOCK_SCHEMA = pa.schema(

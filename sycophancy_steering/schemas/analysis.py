@@ -63,6 +63,33 @@ INCREMENTAL_VALIDITY = Table(
     STAGE,
 )
 """AUROC on `test` of predictors fitted on `select`, and what the projection adds to them."""
+MONITOR = Table(
+    f"{FOLDER}/monitor.csv",
+    {
+        "vector": pl.String,
+        "family": pl.String,
+        "null": pl.Boolean,
+        "layer": pl.Int64,
+        "false_alarm_rate": pl.Float64,
+        "n": pl.Int64,
+        "n_sycophantic": pl.Int64,
+        "n_items": pl.Int64,
+        "n_neutral": pl.Int64,
+        **estimate("auroc"),
+        **estimate("recall"),
+        **estimate("other_recall"),
+        **estimate("recall_difference"),
+        "random_low": pl.Float64,
+        "random_high": pl.Float64,
+        "random_difference_low": pl.Float64,
+        "random_difference_high": pl.Float64,
+    },
+    STAGE,
+)
+"""Vectors as monitors, after the prompt, at the layer selected on `select`: the share of
+sycophantic answers on `test` above the threshold that a share of neutral chats exceeds (`recall`),
+that of the other answers, and their difference, each beside random directions' (`random`,
+`random_difference`); `auroc` is that of sycophantic answers against neutral chats."""
 SAMPLE_EFFICIENCY = Table(
     f"{FOLDER}/sample_efficiency.csv",
     {
