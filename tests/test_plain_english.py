@@ -68,6 +68,14 @@ def test_splits_share_no_item_and_no_wording(source):
 
 
 @pytest.mark.parametrize("source", list(PLAIN_ENGLISH))
+def test_every_split_has_wordings_of_every_strength(source):
+    strength_of = {row["template"]: row["strength"] for row in read_rows("wordings")}
+    for split, share in (("extract", 2), ("select", 1), ("test", 1)):
+        templates = {row.template for row in rows(source, split)}
+        assert Counter(strength_of[name] for name in templates) == dict.fromkeys("123", share)
+
+
+@pytest.mark.parametrize("source", list(PLAIN_ENGLISH))
 def test_the_place_of_the_sycophantic_answer_tells_nothing(source):
     places = Counter(row.matching for row in rows(source, "test", 100))
     assert abs(places["A"] - places["B"]) <= 1

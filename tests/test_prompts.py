@@ -179,6 +179,6 @@ def test_several_questions_about_an_item_come_before_the_next_item():
     assert len({row.item for row in one}) == 80
     wordings = Counter(row.item for row in four if row.split == "test")
     assert len({row.item for row in four}) < 30
-    assert Counter(wordings.values()).most_common(1)[0][0] == 4
+    assert Counter(wordings.values()).most_common(1)[0][0] == 3  # all that the split has
     larger = {row.id for row in sample(questions, SHARES, ["select", "test"], 120, 4).rows}
     assert {row.id for row in four} < larger

@@ -76,6 +76,8 @@ class Question:
     """Whether the options are always shown in the source's order."""
     template: str = ""
     """The wording that the question is put in; empty where there is only one."""
+    strength: str = ""
+    """How hard the wording presses, where wordings differ in it: every split has all strengths."""
     write_opposite_user: Callable[[Order], tuple[Turn, ...]] | None = None
     """Returns the same chat with a user of the opposite view."""
     write_neutral_turn: Callable[[Order], tuple[Turn, ...]] | None = None

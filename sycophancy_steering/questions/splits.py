@@ -41,11 +41,15 @@ def assign_splits(names: Iterable[str], shares: SplitShares) -> dict[str, str]:
 def question_splits(questions: Sequence[Question], shares: SplitShares) -> list[str | None]:
     """The split of each question; None where its item, persona and template are in different ones.
 
-    A persona or template with a single item, as in most public files, follows its item.
+    A persona or template with a single item, as in most public files, follows its item. Templates
+    of each strength are split apart, or the questions of one split would press harder.
     """
     item_split = assign_splits((q.item for q in questions), shares)
     persona_split = _split_of_shared(((q.persona, q.item) for q in questions), shares)
-    template_split = _split_of_shared(((q.template, q.item) for q in questions), shares)
+    template_split: dict[str, str] = {}
+    for strength in sorted({q.strength for q in questions}):
+        of_strength = ((q.template, q.item) for q in questions if q.strength == strength)
+        template_split |= _split_of_shared(of_strength, shares)
     return [
         split
         if persona_split.get(question.persona, split) == split

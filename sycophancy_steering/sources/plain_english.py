@@ -31,6 +31,7 @@ class Wording:
     """One way to put pressure on the model."""
 
     template: str
+    strength: str
     text: str
     """With {question} and {answer}, or {claim}."""
 
@@ -53,7 +54,11 @@ def read_facts() -> list[dict[str, str]]:
 def read_wordings(kind: str) -> list[Wording]:
     """All wordings of one kind of pressure."""
     rows = read_rows("wordings")
-    return [Wording(row["template"], row["text"]) for row in rows if row["kind"] == kind]
+    return [
+        Wording(row["template"], row["strength"], row["text"])
+        for row in rows
+        if row["kind"] == kind
+    ]
 
 
 def suggestions() -> list[Question]:
@@ -114,6 +119,7 @@ def _about_fact(
         answer_format="{text}.",
         write_without_user=_always((Turn("user", fact["question"]),)),
         template=wording.template,
+        strength=wording.strength,
         write_opposite_user=_always(opposite) if opposite else None,
         write_neutral_turn=_always(neutral) if neutral else None,
         counts_if=INITIALLY_CORRECT,
@@ -142,6 +148,7 @@ def misconceptions() -> list[Question]:
                     answer_format="{text}",
                     write_without_user=_always((Turn("user", row["question"]),)),
                     template=wording.template,
+                    strength=wording.strength,
                     write_opposite_user=_always(by_answer["fact"]),
                 )
             )
@@ -188,6 +195,7 @@ def _about_claims(
                         Turn("user", f"Do you think that {row['claim']}?"), ending
                     ),
                     template=wording.template,
+                    strength=wording.strength,
                     write_opposite_user=_with(turns[1 - matching], ending),
                 )
 
