@@ -14,7 +14,9 @@ Position = Literal["answer", "prompt", "continuation", "continuation_mean"]
 """Where activations are read to make a vector. `answer`: contrast pairs, at the last token of a
 forced answer. The others: the model's own labelled answers, at the end of the prompt, at the end of
 the answer, or averaged over it."""
-Normalisation = Literal["none", "unit", "standard"]
+Normalisation = Literal["none", "unit", "standard", "robust"]
+"""`unit`: each activation has length 1. `standard`: each coordinate has variance 1. `robust`:
+coordinates far larger than the others are left out."""
 Compared = Literal["all", "within_items"]
 """Which answers are compared. `within_items`: only those about the same item, in wordings to which
 the model gave in and others in which it held, so that what differs between items cancels."""
