@@ -58,6 +58,8 @@ class LabelledActivations:
     """(n,)"""
     sources: Names
     """(n,)"""
+    has_options: bool = True
+    """Whether answers were forced; chats without options have none."""
     _layer: int = -1
     """The layer that the caches below belong to."""
     _blocks: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
@@ -78,6 +80,8 @@ class LabelledActivations:
         """
         rng = np.random.default_rng(variant.seed)
         if variant.position == "answer":
+            if not self.has_options:
+                raise MethodNotApplicable("chats without options have no answers to force")
             rows = _subsample(np.arange(len(self.items)), variant, rng)
             return rows, rows
         classes = [np.flatnonzero(self.labels == label) for label in (1, 0)]
@@ -242,4 +246,5 @@ def read_labelled_activations(
         answered=columns["answered_letter"],
         families=columns["family"],
         sources=columns["source"],
+        has_options=options["not_matching"].list.len().max() != 0,
     )

@@ -67,12 +67,11 @@ def match_items(
             f"{len(names)} items have both sycophantic and other answers; expected at least "
             f"{min_items} to compare answers within items (see questions_per_item)"
         )
-    matched = [
-        (name, tuple(np.unique(group[name]) for group in groups))
-        for name in names
-        for _ in range(_repeats(groups[0][name]))
-    ]
-    return MatchedItems(np.array([name for name, _ in matched]), [rows for _, rows in matched])
+    sampled = [name for name in names for _ in range(_repeats(groups[0][name]))]
+    one, two = groups
+    return MatchedItems(
+        np.array(sampled), [(np.unique(one[name]), np.unique(two[name])) for name in sampled]
+    )
 
 
 def _rows_by_item(items: Names, rows: Rows) -> dict[str, Rows]:
