@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -19,12 +18,12 @@ from sycophancy_steering.vectors.large_dimensions import large_dimensions, massi
 
 def large_dimensions_table(study: ModelStudy, variants: Sequence[Variant]) -> pl.DataFrame:
     """The table LARGE_DIMENSIONS: every extraction set at the positions of `variants`."""
-    used = {variant.position for variant in variants}
+    used: dict[Position, None] = dict.fromkeys(variant.position for variant in variants)
     rows = []
     for prompt_set, answers in study.extractions.items():
         layers = range(answers.origin.n_layers)
         for layer in tqdm(layers, unit="layer", disable=None, desc=f"{prompt_set}: dimensions"):
-            for position in (name for name in get_args(Position) if name in used):
+            for position in used:
                 try:
                     contrast = answers.contrast(Variant("mean_difference", position), layer)
                 except MethodNotApplicable:  # no vector there, as the vectors stage has said
