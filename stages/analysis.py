@@ -5,9 +5,10 @@
 Reads activations, labels, vectors, cells, scores and sign flips of each of `models` in params.yaml;
 writes, in reports/analysis/MODEL, predictivity.csv (every vector), transfer.csv,
 incremental_validity.csv, sample_efficiency.csv, tokens.csv, agreement.csv, variance.csv,
-reliability.csv and, where the suite has a `neutral_set`, monitor.csv; what vectors of shuffled
-pairs predict (reports/shuffled_pairs/MODEL); in reports/comparison, selected.csv (the best vectors,
-with p-values), differences.csv (each vector against the headline) and variance_components.csv; and
+reliability.csv, large_dimensions.csv (coordinates far larger than the others) and, where the suite
+has a `neutral_set`, monitor.csv; what vectors of shuffled pairs predict
+(reports/shuffled_pairs/MODEL); in reports/comparison, selected.csv (the best vectors, with
+p-values), differences.csv (each vector against the headline) and variance_components.csv; and
 reports/atlas.parquet, all evaluation cells.
 `docs/glossary.md` explains every column.
 """

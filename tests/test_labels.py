@@ -46,6 +46,7 @@ def test_every_source_on_one_answer():
         "flipped": 1,
         "mc1": 1,  # the best answer, 0.1, is less likely than a false one, 0.2
         "mc2": 0,  # the true ones hold 0.4 of 0.65
+        "description": None,  # it has options
     }
 
 

@@ -294,7 +294,7 @@ BAD = {
         edit("position: answer}]", "position: answer, n_pairs: 13}]"),
         VECTORS,
         MADE_VECTORS,
-        "no variant can be made from these answers: 12 pairs, or answers of one class; expected 13",
+        "from these answers: 12 pairs, answers of one class or items; expected 13",
     ),
     "memory that is none": (
         edit("memory_mb: 64", "memory_mb: 0"),

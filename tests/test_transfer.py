@@ -215,3 +215,7 @@ def test_variation_is_over_the_methods_that_every_set_allows():
     ]
     assert found["largest_gap"] == pytest.approx(np.max(areas) - np.min(areas))
     assert components_of_scores(scores.filter(pl.col("prompt_set") == "a")) is None
+    # A set that allows one method of three would leave nothing to compare.
+    only = scores.filter(pl.col("prompt_set") == "a", pl.col("variant") == "pca")
+    chats = only.with_columns(pl.lit("chats").alias("prompt_set"))
+    assert components_of_scores(pl.concat([scores, chats])) == found

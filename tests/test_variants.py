@@ -41,6 +41,11 @@ def test_a_name_has_every_setting_that_is_not_the_default(variants):
     assert list(grid) == ["pca", "pca-unit", "pca-seed3", "pca-seed3-unit"]
 
 
+def test_answers_are_compared_within_items_on_request(variants):
+    grid = variants("[{method: pca, position: prompt, compared: [all, within_items]}]")
+    assert list(grid) == ["pca_prompt", "pca_prompt-within_items"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -74,6 +79,10 @@ def test_a_name_has_every_setting_that_is_not_the_default(variants):
         (
             "[{method: pca, position: answer}, {method: ccs, position: prompt}]",
             r"variants\[1\]\.position: ccs needs contrast pairs; expected answer",
+        ),
+        (
+            "[{method: pca, position: [prompt, answer], compared: within_items}]",
+            r"variants\[0\]\.compared: within_items is for the model's own answers",
         ),
         (
             "[{method: pca, position: answer}, {method: [lda, pca], position: answer}]",

@@ -204,7 +204,12 @@ def reliability_table(
     answers: LabelledActivations, layer: int, n_pairs: Sequence[int]
 ) -> pl.DataFrame:
     """Mean cosine of two vectors of so many pairs each, about different items, and the central 95%
-    of `N_RESAMPLES` draws. Numbers of pairs that exceed half of the set have no row."""
+    of `N_RESAMPLES` draws. Numbers of pairs that exceed half of the set have no row, nor has a set
+    without contrast pairs."""
+    names_left = ("layer", "prompt_set")
+    schema = {name: kind for name, kind in RELIABILITY.columns.items() if name not in names_left}
+    if not answers.has_options:
+        return pl.DataFrame(schema=schema)
     contrast = answers.contrast(Variant("mean_difference", "answer"), layer)
     names, item_of = np.unique(contrast.sycophantic.items, return_inverse=True)
     rng = np.random.default_rng(0)
@@ -222,6 +227,4 @@ def reliability_table(
         low, high = central_interval(cosines)
         ends = float(cosines.mean()), float(low), float(high)
         rows.append((len(item_of), len(names), n, N_RESAMPLES, *ends))
-    names_left = ("layer", "prompt_set")
-    schema = {name: kind for name, kind in RELIABILITY.columns.items() if name not in names_left}
     return pl.DataFrame(rows, schema=schema, orient="row")

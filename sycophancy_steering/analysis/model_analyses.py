@@ -100,6 +100,13 @@ def _transfer(study: ModelStudy, _: AnalysisOptions) -> None:
     tables.TRANSFER_FROM_COSINES.write(from_cosines, model=study.model)
 
 
+def _large_dimensions(study: ModelStudy, options: AnalysisOptions) -> None:
+    from sycophancy_steering.analysis.large_dimensions import large_dimensions_table
+
+    table = large_dimensions_table(study, options.variants)
+    tables.LARGE_DIMENSIONS.write(table, model=study.model)
+
+
 def _predictivity(study: ModelStudy, _: AnalysisOptions) -> None:
     from sycophancy_steering.analysis.headline_metrics import predictivity_table
 
@@ -122,6 +129,7 @@ ANALYSES: dict[str, Callable[[ModelStudy, AnalysisOptions], dict[str, str] | Non
     "consistency": _consistency,
     "transfer": _transfer,
     "monitor": _monitor,
+    "large_dimensions": _large_dimensions,
     "predictivity": _predictivity,
 }
 """The longest first; modules are imported by the process that needs them."""

@@ -9,18 +9,28 @@ from tqdm import tqdm
 from sycophancy_steering.analysis.evaluation_set import EvaluationSet
 from sycophancy_steering.analysis.model_study import ModelStudy
 from sycophancy_steering.analysis.readouts import cell_aurocs
+from sycophancy_steering.config.variants import Variant
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.atomic_files import write_table
-from sycophancy_steering.schemas.paths import ACTIVATIONS
-from sycophancy_steering.storage.activation_shards import stream_activations
+from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS
 from sycophancy_steering.storage.cell_files import POSITIONS
 from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
+from sycophancy_steering.vectors.labelled_activations import LabelledActivations
 
 SEED = 1_000
 VECTORS_AT_ONCE = 128
 CODE = code_and_libraries("analysis.readouts", "analysis.shuffled_pairs")
 """Everything that decides the results, for the keys of the cache."""
+CONTRAST_PAIRS = Variant("mean_difference", "answer")
+RESPONSES_TO_ITEMS = Variant("mean_difference", "continuation_mean", compared="within_items")
+
+
+def pair_differences(answers: LabelledActivations, layer: int) -> ArrayStream:
+    """(n, d_model) of contrast pairs or, where chats have no options, of the two kinds of response
+    to each item."""
+    variant = CONTRAST_PAIRS if answers.has_options else RESPONSES_TO_ITEMS
+    return answers.contrast(variant, layer).differences
 
 
 def shuffled_differences(differences: ArrayStream, count: int) -> Floats:
@@ -46,20 +56,22 @@ def shuffled_pairs_tables(
     """
     tables = {}
     for name in study.suite.extraction_sets:
-        parts = [study.evaluation.digest, ACTIVATIONS / study.model / name]
+        labels = LABELS / study.model / f"{name}.parquet"
+        parts = [study.evaluation.digest, ACTIVATIONS / study.model / name, labels]
         path = cache_path("shuffled_pairs", digest([*parts, *CODE, f"{n_shuffles} {n_vectors}"]))
         if not path.exists():
-            aurocs = _shuffled_pairs_aurocs(name, study.evaluation, n_shuffles, n_vectors)
+            aurocs = _shuffled_pairs_aurocs(
+                study.extractions[name], study.evaluation, n_shuffles, n_vectors
+            )
             write_table(path, aurocs)
         tables[name] = pl.read_parquet(path)
     return tables
 
 
 def _shuffled_pairs_aurocs(
-    prompt_set: str, evaluation: EvaluationSet, n_shuffles: int, n_vectors: int
+    answers: LabelledActivations, evaluation: EvaluationSet, n_shuffles: int, n_vectors: int
 ) -> pl.DataFrame:
     """A row a layer, position, cell, shuffle and replicate."""
-    folder = ACTIVATIONS / evaluation.model / prompt_set
     cells = evaluation.pooled_cells
     index = pl.DataFrame(
         {
@@ -69,11 +81,8 @@ def _shuffled_pairs_aurocs(
     )
     tables = []
     layers = range(evaluation.origin.n_layers)
-    for layer in tqdm(layers, unit="layer", disable=None, desc=prompt_set):
-        sycophantic, other = (
-            stream_activations(folder, layer, position) for position in ("matching", "not_matching")
-        )
-        vectors = shuffled_differences(sycophantic.subtract(other), n_shuffles * n_vectors)
+    for layer in tqdm(layers, unit="layer", disable=None, desc=answers.folder.name):
+        vectors = shuffled_differences(pair_differences(answers, layer), n_shuffles * n_vectors)
         for position in POSITIONS:
             aurocs = cell_aurocs(vectors, evaluation.activations(layer, position), cells)
             tables += [

@@ -57,9 +57,13 @@ def components_of_scores(scores: pl.DataFrame) -> dict[str, object] | None:
 
     `scores` has a row for each answer (`id`, `label`, `item`) and vector (`prompt_set`, `variant`,
     `projection`), each at its selected layer. None with fewer than two sets or methods, or where
-    all labels are alike.
+    all labels are alike. A set that allows fewer than half as many methods as another (one without
+    contrast pairs) is left out, as it would leave few methods to compare.
     """
-    sets = scores["prompt_set"].unique(maintain_order=True).to_list()
+    n_methods = scores.group_by("prompt_set", maintain_order=True).agg(pl.col("variant").n_unique())
+    enough = pl.col("variant") * 2 >= pl.col("variant").max()
+    sets = n_methods.filter(enough)["prompt_set"].to_list()
+    scores = scores.filter(pl.col("prompt_set").is_in(sets))
     n_sets = scores.group_by("variant", maintain_order=True).agg(pl.col("prompt_set").n_unique())
     methods = n_sets.filter(pl.col("prompt_set") == len(sets))["variant"].to_list()
     if len(sets) < 2 or len(methods) < 2 or scores["label"].n_unique() < 2:

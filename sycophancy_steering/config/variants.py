@@ -14,7 +14,12 @@ Position = Literal["answer", "prompt", "continuation", "continuation_mean"]
 """Where activations are read to make a vector. `answer`: contrast pairs, at the last token of a
 forced answer. The others: the model's own labelled answers, at the end of the prompt, at the end of
 the answer, or averaged over it."""
-Normalisation = Literal["none", "unit", "standard"]
+Normalisation = Literal["none", "unit", "standard", "robust"]
+"""`unit`: each activation has length 1. `standard`: each coordinate has variance 1. `robust`:
+coordinates far larger than the others are left out."""
+Compared = Literal["all", "within_items"]
+"""Which answers are compared. `within_items`: only those about the same item, in wordings to which
+the model gave in and others in which it held, so that what differs between items cancels."""
 PairCount = Annotated[Integer, Field(ge=2)] | Literal["all"]
 
 
@@ -27,11 +32,14 @@ class Variant:
     position: Position
     """Where activations are read."""
     n_pairs: PairCount = "all"
-    """How many contrast pairs, or answers of each class, are sampled from the set."""
+    """How many contrast pairs, answers of each class, or items, where answers are compared within
+    them, are sampled from the set."""
     seed: Integer = 0
     """Seed of the sample, and of methods that use random numbers."""
     normalisation: Normalisation = "none"
     """What is done to activations before the method."""
+    compared: Compared = "all"
+    """Which of the model's own answers are compared."""
 
     @property
     def name(self) -> str:
@@ -40,6 +48,7 @@ class Variant:
         parts += [str(self.n_pairs)] if self.n_pairs != "all" else []
         parts += [f"seed{self.seed}"] if self.seed else []
         parts += [self.normalisation] if self.normalisation != "none" else []
+        parts += [self.compared] if self.compared != "all" else []
         return "-".join(parts)
 
 
@@ -57,8 +66,17 @@ class VariantGrid:
     """Seed of the sample, and of methods that use random numbers."""
     normalisation: OneOrMore[Normalisation] = Field(default_factory=lambda: ["none"])
     """What is done to activations before the method."""
+    compared: OneOrMore[Compared] = Field(default_factory=lambda: ["all"])
+    """Which of the model's own answers are compared: all, or those about the same item."""
 
     def variants(self) -> list[Variant]:
         """All combinations, the last field varying fastest."""
-        values = self.method, self.position, self.n_pairs, self.seed, self.normalisation
+        values = (
+            self.method,
+            self.position,
+            self.n_pairs,
+            self.seed,
+            self.normalisation,
+            self.compared,
+        )
         return [Variant(*combination) for combination in product(*values)]

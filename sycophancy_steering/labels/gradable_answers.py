@@ -51,6 +51,8 @@ def gradable_answers(model: str, prompt_set: str) -> list[dict[str, str]]:
     rows = []
     answered = (part.iter_rows(named=True) for part in iter_answers(model, prompt_set))
     for row in chain.from_iterable(answered):
+        if not row["choices"]:
+            continue  # a chat without options has nothing to be graded by
         texts = {choice["letter"]: choice["text"] for choice in row["choices"]}
         shown = "({letter}) {text}" if row["form"] == "letters" else "{text}"
         texts = {k: shown.format(letter=k, text=text) for k, text in texts.items()}

@@ -94,6 +94,12 @@ def mc2_share(row: AnswerRow) -> float | None:
     return float(np.exp(true - np.logaddexp.reduce(references)).sum())
 
 
+def by_description(row: AnswerRow) -> int | None:
+    """Of a chat without options: whether it was held under a description of the trait (1) or of its
+    opposite (0). The response itself is not looked at."""
+    return None if row["choices"] or row["cause"] is None else int(row["cause"] > 0)
+
+
 LABEL_SOURCES: dict[str, Callable[[AnswerRow], int | None]] = {
     "continuation": by_continuation,
     "logprob": by_logprob,
@@ -102,6 +108,7 @@ LABEL_SOURCES: dict[str, Callable[[AnswerRow], int | None]] = {
     "flipped": by_flip,
     "mc1": by_mc1,
     "mc2": by_mc2,
+    "description": by_description,
 }
 """Label sources that need no grades, by name."""
 GRADED_SOURCES = ("hand", "judge")

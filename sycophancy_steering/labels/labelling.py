@@ -117,6 +117,8 @@ def label_answers(answers: pl.DataFrame, graders: Sequence[Grader], source: str)
     labels = {name: [label(row) for row in rows] for name, label in LABEL_SOURCES.items()}
     labels |= {"hand": majority_labels(by_hand, ids), "judge": majority_labels(judges, ids)}
     letters = [answered_letter(row, source) for row in rows]
+    # A chat without options has no answer that another source could label.
+    sources = [source if row["choices"] else "description" for row in rows]
     return answers.select(*PROMPT_COLUMNS, "prompt_tokens").with_columns(
         pl.Series("answered_letter", letters, dtype=pl.String),
         pl.Series("margin", [margin(row) for row in rows], dtype=pl.Float64),
@@ -125,12 +127,12 @@ def label_answers(answers: pl.DataFrame, graders: Sequence[Grader], source: str)
         pl.Series(
             "label",
             [
-                label if counts(row) else None
-                for row, label in zip(rows, labels[source], strict=True)
+                labels[chosen][n] if counts(row) else None
+                for n, (row, chosen) in enumerate(zip(rows, sources, strict=True))
             ],
             dtype=pl.Int8,
         ),
-        pl.lit(source).alias("label_source"),
+        pl.Series("label_source", sources, dtype=pl.String),
     )
 
 

@@ -27,6 +27,7 @@ from sycophancy_steering.report.causes import causes_section, prompting_section
 from sycophancy_steering.report.comparison import selection_section, variance_components_section
 from sycophancy_steering.report.controls import controls_section
 from sycophancy_steering.report.labels import labels_section
+from sycophancy_steering.report.large_dimensions import large_dimensions_section
 from sycophancy_steering.report.monitor import monitor_section
 from sycophancy_steering.report.predictivity import cross_model_section, predictivity_section
 from sycophancy_steering.report.steering import (
@@ -117,6 +118,7 @@ def analysis_sections(model: str, cells: pl.DataFrame, suite: Suite) -> list[Sec
     of_model = pl.col("model") == model
     at_layer = pl.col("layer") == headline_layer(cells, suite.headline)
     transfer = analysis.TRANSFER.read(model=model)
+    differences = comparison.DIFFERENCES.read().filter(of_model)
     return [
         variance_components_section(comparison.VARIANCE_COMPONENTS.read().filter(of_model)),
         selection_section(comparison.SELECTED.read().filter(of_model)),
@@ -130,6 +132,12 @@ def analysis_sections(model: str, cells: pl.DataFrame, suite: Suite) -> list[Sec
             transfer.filter(at_layer, pl.col("method") == suite.headline_variant),
             analysis.TRANSFER_FROM_COSINES.read(model=model),
             suite.headline_variant,
+        ),
+        large_dimensions_section(
+            analysis.LARGE_DIMENSIONS.read(model=model),
+            differences,
+            suite.headline,
+            headline_layer(cells, suite.headline),
         ),
     ]
 

@@ -168,3 +168,22 @@ RELIABILITY = Table(
     STAGE,
 )
 """The cosine of two vectors of so many pairs each, about different items."""
+LARGE_DIMENSIONS = Table(
+    f"{FOLDER}/large_dimensions.csv",
+    {
+        "prompt_set": pl.String,
+        "position": pl.String,
+        "layer": pl.Int64,
+        "dimension": pl.Int64,
+        "n": pl.Int64,
+        "magnitude": pl.Float64,
+        "times_median": pl.Float64,
+        "massive_share": pl.Float64,
+        "difference_share": pl.Float64,
+        "noise_share": pl.Float64,
+    },
+    STAGE,
+)
+"""Every coordinate whose mean magnitude is at least 20 times the median coordinate's, in the
+activations that vectors are made from; and its share of the mean difference's squared length,
+beside the share that sampling noise alone would have."""

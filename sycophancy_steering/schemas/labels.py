@@ -24,6 +24,7 @@ SOURCE_COLUMNS = dict.fromkeys(
         "flipped",
         "mc1",
         "mc2",
+        "description",
         "hand",
         "judge",
     ],
@@ -52,10 +53,11 @@ LABELS = Table(
     STAGE,
 )
 """One row an answer, in the order of the prompt set: its label by every source, the `label` that is
-predicted (`label_source` of the suite; missing where the answer does not count), the letter
-answered, and the log-odds `margin` of the sycophantic answer. `shift` is what the user's words add
-to its log-odds: those after a neutral turn, or else without the user, are subtracted. The file's
-metadata has a judge's error (storage/label_files.py)."""
+predicted (`label_source` of the suite, or `description` where there are no options; missing where
+the answer does not count), the letter answered, and the log-odds `margin` of the sycophantic
+answer. `shift` is what the user's words add to its log-odds: those after a neutral turn, or else
+without the user, are subtracted. The file's metadata has a judge's error
+(storage/label_files.py)."""
 DISAGREEMENTS = "data/labels/{model}/{prompt_set}.disagreements.csv"
 """The answers that two sources label differently: id, family, every source that labels some answer,
 question and answer."""

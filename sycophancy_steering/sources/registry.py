@@ -13,6 +13,7 @@ from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import Question
 from sycophancy_steering.sources.built_in import ORGANISM_LANGUAGE, read_tables
 from sycophancy_steering.sources.chats import CHATS
+from sycophancy_steering.sources.descriptions import DESCRIPTIONS
 from sycophancy_steering.sources.own_questions import read_own_questions
 from sycophancy_steering.sources.plain_english import PLAIN_ENGLISH
 from sycophancy_steering.sources.published import read_published
@@ -24,6 +25,8 @@ def read_source(name: str, seed: int) -> Sequence[Question]:
         return PLAIN_ENGLISH[name]()
     if name in CHATS:
         return CHATS[name]()
+    if name in DESCRIPTIONS:
+        return DESCRIPTIONS[name]()
     if name in ORGANISM_LANGUAGE:
         return ORGANISM_LANGUAGE[name](read_tables(), random.Random(seed))
     settings = read_section(SourceFile, "source", name)

@@ -11,6 +11,7 @@ import numpy as np
 from sycophancy_steering.config.variants import Normalisation
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats, Names
+from sycophancy_steering.vectors.large_dimensions import large_dimensions
 
 
 class MethodNotApplicable(Exception):
@@ -80,6 +81,12 @@ class Contrast:
         return np.average(means, axis=0, weights=[*map(len, self.groups)])
 
     @cached_property
+    def magnitude(self) -> Floats:
+        """(d_model,) mean absolute activation over all answers."""
+        means = [group.activations.map_blocks(np.abs).mean for group in self.groups]
+        return np.average(means, axis=0, weights=[*map(len, self.groups)])
+
+    @cached_property
     def standard_deviation(self) -> Floats:
         """(d_model,) over all answers; 1 where it would be 0."""
         mean = self.mean
@@ -118,7 +125,8 @@ def normalised(contrast: Contrast, normalisation: Normalisation) -> tuple[Contra
 
     `unit` scales each activation to length 1, so that long ones do not dominate. `standard` scales
     each coordinate to variance 1; a direction times the factors has the same projection on
-    activations as the direction itself on normalised ones.
+    activations as the direction itself on normalised ones. `robust` leaves out the coordinates
+    that are far larger than the others (`large_dimensions`), so that no vector is about them alone.
     """
     ones = np.ones(len(contrast.sycophantic.activations.mean))
     if normalisation == "unit":
@@ -131,4 +139,7 @@ def normalised(contrast: Contrast, normalisation: Normalisation) -> tuple[Contra
     if normalisation == "standard":
         sd = contrast.standard_deviation
         return contrast.map_activations(lambda block: block / sd), 1 / sd
+    if normalisation == "robust":
+        mask = np.where(large_dimensions(contrast.magnitude), 0.0, 1.0)
+        return contrast.map_activations(lambda block: block * mask), mask
     return contrast, ones

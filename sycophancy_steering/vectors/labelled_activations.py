@@ -28,6 +28,7 @@ from sycophancy_steering.vectors.contrast import (
     MethodNotApplicable,
     normalised,
 )
+from sycophancy_steering.vectors.matched_items import MatchedItems, match_items
 from sycophancy_steering.vectors.principal_component import first_component_weights
 
 Rows = NDArray[np.integer]
@@ -57,6 +58,8 @@ class LabelledActivations:
     """(n,)"""
     sources: Names
     """(n,)"""
+    has_options: bool = True
+    """Whether answers were forced; chats without options have none."""
     _layer: int = -1
     """The layer that the caches below belong to."""
     _blocks: dict[str, list[NDArray[np.float32]]] = field(default_factory=dict)
@@ -72,10 +75,13 @@ class LabelledActivations:
         """The sorted rows of sycophantic and of other answers that `variant` samples.
 
         The same rows twice for contrast pairs, which are answered both ways. Raises
-        MethodNotApplicable where a class has fewer than two answers, or too few for the sample.
+        MethodNotApplicable where a class has fewer than two answers, too few items have answers of
+        both, or there are too few for the sample.
         """
         rng = np.random.default_rng(variant.seed)
         if variant.position == "answer":
+            if not self.has_options:
+                raise MethodNotApplicable("chats without options have no answers to force")
             rows = _subsample(np.arange(len(self.items)), variant, rng)
             return rows, rows
         classes = [np.flatnonzero(self.labels == label) for label in (1, 0)]
@@ -84,6 +90,10 @@ class LabelledActivations:
                 f"{len(classes[0])} sycophantic and {len(classes[1])} other answers; expected at "
                 "least 2 of each for a vector from naturally labelled answers"
             )
+        if variant.compared == "within_items":
+            matched = match_items(self.items, classes[0], classes[1])
+            sampled = _subsample(np.arange(len(matched)), variant, rng)
+            return matched.select(sampled).rows
         sycophantic, other = (_subsample(rows, variant, rng) for rows in classes)
         return sycophantic, other
 
@@ -104,10 +114,29 @@ class LabelledActivations:
                 rng=rng,
                 pair_weights=partial(self._first_component, variant, rows=one),
             )
+        if variant.compared == "within_items":
+            matched = match_items(self.items, one, two, min_items=1)
+            sycophantic, other = self._item_means(layer, variant.position, matched)
+            return Contrast(sycophantic, other, paired=True, rng=rng)
         sycophantic, other = (
             self._group(layer, variant.position, group, self.answered) for group in (one, two)
         )
         return Contrast(sycophantic, other, paired=False, rng=rng)
+
+    def _item_means(
+        self, layer: int, position: str, matched: MatchedItems
+    ) -> tuple[AnswerGroup, AnswerGroup]:
+        """The means of each item's sycophantic and of its other answers, a row an item."""
+        activations = self.stream(layer, position)
+        no_letters = np.full(len(matched), "")  # an item's answers may have several
+        sycophantic, other = (
+            ArrayStream.from_array(activations.weighted_sums(weights))
+            for weights in matched.weights(len(self.items))
+        )
+        return (
+            AnswerGroup(sycophantic, matched.names, no_letters),
+            AnswerGroup(other, matched.names, no_letters),
+        )
 
     def _group(self, layer: int, position: str, rows: Rows, letters: Names) -> AnswerGroup:
         return AnswerGroup(self.stream(layer, position, rows), self.items[rows], letters[rows])
@@ -169,7 +198,7 @@ def _subsample(rows: Rows, variant: Variant, rng: np.random.Generator) -> Rows:
         return rows
     if variant.n_pairs > len(rows):
         raise MethodNotApplicable(
-            f"{len(rows)} pairs, or answers of one class; expected {variant.n_pairs}"
+            f"{len(rows)} pairs, answers of one class or items; expected {variant.n_pairs}"
         )
     return np.sort(rng.permutation(rows)[: variant.n_pairs])
 
@@ -217,4 +246,5 @@ def read_labelled_activations(
         answered=columns["answered_letter"],
         families=columns["family"],
         sources=columns["source"],
+        has_options=options["not_matching"].list.len().max() != 0,
     )

@@ -39,3 +39,8 @@ def _check_method(variant: Variant, place: str) -> None:
             f"{place}.position: {variant.method} needs contrast pairs; expected answer, not "
             f"{others}"
         )
+    if variant.compared == "within_items" and variant.position == "answer":
+        raise InputError(
+            f"{place}.compared: within_items is for the model's own answers, as contrast pairs are "
+            "of one question anyway; expected all, or another position than answer"
+        )
