@@ -16,6 +16,7 @@ from tiny_models import rows, tiny
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention, add_vector
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.interventions.intervened_forward import IntervenedForward
+from sycophancy_steering.power.detectable_auroc import detectable_auroc
 from sycophancy_steering.power.detection import PlantedStudies, is_predicted
 from sycophancy_steering.power.planted_questions import (
     Questions,
@@ -196,7 +197,7 @@ def test_nothing_is_hardly_ever_found_and_a_large_direction_always(way):
     assert nothing.readouts[0].is_predicted.sum() <= 22
     assert np.abs(nothing.cosines.mean()) < 0.05
     assert large.readouts[0].is_predicted.mean() > 0.95
-    assert large.cosines.min() > 0.9
+    assert large.cosines.min() > 0.85
     aurocs = [studies.detections(size).readouts[0].aurocs.mean() for size in (0.1, 0.3, 0.6)]
     assert sorted(aurocs) == aurocs
 
@@ -231,6 +232,18 @@ def test_the_smallest_size_is_where_the_lower_bound_reaches_the_power():
     assert smallest_size([0, 1, 2, 4], [2, 30, 60, 99], 100) == pytest.approx(expected)
     # Of a huge direction, random ones read as much: the study then says "no better".
     assert smallest_size([0, 1, 2, 4], [2, 30, 99, 40], 100) is not None
+
+
+def test_the_detectable_auroc_is_found_in_simulated_studies():
+    part = simulated().test[0]
+    detectable = detectable_auroc(part, 200)
+    assert detectable is not None
+    # Of 96 independent answers, half of each class: one-sided at 2.5%, power 80 to 87%.
+    error = np.sqrt(detectable * (1 - detectable) * 0.65 / 48 + 1e-9)  # Hanley and McNeil, roughly
+    assert 2.5 < (detectable - 0.5) / error < 3.8
+    few = np.ones(96, int)
+    few[[0, 5]] = 0
+    assert detectable_auroc(simulated(few).test[0], 50) is None
 
 
 def test_the_table_of_a_study_and_what_the_report_says_of_it(finished_study, monkeypatch):

@@ -11,6 +11,7 @@ import polars as pl
 from sycophancy_steering.config.power import PowerSettings
 from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.foundation.atomic_files import write_table
+from sycophancy_steering.power.detectable_auroc import detectable_auroc
 from sycophancy_steering.power.power_curve import PowerPoint, power_curves
 from sycophancy_steering.power.study_questions import HALF, ModelQuestions, PlannedStudy
 from sycophancy_steering.schemas.paths import VECTORS
@@ -54,7 +55,13 @@ def power_table(
         spread, norm = study.questions.spread(layer), study.questions.typical_norm(layer)
         curves = power_curves(study.questions, layer, sizes, settings.n_draws)
         for family, curve in enumerate(curves):
-            constants = {"layer": layer, "n_draws": settings.n_draws} | study_columns(study, family)
+            constants = study_columns(study, family) | {
+                "layer": layer,
+                "n_draws": settings.n_draws,
+                "detectable_auroc": detectable_auroc(
+                    study.questions.test[family], settings.n_draws
+                ),
+            }
             rows += [
                 constants
                 | point_columns(point, settings.n_draws)

@@ -45,7 +45,10 @@ def facts(rows: list[dict[str, Any]]) -> dict[str, Any]:
     nothing = next((row for row in rows if row["size"] == 0), None)
     first = rows[0]
     return {
-        **{name: first[name] for name in ("family", "n", "n_planted", "n_items", "n_extraction")},
+        **{
+            name: first[name]
+            for name in ("family", "n", "n_planted", "n_items", "n_extraction", "detectable_auroc")
+        },
         "n_extraction_planted": first["n_extraction_planted"],
         "smallest": parts.get("smallest"),
         "auroc": parts["smallest"]["auroc"] if "smallest" in parts else None,

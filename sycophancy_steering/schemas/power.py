@@ -26,6 +26,7 @@ POWER = Table(
         "n": pl.Int64,
         "n_planted": pl.Int64,
         "n_items": pl.Int64,
+        "detectable_auroc": pl.Float64,
     },
     "power",
 )
