@@ -2,13 +2,14 @@
 
     python stages/figures.py
 
-Reads the tables of reports/analysis, cells, comparison, interventions and scores, and the suites of
-params.yaml; writes reports/plots/MODEL_NAME.png. Titles, axes and
+Reads the tables of reports/analysis, cells, comparison, interventions, power and scores, and the
+suites of params.yaml; writes reports/plots/MODEL_NAME.png. Titles, axes and
 captions say what each shows; `docs/glossary.md` explains the terms.
 """
 
 from __future__ import annotations
 
+from sycophancy_steering.config.reading import read_names
 from sycophancy_steering.config.suite import read_models, read_suite
 from sycophancy_steering.figures.all_figures import save_figures
 from sycophancy_steering.foundation.atomic_files import atomic_write
@@ -19,10 +20,10 @@ from sycophancy_steering.schemas.paths import REPORTS
 
 @command(__doc__)
 def main() -> None:
-    models = read_models()
+    models, organisms = read_models(), read_names("organisms", empty=True)
     with atomic_write(REPORTS / "plots") as draft:
         draft.mkdir()
-        jobs = [(model, read_suite(model), draft) for model in models]
+        jobs = [(model, read_suite(model), model not in organisms, draft) for model in models]
         counts = run_jobs(save_figures, jobs)
     print(f"{REPORTS / 'plots'}: {sum(counts)} figures of {', '.join(models)}")
 

@@ -36,6 +36,7 @@ def main() -> None:
         suites={model: read_suite(model) for model in read_models()},
         cross_model=read_section(list[CrossModelPair], "cross_model"),
         has_controls=bool(read_names("controls", empty=True)),
+        organisms=read_names("organisms", empty=True),
         interventions=read_section(InterventionSettings, "interventions"),
     )
     text = summary(settings)

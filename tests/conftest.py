@@ -56,6 +56,7 @@ activations: {max_new_tokens: 4, stop_at: answer, continuation_tokens: [1, 2]}
 scoring: {memory_mb: 64}
 selection: {n_shuffles: 20, n_permutations: 99}
 sample_efficiency: {n_pairs: [2, 4], n_resamples: 3}
+power: {depth: 0.5, sizes: [0.5, 8], n_draws: 20}
 interventions:
   coefficients: [-1, 1]
   where: prompt_end_on
@@ -92,6 +93,7 @@ STUDY = [
     ["labels"],
     ["vectors", "tiny"],
     ["predictivity"],
+    ["power"],
     ["analysis"],
     ["interventions", "tiny"],
     ["intervention_tables"],

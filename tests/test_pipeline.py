@@ -119,7 +119,7 @@ def kinds(stages: set[str]) -> set[str]:
 
 
 AFTER_VECTORS = {
-    *("predictivity", "analysis", "interventions", "intervention_tables"),
+    *("predictivity", "power", "analysis", "interventions", "intervention_tables"),
     *("controls", "figures", "report"),
 }
 """The stages that depend on vectors."""

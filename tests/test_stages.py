@@ -28,7 +28,7 @@ SETS = ("pairs", "held_out")
 FIGURES = (
     *("layers", "variants", "cosine", "selected", "incremental_validity", "variance_components"),
     *("transfer", "sample_efficiency", "variance", "reliability", "tokens", "anticipation"),
-    *("dose_response", "removal", "ablation", "two_layers", "causes"),
+    *("dose_response", "removal", "ablation", "two_layers", "causes", "power"),
 )
 ANALYSES = (
     *("predictivity", "transfer", "transfer_from_cosines", "incremental_validity", "tokens"),
@@ -87,6 +87,8 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         *(f"reports/plots/tiny_{name}.png" for name in FIGURES),
         "reports/metrics/tiny.json",
         "reports/behaviour.json",
+        "reports/power.json",
+        "reports/power/tiny.csv",
         "reports/summary.md",
         "reports/controls.csv",
     }

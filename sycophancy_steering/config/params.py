@@ -15,6 +15,7 @@ from sycophancy_steering.config.interventions import InterventionSettings, Promp
 from sycophancy_steering.config.labels import JudgeSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.organism import OrganismSettings
+from sycophancy_steering.config.power import PowerSettings
 from sycophancy_steering.config.predictivity import (
     SampleEfficiencySettings,
     ScoringSettings,
@@ -84,6 +85,8 @@ class Params(BaseModel):
     """Tests of the best vector and layer against chance."""
     sample_efficiency: SampleEfficiencySettings
     """How many pairs a vector needs."""
+    power: PowerSettings
+    """Directions that are planted, to see which the study finds."""
     interventions: InterventionSettings
     """Adding and removing vectors while a model runs."""
     prompting: PromptingSettings

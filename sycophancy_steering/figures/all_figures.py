@@ -18,6 +18,7 @@ from sycophancy_steering.figures.comparison import (
     selected_against_shuffled,
     variance_components,
 )
+from sycophancy_steering.figures.power import power_by_size
 from sycophancy_steering.figures.predictivity import (
     auroc_by_layer,
     label_against_cosine,
@@ -40,6 +41,7 @@ from sycophancy_steering.figures.vectors import (
 )
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas import analysis, comparison, interventions
+from sycophancy_steering.schemas.power import POWER
 from sycophancy_steering.schemas.predictivity import SCORES
 from sycophancy_steering.storage.cell_files import (
     POSITIONS,
@@ -51,9 +53,9 @@ from sycophancy_steering.storage.cell_files import (
 Figures = dict[str, Figure]
 
 
-def save_figures(model: str, suite: Suite, folder: Path) -> int:
+def save_figures(model: str, suite: Suite, has_power: bool, folder: Path) -> int:
     """Saves `all_figures` of a model as MODEL_NAME.png in `folder`; how many there are."""
-    figures = all_figures(model, suite)
+    figures = all_figures(model, suite) | (power_figures(model) if has_power else {})
     for name, figure in figures.items():
         save(figure, folder / f"{model}_{name}.png")
     return len(figures)
@@ -136,6 +138,13 @@ def vector_figures(model: str, headline: str) -> Figures:
             f"{model}: reliability of mean differences, layer {layer}",
         ),
     }
+
+
+def power_figures(model: str) -> Figures:
+    """What the study could have found."""
+    power = POWER.read(model=model)
+    title = f"{model}: what could have been found, planted at layer {power['layer'][0]}"
+    return {"power": power_by_size(power, title)}
 
 
 def timing_figures(model: str, headline: str) -> Figures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -29,6 +29,7 @@ from sycophancy_steering.report.controls import controls_section
 from sycophancy_steering.report.labels import labels_section
 from sycophancy_steering.report.large_dimensions import large_dimensions_section
 from sycophancy_steering.report.monitor import monitor_section
+from sycophancy_steering.report.power import power_section
 from sycophancy_steering.report.predictivity import cross_model_section, predictivity_section
 from sycophancy_steering.report.steering import (
     generation_section,
@@ -46,6 +47,7 @@ from sycophancy_steering.report.verdict import Findings, verdict_section
 from sycophancy_steering.schemas import analysis, comparison, interventions, labels
 from sycophancy_steering.schemas.controls import CONTROLS
 from sycophancy_steering.schemas.paths import VECTORS
+from sycophancy_steering.schemas.power import POWER
 from sycophancy_steering.storage.cell_files import read_cells, read_cross_model_cells
 from sycophancy_steering.storage.vector_files import read_variant_index
 
@@ -58,6 +60,8 @@ class SummarySettings:
     """The suite that each model is studied on."""
     cross_model: Sequence[CrossModelPair]
     has_controls: bool
+    organisms: Collection[str]
+    """Models whose cause is known, in which nothing is planted besides."""
     interventions: InterventionSettings
 
 
@@ -96,6 +100,8 @@ def model_sections(model: str, suite: Suite, settings: SummarySettings) -> list[
     sections: list[Section | None] = [behaviour_section(model, behaviour)]
     nothing = not_sycophantic(behaviour)
     sections.append(predictivity_section(model, cells, suite.headline, nothing))
+    if model not in settings.organisms:
+        sections.append(power_section(model, POWER.read(model=model)))
     if suite.neutral_set:
         sections.append(
             monitor_section(

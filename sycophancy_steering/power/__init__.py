@@ -1,0 +1,1 @@
+"""What the study could have found: known directions, planted in its activations."""
