@@ -57,11 +57,14 @@ def loud():
             "source": "s",
             "split": ["select" if k % 2 else "test" for k in range(n)],
             "item": [f"i{k // 8}" for k in range(n)],
+            "template": "",
             "label": label,
             "matching": "A",
             "form": "free",
             "prompt_tokens": 1,
             "margin": 0.0,
+            "shift": None,
+            "counts": True,
         }
     )
     differences = draw.normal(size=(60, width))

@@ -7,7 +7,13 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from sycophancy_steering.config.section import SECTION, Integer, PositiveInteger, SomeDistinct
+from sycophancy_steering.config.section import (
+    SECTION,
+    Count,
+    Integer,
+    PositiveInteger,
+    SomeDistinct,
+)
 
 Repetitions = Annotated[Integer, Field(ge=19)]
 """At least 19, since the smallest p-value is one over their number plus one, 0.05."""
@@ -19,6 +25,9 @@ class ScoringSettings:
 
     memory_mb: PositiveInteger
     """Megabytes that scores of many vectors may take at once. Changes no result."""
+    max_layer_distance: Count = 0
+    """A vector made at one layer is read at layers at most this far from it. With 0, each is read
+    at its own layer; the time grows with the number of layers that each is read at."""
 
 
 @dataclass(frozen=True, config=SECTION)
