@@ -137,9 +137,8 @@ def _selected_rows(
     with vectors of shuffled pairs."""
     maxima = largest_statistics(model, extraction_sets, "maximum")
     rank_maxima = largest_statistics(model, extraction_sets, "rank_maximum")
-    columns = list(SHUFFLED_PAIRS.columns)
     shuffled = best_of_shuffled_pairs(
-        _of_sets(SHUFFLED_PAIRS, model, extraction_sets, "replicate", pl.lit(True), columns)
+        pl.concat(SHUFFLED_PAIRS.read(model=model, prompt_set=name) for name in extraction_sets)
     )
     own_layer = cells.filter(pl.col("extraction_layer") == pl.col("layer"))
     n_cells = int((cells["sign_flip_statistic"].is_not_nan() & cells["auroc"].is_not_nan()).sum())

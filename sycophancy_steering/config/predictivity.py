@@ -10,9 +10,11 @@ from pydantic.dataclasses import dataclass
 from sycophancy_steering.config.section import (
     SECTION,
     Count,
+    Distinct,
     Integer,
     PositiveInteger,
     SomeDistinct,
+    Text,
 )
 
 Repetitions = Annotated[Integer, Field(ge=19)]
@@ -48,3 +50,5 @@ class SampleEfficiencySettings:
     """Numbers of pairs that vectors are made from."""
     n_resamples: Annotated[Integer, Field(ge=2)]
     """How often each number of pairs is sampled."""
+    methods: Distinct[Text] = Field(default_factory=list)
+    """Of those that `variants` makes from forced answers; without any, all of them."""

@@ -134,12 +134,11 @@ def verdict_within(row: Mapping[str, Any], kind: str) -> str:
 
 def missing_within(row: Mapping[str, Any], kind: str) -> str | None:
     """Why there is no AUROC within items or templates (`kind`); None where there is one."""
-    if kind == "template" and row["within_template_auroc"] is None and row["n_mixed_templates"]:
-        return "all questions have the same template"
-    n_items = min(row["n_mixed_items"] if kind == "item" else row["n_items"], row["n_items"])
-    n_items = min(n_items, row["n_items_rarer_class"])
     if not row[f"n_mixed_{kind}s"]:
         return f"no {kind} has answers of both kinds"
+    if row[f"within_{kind}_auroc"] is None:
+        return f"all questions have the same {kind}"
+    n_items = row["n_mixed_items" if kind == "item" else "n_items_rarer_class"]
     return f"too few items to say ({n_items})" if n_items < LEAST_ITEMS else None
 
 
@@ -150,8 +149,10 @@ def rank_verdict(row: Mapping[str, Any]) -> str:
         return "not known, as no shift varies"
     if row["n_shift_items"] < LEAST_ITEMS:
         return f"too few items to say ({row['n_shift_items']})"
-    if correlation.low <= 0 <= correlation.high or p > SIGNIFICANT:
+    if p > SIGNIFICANT:
         return f"not shown (p {p_text(p)})"
+    if correlation.low <= 0 <= correlation.high:
+        return f"unclear (p {p_text(p)}, but the interval contains 0)"
     return f"{'higher' if correlation.value > 0 else 'lower'} where it is larger (p {p_text(p)})"
 
 

@@ -126,14 +126,14 @@ SHUFFLED_PAIRS = Table(
     "reports/shuffled_pairs/{model}/{prompt_set}.parquet",
     {
         "shuffle": pl.Int64,
-        "auroc": pl.Float64,
-        "layer": pl.Int32,
-        "position": pl.String,
         "family": pl.String,
-        "split": pl.String,
+        "position": pl.String,
         "replicate": pl.Int64,
+        "layer": pl.Int32,
+        "select_auroc": pl.Float64,
+        "auroc": pl.Float64,
     },
     "analysis",
 )
-"""AUROCs of mean differences of pairs whose answers were swapped at random: one row a shuffle and
-replicate (as many as there are variants), layer, position and cell."""
+"""Mean differences of pairs whose answers were swapped at random: of all replicates (as many as
+there are variants) and layers the best on `select`, for each shuffle, family and position."""
