@@ -12,11 +12,9 @@ writes to reports/cross_model. Vectors evaluated before on the same answers come
 
 from __future__ import annotations
 
+from sycophancy_steering.analysis.cached_evaluation import PredictivityOptions
 from sycophancy_steering.analysis.evaluation_set import EvaluationSet
-from sycophancy_steering.analysis.predictivity_tables import (
-    PredictivityOptions,
-    write_all_predictivity,
-)
+from sycophancy_steering.analysis.predictivity_tables import write_all_predictivity
 from sycophancy_steering.config.predictivity import ScoringSettings, SelectionSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import read_models, read_suite
@@ -29,8 +27,10 @@ from sycophancy_steering.foundation.command_line import command
     vectors_from="the model that the vectors were made from; without it, the same",
 )
 def main(model: str = "", vectors_from: str = "") -> None:
+    scoring = read_section(ScoringSettings, "scoring")
     options = PredictivityOptions(
-        read_section(ScoringSettings, "scoring").memory_mb,
+        scoring.memory_mb,
+        scoring.max_layer_distance,
         read_section(SelectionSettings, "selection").n_permutations,
     )
     models = [model] if model else read_models()

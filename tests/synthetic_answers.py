@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sycophancy_steering.analysis.cells import Cell, Shifts
 from sycophancy_steering.storage.activation_shards import Origin, write_shard
 from sycophancy_steering.vectors.labelled_activations import LabelledActivations
 
@@ -38,4 +39,23 @@ def synthetic_answers(
         answered=matching,
         families=np.full(n, "f") if families is None else np.array(families),
         sources=np.full(n, "s") if sources is None else np.array(sources),
+    )
+
+
+def evaluation_cell(
+    family: str, source: str, rows: np.ndarray, labels: np.ndarray, items: np.ndarray
+) -> Cell:
+    """The answers of `test` at `rows`, of one template and without shifts."""
+    none = np.zeros(0, dtype=int)
+    return Cell(
+        family,
+        source,
+        "test",
+        rows,
+        labels[rows],
+        items[rows],
+        templates=np.zeros(len(rows), dtype=int),
+        shifts=Shifts(none, none.astype(float), none),
+        invalid_share=0.0,
+        null_aurocs={},
     )

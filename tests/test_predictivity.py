@@ -5,18 +5,32 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
+from sycophancy_steering.analysis.cells import evaluation_cells
 from sycophancy_steering.analysis.layer_selection import generalisation, select_layers
-from sycophancy_steering.analysis.predictivity import EvaluationOptions, evaluate_vectors
+from sycophancy_steering.analysis.predictivity import (
+    EvaluationOptions,
+    SignFlips,
+    evaluate_vectors,
+    random_direction_ranges,
+)
 from sycophancy_steering.analysis.readouts import READ_POSITIONS, read_out
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.schemas.table import estimate
 from sycophancy_steering.statistics.calibration import fit_slope
+from sycophancy_steering.statistics.sign_flips import SignFlipTest, random_signs
+
+PLACES = {"prompt": 0, "continuation": 1, "continuation_mean": 1}
 
 
-def answers(n: int = 240, sources: int = 1) -> pl.DataFrame:
-    """Labelled answers of two families and two splits, a tenth of them invalid."""
+def answers(n: int = 240, sources: int = 1, templates: int = 3) -> pl.DataFrame:
+    """Labelled answers of two families and two splits, a tenth of them invalid.
+
+    A tenth of them do not count, and of another tenth the shift is not known.
+    """
     draw = np.random.default_rng(0)
     label = [None if draw.random() < 0.1 else int(draw.random() < 0.5) for _ in range(n)]
     return pl.DataFrame(
@@ -32,6 +46,9 @@ def answers(n: int = 240, sources: int = 1) -> pl.DataFrame:
             "prompt_tokens": draw.integers(10, 20, n),
             "margin": draw.normal(size=n),
             "label": pl.Series(label, dtype=pl.Int8),
+            "template": [f"template {k % 7 % templates}" for k in range(n)],
+            "shift": [None if k % 10 == 7 else float(draw.normal()) for k in range(n)],
+            "counts": [k % 10 != 3 for k in range(n)],
         }
     )
 
@@ -44,14 +61,18 @@ def states_of(responses: pl.DataFrame, layers: int = 3, width: int = 6) -> np.nd
     return states
 
 
-def table_of(responses: pl.DataFrame, vectors: np.ndarray, states: np.ndarray) -> pl.DataFrame:
-    places = {"prompt": 0, "continuation": 1, "continuation_mean": 1}
-    given = {"v": vectors}
+def table_of(
+    responses: pl.DataFrame, vectors: np.ndarray, states: np.ndarray, distance: int = 2
+) -> pl.DataFrame:
+    """Cells of one vector, read at all of its three layers unless `distance` says otherwise."""
+    items = np.arange(responses["item"].n_unique())
+    signs = random_signs(len(items), 99, 0)
+    tests = SignFlips(SignFlipTest(items, signs), SignFlipTest(items, signs))
     return evaluate_vectors(
-        given,
-        lambda layer, p: ArrayStream.from_array(states[layer, places[p]]),
+        {"v": vectors},
+        lambda layer, position: ArrayStream.from_array(states[layer, PLACES[position]]),
         responses,
-        EvaluationOptions(),
+        EvaluationOptions(max_layer_distance=distance, sign_flips=tests),
     )
 
 
@@ -106,7 +127,101 @@ def test_each_cell_equals_a_slow_computation():
         assert row["letter_auroc"] == pytest.approx(letter)
         assert row["length_auroc"] == pytest.approx(roc_auc_score(labels, held["prompt_tokens"]))
         assert row["margin_auroc"] == pytest.approx(roc_auc_score(labels, held["margin"]))
-        assert row["random_low"] < 0.5 < row["random_high"]
+
+
+def test_random_directions_read_nothing_that_is_not_there():
+    responses = answers()
+    states = states_of(responses)
+    ranges = random_direction_ranges(
+        lambda layer, position: ArrayStream.from_array(states[layer, PLACES[position]]),
+        "prompt",
+        evaluation_cells(responses),
+        (3, 6),
+        EvaluationOptions(),
+    )
+    assert len(ranges) == 3 * 4
+    assert ((ranges["random_low"] < 0.5) & (ranges["random_high"] > 0.5)).all()
+
+
+def test_ranks_and_strata_equal_a_slow_computation():
+    responses = answers()
+    states, vectors = states_of(responses), np.random.default_rng(2).normal(size=(3, 6))
+    table = table_of(responses, vectors, states)
+    for row in table.filter(pl.col("readout") == "projection").iter_rows(named=True):
+        member = (responses["family"] == row["family"]) & (responses["split"] == row["split"])
+        scores = states[row["layer"], PLACES[row["position"]]] @ vectors[row["extraction_layer"]]
+        own = responses.with_columns(score=scores).filter(member)
+        known = own.filter("counts", pl.col("shift").is_not_null())
+        assert row["n_shifts"] == len(known)
+        assert row["n_shift_items"] == known["item"].n_unique()
+        expected = spearmanr(known["score"], known["shift"])[0]
+        assert row["rank_correlation"] == pytest.approx(expected, abs=1e-12)
+        assert row["rank_correlation_low"] < expected < row["rank_correlation_high"]
+        for kind in ("item", "template"):
+            right, pairs, mixed = pairs_in_order(own.drop_nulls("label"), kind)
+            assert row[f"n_mixed_{kind}s"] == mixed
+            assert row[f"within_{kind}_auroc"] == pytest.approx(right / pairs, abs=1e-12)
+
+
+def pairs_in_order(labelled: pl.DataFrame, column: str) -> tuple[float, int, int]:
+    """Of the pairs of unlike answers with one value of `column`: those in order, and all; and the
+    number of values that have such pairs."""
+    right, pairs, mixed = 0.0, 0, 0
+    for _, stratum in labelled.group_by(column):
+        high = stratum.filter(pl.col("label") == 1)["score"].to_list()
+        low = stratum.filter(pl.col("label") == 0)["score"].to_list()
+        right += sum((a > b) + (a == b) / 2 for a in high for b in low)
+        pairs += len(high) * len(low)
+        mixed += bool(high and low)
+    return right, pairs, mixed
+
+
+def test_what_cannot_be_compared_is_missing():
+    responses = answers(templates=1).with_columns(
+        item=pl.concat_str(pl.lit("item "), "id"), shift=pl.lit(None, dtype=pl.Float64)
+    )
+    table = table_of(responses, np.ones((3, 6)), states_of(responses))
+    for name in ("within_item_auroc", "within_template_auroc", "rank_correlation"):
+        assert table.select(pl.col(estimate(name)).is_null().all()).row(0) == (True,) * 3
+    assert table["rank_correlation_p"].is_null().all()
+    assert table["rank_statistic"].is_null().all()
+    assert (table["n_mixed_items"] == 0).all() and (table["n_shifts"] == 0).all()
+    assert table["auroc"].is_not_nan().all()
+
+
+def test_a_shift_counts_where_the_answer_has_no_label():
+    responses = answers().with_columns(pl.lit(None).cast(pl.Int8).alias("label"))
+    table = table_of(responses, np.ones((3, 6)), states_of(responses))
+    assert table["auroc"].is_nan().all()
+    assert table["rank_correlation"].is_not_null().all()
+
+
+def test_p_values_of_the_rank_correlation_are_those_of_sign_flips():
+    responses = answers()
+    states = states_of(responses)
+    shift = responses["shift"].fill_null(0.0).to_numpy()
+    states[2, :, :, 1] += 2 * shift  # known to layer 2 alone
+    table = table_of(responses, np.tile(np.eye(6)[1], (3, 1)), states, distance=0).filter(
+        pl.col("split") == "test", pl.col("readout") == "projection"
+    )
+    assert (table.filter(pl.col("layer") == 2)["rank_correlation_p"] == 0.01).all()  # 1 / 100
+    assert (table.filter(pl.col("layer") != 2)["rank_correlation_p"] > 0.01).all()
+    select = table_of(responses, np.ones((3, 6)), states).filter(pl.col("split") == "select")
+    assert select["rank_correlation_p"].is_null().all()
+
+
+@pytest.mark.parametrize(("distance", "n_pairs"), [(0, 3), (1, 7), (2, 9)])
+def test_a_vector_is_read_near_the_layer_that_it_was_made_at(distance, n_pairs):
+    responses = answers()
+    states, vectors = states_of(responses), np.random.default_rng(2).normal(size=(3, 6))
+    table = table_of(responses, vectors, states, distance)
+    made_and_read = table.select("extraction_layer", "layer").unique()
+    assert len(made_and_read) == n_pairs
+    apart = (made_and_read["extraction_layer"] - made_and_read["layer"]).abs()
+    assert apart.max() == distance
+    keys = ["extraction_layer", "layer", "position", "family", "split", "readout"]
+    every = table_of(responses, vectors, states).join(made_and_read, on=keys[:2], how="semi")
+    assert table.sort(keys).equals(every.sort(keys))
 
 
 def test_the_memory_that_is_allowed_makes_no_difference():

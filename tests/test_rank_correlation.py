@@ -114,7 +114,11 @@ def test_the_largest_of_many_correlations_is_tested_as_of_many_aurocs():
     np.testing.assert_allclose(np.linalg.norm(influences, axis=1), 1)
     np.testing.assert_array_equal(np.sign(observed), np.sign(rank_correlation(scores, outcome)))
     test = SignFlipTest(np.arange(40), random_signs(40, 999, 0))
-    test.add_influences(["vector"] * 20, influences)
+    own = test.add_influences(["vector"] * 20, observed, influences)
     p = p_values(observed, test.maxima["vector"])
+    alone = [
+        p_values(t, np.abs(row @ test.signs)) for t, row in zip(observed, influences, strict=True)
+    ]
+    np.testing.assert_array_equal(own, alone)
     assert p[7] < 0.01
     assert np.delete(p, 7).min() > 0.05

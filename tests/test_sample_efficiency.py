@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from synthetic_answers import evaluation_cell
 
 from sycophancy_steering.analysis.cells import Cell
 from sycophancy_steering.analysis.sample_efficiency import (
@@ -56,7 +57,7 @@ def given(tmp_path: Path) -> tuple[LabelledActivations, dict[str, Cell], ArraySt
     labels = draw.integers(0, 2, 200)
     answers = draw.normal(size=(200, WIDTH))
     answers[:, 0] += 1.5 * labels
-    cell = Cell("f", "all", "test", np.arange(200), labels, np.arange(200).astype(str), 0.0, {})
+    cell = evaluation_cell("f", "all", np.arange(200), labels, np.arange(200))
     return material, {"f": cell}, ArrayStream.from_array(answers)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from sycophancy_steering.analysis.cells import evaluation_cells
 from sycophancy_steering.analysis.readouts import cell_aurocs
@@ -14,7 +17,10 @@ from sycophancy_steering.analysis.selection import (
     permutation_p_value,
     select_best,
 )
-from sycophancy_steering.analysis.shuffled_pairs import shuffled_differences
+from sycophancy_steering.analysis.shuffled_pairs import (
+    select_in_each_shuffle,
+    shuffled_differences,
+)
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.statistics.auroc import auroc
 from sycophancy_steering.statistics.auroc_difference import auroc_difference, auroc_differences_from
@@ -57,11 +63,14 @@ def loud():
             "source": "s",
             "split": ["select" if k % 2 else "test" for k in range(n)],
             "item": [f"i{k // 8}" for k in range(n)],
+            "template": "",
             "label": label,
             "matching": "A",
             "form": "free",
             "prompt_tokens": 1,
             "margin": 0.0,
+            "shift": None,
+            "counts": True,
         }
     )
     differences = draw.normal(size=(60, width))
@@ -73,19 +82,15 @@ def test_vectors_of_shuffled_pairs_are_selected_in_at_most_5_of_100_studies(loud
     states, responses, differences = loud
     held, studies, each = evaluation_cells(responses), 200, 4
     vectors = shuffled_differences(ArrayStream.from_array(differences), studies * each)
-    tables = [
-        pl.DataFrame({"shuffle": np.repeat(np.arange(studies), each), "auroc": found}).with_columns(
-            pl.lit("f").alias("family"),
-            pl.lit("prompt").alias("position"),
-            pl.lit(0).alias("layer"),
-            pl.lit(cell.split).alias("split"),
-            pl.int_range(pl.len()).mod(each).alias("vector"),
-        )
-        for cell, found in zip(
-            held, cell_aurocs(vectors, ArrayStream.from_array(states), held), strict=True
-        )
-    ]
-    chance = best_of_shuffled_pairs(pl.concat(tables))["auroc"].to_numpy()
+    found = cell_aurocs(vectors, ArrayStream.from_array(states), held)
+    by_split = {cell.split: aurocs for cell, aurocs in zip(held, found, strict=True)}
+    table = select_in_each_shuffle(
+        lambda _: vectors, lambda *_: ArrayStream.from_array(states), held, range(1), studies
+    ).filter(pl.col("position") == "prompt")
+    best = by_split["select"].reshape(studies, each).argmax(1) + each * np.arange(studies)
+    np.testing.assert_array_equal(table["select_auroc"], by_split["select"][best])
+    np.testing.assert_array_equal(table["auroc"], by_split["test"][best])
+    chance = best_of_shuffled_pairs(table)["auroc"].to_numpy()
     assert np.quantile(chance, 0.5) > 0.6  # direction by direction, chance is loud here
     assert false_positive_rate(chance) <= 0.05
     p = [permutation_p_value(area, np.delete(chance, n)) for n, area in enumerate(chance)]
@@ -93,6 +98,52 @@ def test_vectors_of_shuffled_pairs_are_selected_in_at_most_5_of_100_studies(loud
     # A vector along the cause itself is still told from them.
     best = auroc(states[::2, 0], responses["label"].to_numpy()[::2])
     assert permutation_p_value(float(best), chance) < 0.05
+
+
+def test_the_best_of_shuffled_pairs_is_chosen_on_select_over_layers_and_sets():
+    draw = np.random.default_rng(8)
+    states, vectors = draw.normal(size=(3, 2, 120, 5)), draw.normal(size=(2, 3, 12, 5))
+    answers = pl.DataFrame(
+        {
+            "family": draw.choice(["f", "g"], 120),
+            "source": "s",
+            "split": draw.choice(["select", "test"], 120),
+            "item": [f"i{k // 4}" for k in range(120)],
+            "template": "",
+            "label": [None if k % 7 == 0 else k % 2 for k in range(120)],
+            "matching": "A",
+            "form": "free",
+            "prompt_tokens": 1,
+            "margin": 0.0,
+            "shift": None,
+            "counts": True,
+        }
+    )
+    positions = {"prompt": 0, "continuation": 1}
+    tables = [
+        select_in_each_shuffle(
+            lambda layer, own=own: own[layer],
+            lambda layer, name: ArrayStream.from_array(states[layer, positions[name]]),
+            evaluation_cells(answers),
+            range(3),
+            4,
+        )
+        for own in vectors
+    ]
+    found = best_of_shuffled_pairs(pl.concat(tables))
+    assert len(found) == 4 * 2 * 2
+    for row in found.iter_rows(named=True):
+        known = (answers["family"] == row["family"]) & answers["label"].is_not_null()
+        at = positions[row["position"]]
+        tried = []
+        for name, layer, replicate in itertools.product(range(2), range(3), range(3)):
+            scores = states[layer, at] @ vectors[name, layer, 3 * row["shuffle"] + replicate]
+            areas = [
+                roc_auc_score(answers["label"].filter(mask), scores[mask.to_numpy()])
+                for mask in (known & (answers["split"] == split) for split in ("select", "test"))
+            ]
+            tried.append((areas[0], areas[1]))
+        assert (row["select_auroc"], row["auroc"]) == pytest.approx(max(tried), abs=1e-12)
 
 
 def test_shuffled_differences_are_what_they_are_called():

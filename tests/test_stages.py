@@ -304,6 +304,19 @@ BAD = {
         CELLS,
         "params.yaml: scoring.memory_mb: expected at least 1, found 0",
     ),
+    "a negative distance of layers": (
+        edit("memory_mb: 64", "memory_mb: 64, max_layer_distance: -1"),
+        PREDICTIVITY,
+        CELLS,
+        "params.yaml: scoring.max_layer_distance: expected at least 0, found -1",
+    ),
+    "a method that no vector is made by": (
+        edit("n_resamples: 3", "n_resamples: 3, methods: [probe]"),
+        "analysis",
+        "reports/analysis/tiny/sample_efficiency.csv",
+        "params.yaml: sample_efficiency.methods: probe; expected methods of `variants` at position "
+        "answer: mean_difference",
+    ),
     "a truncated line": (
         publish(json.dumps(ANTHROPIC), json.dumps(ANTHROPIC)[:60]),
         "prompts public",

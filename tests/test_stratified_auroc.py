@@ -190,8 +190,12 @@ def test_the_largest_of_many_read_outs_is_tested_within_items():
     scores[4] += labels
     observed, influences = item_stratified_influences(scores, labels, items, items, np.arange(40))
     test = SignFlipTest(np.arange(40), random_signs(40, 999, 0))
-    test.add_influences(["vector"] * 20, influences)
+    own = test.add_influences(["vector"] * 20, observed, influences)
     p = p_values(observed, test.maxima["vector"])
+    alone = [
+        p_values(t, np.abs(row @ test.signs)) for t, row in zip(observed, influences, strict=True)
+    ]
+    np.testing.assert_array_equal(own, alone)
     assert p[4] < 0.01
     assert np.delete(p, 4).min() > 0.05
 

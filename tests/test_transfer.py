@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 from scipy.stats import spearmanr
+from synthetic_answers import evaluation_cell
 
-from sycophancy_steering.analysis.cells import Cell
 from sycophancy_steering.analysis.transfer import (
     TransferTargets,
     auroc_cosine_correlation,
@@ -50,7 +50,7 @@ def test_the_matrix_tells_one_cause_from_two():
     states[n:, 1] += 2 * labels[n:]
     items = np.array([f"i{k}" for k in range(2 * n)])
     cells = {
-        (family, "all"): Cell(family, "all", "test", rows, labels[rows], items[rows], 0.0, {})
+        (family, "all"): evaluation_cell(family, "all", rows, labels, items)
         for family, rows in (("f", np.arange(n)), ("g", np.arange(n, 2 * n)))
     }
     vectors = {("a", "m"): np.eye(width)[0], ("c", "m"): np.eye(width)[1]}
@@ -81,7 +81,7 @@ def test_a_family_without_vectors_of_its_own_is_read_all_the_same():
     draw = np.random.default_rng(6)
     states, labels = draw.normal(size=(60, 4)), np.arange(60) % 2
     items = np.array([f"i{k}" for k in range(60)])
-    cells = {("g", "all"): Cell("g", "all", "test", np.arange(60), labels, items, 0.0, {})}
+    cells = {("g", "all"): evaluation_cell("g", "all", np.arange(60), labels, items)}
     vectors = {("a", "m"): draw.normal(size=4)}
     metrics = {("g", "all"): ArrayStream.from_array(states).covariance}
     targets = TransferTargets(cells, {("f", "all"): "a"}, metrics)
@@ -102,7 +102,7 @@ def test_a_source_without_a_set_of_its_own_is_held_against_its_familys():
     states, labels = draw.normal(size=(60, 4)), np.arange(60) % 2
     items = np.array([f"i{k}" for k in range(60)])
     cells = {
-        ("f", source): Cell("f", source, "test", rows, labels[rows], items[rows], 0.0, {})
+        ("f", source): evaluation_cell("f", source, rows, labels, items)
         for source, rows in (("all", np.arange(60)), ("s", np.arange(30)), ("u", np.arange(30, 60)))
     }
     vectors = {(name, "m"): draw.normal(size=4) for name in "ab"}

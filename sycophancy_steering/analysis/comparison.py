@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from sycophancy_steering.analysis.maximum_statistics import largest_statistics
 from sycophancy_steering.analysis.selection import (
     TARGET,
     best_of_shuffled_pairs,
@@ -17,17 +18,27 @@ from sycophancy_steering.analysis.selection import (
 )
 from sycophancy_steering.analysis.variance_components import components_of_scores
 from sycophancy_steering.config.suite import Suite
-from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas.comparison import DIFFERENCES, SELECTED, VARIANCE_COMPONENTS
-from sycophancy_steering.schemas.predictivity import CELLS, SCORES, SHUFFLED_PAIRS, SIGN_FLIPS
-from sycophancy_steering.schemas.table import Table
+from sycophancy_steering.schemas.predictivity import (
+    CELLS,
+    RANK,
+    SCORES,
+    SHUFFLED_PAIRS,
+    STRATIFIED,
+)
+from sycophancy_steering.schemas.table import Table, estimate
 from sycophancy_steering.statistics.auroc_difference import auroc_differences_from
 from sycophancy_steering.statistics.estimates import central_interval
 from sycophancy_steering.statistics.sign_flips import p_values
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE, POSITIONS
 
 SCORE_COLUMNS = ["vector", "id", "family", "item", "label", "projection"]
+SELECTED_FROM_CELLS = [
+    *("n", "n_items", *estimate("auroc"), *STRATIFIED, "n_mixed_items", "n_mixed_templates"),
+    *(*RANK, "n_shifts", "n_shift_items"),
+]
+"""Columns of SELECTED that are those of the selected cell."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +117,8 @@ def _projection_cells(model: str, extraction_sets: Sequence[str]) -> pl.DataFram
     """Projections on all vectors that are no null models, all sources of a family pooled."""
     rows = ~pl.col("null") & (pl.col("source") == EVERY_SOURCE)
     rows &= pl.col("readout") == "projection"
-    columns = ["vector", "extraction_layer", "layer", "position", "family", "split", "n"]
-    columns += ["n_items", "auroc", "auroc_low", "auroc_high", "sign_flip_statistic"]
+    columns = ["vector", "extraction_layer", "layer", "position", "family", "split"]
+    columns += [*SELECTED_FROM_CELLS, "sign_flip_statistic", "rank_statistic"]
     return _of_sets(CELLS, model, extraction_sets, "vector", rows, columns)
 
 
@@ -121,27 +132,32 @@ def _scores(model: str, extraction_sets: Sequence[str], family: str) -> pl.DataF
 def _selected_rows(
     model: str, extraction_sets: Sequence[str], cells: pl.DataFrame
 ) -> list[dict[str, object]]:
-    """Rows of SELECTED. `p_all_cells`: over all cells, under random sign flips of the items.
-    `p_shuffled_pairs`: how often the selection does as well with vectors of shuffled pairs."""
-    maxima = _maximum_statistics(model, extraction_sets)
-    columns = list(SHUFFLED_PAIRS.columns)
+    """Rows of SELECTED. `p_all_cells`, `rank_correlation_p_all_cells`: over all cells of `test`,
+    under random sign flips of the items. `p_shuffled_pairs`: how often the selection does as well
+    with vectors of shuffled pairs."""
+    maxima = largest_statistics(model, extraction_sets, "maximum")
+    rank_maxima = largest_statistics(model, extraction_sets, "rank_maximum")
     shuffled = best_of_shuffled_pairs(
-        _of_sets(SHUFFLED_PAIRS, model, extraction_sets, "replicate", pl.lit(True), columns)
+        pl.concat(SHUFFLED_PAIRS.read(model=model, prompt_set=name) for name in extraction_sets)
     )
     own_layer = cells.filter(pl.col("extraction_layer") == pl.col("layer"))
+    n_cells = int((cells["sign_flip_statistic"].is_not_nan() & cells["auroc"].is_not_nan()).sum())
     best = select_best(own_layer).filter(pl.col("position").is_in(list(POSITIONS)))
     rows = []
     for row in best.iter_rows(named=True):
         null = shuffled.filter(*(pl.col(key) == row[key] for key in TARGET))["auroc"].to_numpy()
         low, high = central_interval(null)
-        columns = ("family", "position", "vector", "layer", "n", "n_items")
-        columns += ("auroc", "auroc_low", "auroc_high")
+        columns = ("family", "position", "vector", "layer", *SELECTED_FROM_CELLS)
+        rank = row["rank_statistic"]
         rows.append(
             {"model": model}
             | {key: row[key] for key in columns}
             | {
-                "n_cells": len(cells),
+                "n_cells": n_cells,
                 "p_all_cells": float(p_values(np.array(row["sign_flip_statistic"]), maxima)),
+                "rank_correlation_p_all_cells": (
+                    None if rank is None else float(p_values(np.array(rank), rank_maxima))
+                ),
                 "p_shuffled_pairs": permutation_p_value(row["auroc"], null),
                 "shuffled_low": float(low),
                 "shuffled_high": float(high),
@@ -149,13 +165,3 @@ def _selected_rows(
             }
         )
     return rows
-
-
-def _maximum_statistics(model: str, extraction_sets: Sequence[str]) -> Floats:
-    """(n_permutations,) the largest statistic of all vectors that are no null models."""
-    tables = [
-        SIGN_FLIPS.read(["vector", "permutation", "maximum", "null"], model=model, prompt_set=name)
-        for name in extraction_sets
-    ]
-    real = pl.concat(tables).filter(~pl.col("null"))
-    return real.group_by("permutation").agg(pl.col("maximum").max())["maximum"].to_numpy()

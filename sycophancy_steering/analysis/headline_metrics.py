@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from sycophancy_steering.analysis.maximum_statistics import largest_statistics
 from sycophancy_steering.schemas.analysis import PREDICTIVITY
 from sycophancy_steering.schemas.paths import REPORTS
+from sycophancy_steering.statistics.sign_flips import p_values
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE, read_cells
 
 METRICS = REPORTS / "metrics"
@@ -49,8 +51,11 @@ def predictivity_table(model: str, extraction_sets: list[str]) -> pl.DataFrame:
     continuation = cells.filter(pl.col("position") == "continuation").select(
         *keys, *(pl.col(end).alias(f"continuation_{end}") for end in ends)
     )
-    table = prompt.select(*keys, "null", "layer", "n", "n_items", *ends).join(
-        continuation, on=keys, how="left", maintain_order="left"
-    )
+    maxima = largest_statistics(model, extraction_sets, "rank_maximum")
+    over_all = p_values(prompt["rank_statistic"].fill_null(0).to_numpy(), maxima)
+    tested = ~pl.col("null") & pl.col("rank_statistic").is_not_null()  # nulls are no candidates
+    table = prompt.with_columns(
+        rank_correlation_p_all_cells=pl.when(tested).then(pl.Series(over_all))
+    ).join(continuation, on=keys, how="left", maintain_order="left")
     floats = [name for name, kind in PREDICTIVITY.columns.items() if kind == pl.Float64]
     return table.select(*PREDICTIVITY.columns).with_columns(pl.col(floats).round(TABLE_DECIMALS))

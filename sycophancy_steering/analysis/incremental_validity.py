@@ -1,7 +1,8 @@
 """What a projection adds to two simpler predictors: the words of the prompt, the logit margin.
 
-Every predictor is fitted on `select` and evaluated on `test`. On `select` itself the words enter by
-cross-fitted log-odds, so that they cannot be learned by heart.
+Every predictor is fitted once, on all of `select`, and its scores on `test` are those of this one
+fit. Cross-fitted log-odds enter on `select` alone, as the feature that stands for the words, so
+that they cannot be learned by heart. No AUROC is computed of scores pooled over folds.
 """
 
 from __future__ import annotations
@@ -12,13 +13,20 @@ import numpy as np
 import polars as pl
 
 from sycophancy_steering.analysis.model_study import ModelStudy
+from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.prompt_texts import prompt_texts
 from sycophancy_steering.schemas.analysis import INCREMENTAL_VALIDITY
 from sycophancy_steering.schemas.predictivity import SCORES
 from sycophancy_steering.statistics.auroc import clustered_auroc
 from sycophancy_steering.statistics.auroc_difference import auroc_difference
-from sycophancy_steering.statistics.estimates import undefined
+from sycophancy_steering.statistics.estimates import Estimate, undefined
+from sycophancy_steering.statistics.stratified_auroc import (
+    clustered_stratified_auroc,
+    enough_items,
+    informative_answers,
+    stratified_auroc_difference,
+)
 from sycophancy_steering.statistics.text_baseline import (
     bag_of_words_log_odds,
     logistic_log_odds,
@@ -36,14 +44,16 @@ PREDICTORS = {
     "margin + projection": ("margin", "projection"),
 }
 """The features of each predictor; what the projection adds is relative to the first."""
+STRATA = ("item", "template")
+"""What is held fixed in the columns within_NAME_auroc."""
 
 
 def incremental_validity(answers: pl.DataFrame) -> pl.DataFrame:
     """The table INCREMENTAL_VALIDITY: a row a group of answers and predictor.
 
-    `answers` has `family`, `source`, `split`, `item`, `label`, `text`, `margin` and `projection`,
-    a row a labelled answer. Groups are families, the sources of a family that has several, and all
-    answers. A group with one class of answers in either split has no row.
+    `answers` has `family`, `source`, `split`, `item`, `template`, `label`, `text`, `margin` and
+    `projection`, a row a labelled answer. Groups are families, the sources of a family that has
+    several, and all answers. A group with one class of answers in either split has no row.
     """
     rows = []
     for family, source, group in answer_groups(answers):
@@ -67,7 +77,6 @@ def answer_groups(answers: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFram
 
 def _rows(select: pl.DataFrame, test: pl.DataFrame) -> list[dict[str, object]]:
     labels = select["label"].to_numpy().astype(int)
-    test_labels, test_items = test["label"].to_numpy().astype(int), test["item"].to_numpy()
     cross_fitted, text = bag_of_words_log_odds(
         select["text"].to_list(),
         labels,
@@ -85,20 +94,53 @@ def _rows(select: pl.DataFrame, test: pl.DataFrame) -> list[dict[str, object]]:
         )
         for predictor, names in PREDICTORS.items()
     }
+    counts = {"n": len(test), "n_items": test["item"].n_unique()}
+    counts |= {f"n_mixed_{name}s": _n_mixed(test, name) for name in STRATA}
     rows = []
     for predictor, names in PREDICTORS.items():
-        scores = log_odds[predictor][None]
-        auroc = clustered_auroc(scores, test_labels, test_items.astype(str))
-        added = undefined((1,))
-        if len(names) > 1:
-            baseline = log_odds[names[0]]
-            added = auroc_difference(scores, baseline, test_labels, test_items.astype(str))
-        estimates = auroc.columns("auroc") | added.columns("added_auroc")
-        rows.append(
-            {"predictor": predictor, "n": len(test), "n_items": test["item"].n_unique()}
-            | {name: float(value[0]) for name, value in estimates.items()}
-        )
+        baseline = log_odds[names[0]] if len(names) > 1 else None
+        estimates = _estimates(log_odds[predictor], baseline, test)
+        rows.append({"predictor": predictor, **counts, **estimates})
     return rows
+
+
+def _estimates(scores: Floats, baseline: Floats | None, test: pl.DataFrame) -> dict[str, float]:
+    """The AUROCs of `scores` (n,) on the answers of `test`, over all and within strata, and what
+    they add to those of `baseline` (n,), where there is one.
+
+    Undefined within strata of too few items, and within the only stratum.
+    """
+    labels, items = test["label"].to_numpy().astype(int), test["item"].to_numpy().astype(str)
+    estimates = {"auroc": clustered_auroc(scores[None], labels, items)}
+    estimates["added_auroc"] = (
+        undefined((1,))
+        if baseline is None
+        else auroc_difference(scores[None], baseline, labels, items)
+    )
+    for name in STRATA:
+        strata = test[name].to_numpy().astype(str)
+        within, added = undefined((1,)), undefined((1,))
+        if test[name].n_unique() > 1 and enough_items(labels, strata, items):
+            within = clustered_stratified_auroc(scores[None], labels, strata, items).auroc
+            if baseline is not None:
+                added = stratified_auroc_difference(scores[None], baseline, labels, strata, items)
+        estimates |= {f"within_{name}_auroc": within, f"added_within_{name}_auroc": added}
+    return _single_row(estimates)
+
+
+def _single_row(estimates: dict[str, Estimate]) -> dict[str, float]:
+    return {
+        column: float(value[0])
+        for name, estimate in estimates.items()
+        for column, value in estimate.columns(name).items()
+    }
+
+
+def _n_mixed(test: pl.DataFrame, column: str) -> int:
+    """The number of items, or of templates, with answers of both classes."""
+    strata = test[column].to_numpy().astype(str)
+    mixed = informative_answers(test["label"].to_numpy().astype(int), strata)
+    return len(np.unique(strata[mixed]))
 
 
 def incremental_validity_table(study: ModelStudy) -> pl.DataFrame:
@@ -119,7 +161,7 @@ def incremental_validity_table(study: ModelStudy) -> pl.DataFrame:
         )
     scores = subsample_answers(scores)
     texts = prompt_texts(study.evaluation.prompts_path, scores["id"])
-    margins = study.evaluation.labels.select("id", "margin")
+    margins = study.evaluation.labels.select("id", "margin", "template")
     answers = scores.join(texts, on="id", how="left", maintain_order="left").join(
         margins, on="id", how="left", maintain_order="left"
     )

@@ -1,13 +1,15 @@
 """How well projections on vectors predict sycophantic answers, cell by cell.
 
 A cell is the answers of one family (or one source within it) of one split, read at one layer and
-position. Beside every AUROC stand the null models: random directions, shuffled labels, the letter
-of the sycophantic option, the length of the prompt, and the model's own logit margin.
+position. Beside every AUROC stand what it is among answers about one item and of one template, the
+rank correlation with the shift of the log-odds that the user's words bring about, and null models:
+shuffled labels, the letter of the sycophantic option, the length of the prompt, the model's own
+logit margin, and random directions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,13 +26,24 @@ from sycophancy_steering.analysis.readouts import (
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.grader_error import GraderError
+from sycophancy_steering.schemas.predictivity import WITHIN_AND_RANK
+from sycophancy_steering.statistics.rank_correlation import item_rank_influences
 from sycophancy_steering.statistics.sign_flips import SignFlipTest
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE
 
 ARRAYS_IN_MEMORY = 16
 """The largest number of arrays of the scores' size that exist at the same time."""
-LAYERS_PER_BLOCK = 8
-"""Extraction layers of one vector that are scored together."""
+Activations = Callable[[int, str], ArrayStream]
+"""The activations (n, d_model) after a layer, at a position."""
+
+
+@dataclass(frozen=True)
+class SignFlips:
+    """Collects the projections' statistics under random sign flips of the items."""
+
+    auroc: SignFlipTest
+    rank: SignFlipTest
+    """Of the rank correlation with the shift."""
 
 
 @dataclass(frozen=True)
@@ -43,107 +56,129 @@ class EvaluationOptions:
     """Where given, AUROCs and their intervals are those against labels without it."""
     memory_mb: int = 32
     """Megabytes that scores may take; changes no result."""
-    sign_flips: SignFlipTest | None = None
-    """Collects the projections' statistics under random sign flips."""
-
-
-@dataclass(frozen=True)
-class VectorBlock:
-    """Vectors that are scored together: some extraction layers of some vectors."""
-
-    parts: list[tuple[str, range]]
-    """Vector and extraction layers."""
-
-    @property
-    def names(self) -> list[str]:
-        """(k,) the vector of each row."""
-        return [name for name, layers in self.parts for _ in layers]
-
-    @property
-    def index(self) -> dict[str, Sequence[object]]:
-        """The columns that name the rows of all read-outs (2 k,)."""
-        return {
-            "vector": self.names * len(READOUTS),
-            "extraction_layer": [n for _, layers in self.parts for n in layers] * len(READOUTS),
-            "readout": [readout for readout in READOUTS for _ in self.names],
-        }
-
-    def stacked(self, vectors: Mapping[str, np.ndarray]) -> Floats:
-        """(k, d_model)"""
-        return np.concatenate(
-            [vectors[name][layers.start : layers.stop] for name, layers in self.parts]
-        ).astype(np.float64)
+    max_layer_distance: int = 0
+    """The most layers between the one that a vector was made at and one that it is read at."""
+    sign_flips: SignFlips | None = None
 
 
 def evaluate_vectors(
     vectors: Mapping[str, np.ndarray],
-    activations: Callable[[int, str], ArrayStream],
+    activations: Activations,
     labels: pl.DataFrame,
     options: EvaluationOptions,
 ) -> pl.DataFrame:
     """One row a vector, extraction layer, layer and position read, cell and read-out.
 
     Each of `vectors` is (layers, d_model); `activations(layer, position)` is (n, d_model), of the n
-    rows of `labels` (see `LABEL_COLUMNS`).
+    rows of `labels` (see `LABEL_COLUMNS`). Random directions are those of
+    `random_direction_ranges`.
     """
     cells = evaluation_cells(labels)
-    n_layers, d_model = next(iter(vectors.values())).shape
-    blocks = _vector_blocks(list(vectors), n_layers, len(labels), options.memory_mb)
+    n_layers = len(next(iter(vectors.values())))
+    readings = layers_read([*vectors], n_layers, options.max_layer_distance)
+    # The scores of many layers at once: the time of small arrays is that of calling numpy.
+    size = max(1, options.memory_mb * 2**20 // (len(labels) * 8 * len(READOUTS) * ARRAYS_IN_MEMORY))
     tables = []
     for position in READ_POSITIONS:
-        for layer in range(n_layers):
-            stream = activations(layer, position)
-            aurocs = random_direction_aurocs(options.seed, layer, d_model, stream, cells)
-            constants = [
-                {"layer": layer, "position": position}
-                | {"family": cell.family, "source": cell.source, "split": cell.split}
-                | cell_columns(cell)
-                | random_direction_range(null, options.grader_error)
-                for cell, null in zip(cells, aurocs, strict=True)
-            ]
-            parts = [
-                table.with_columns(pl.lit(value).alias(name) for name, value in columns.items())
-                for block in blocks
-                for columns, table in zip(
-                    constants, _cell_tables(block, vectors, stream, cells, options), strict=True
-                )
-            ]
-            # Joined at once: thousands of small tables take twice the memory of one.
-            tables.append(pl.concat(parts, how="vertical_relaxed", rechunk=True))
+        for start in range(0, len(readings), size):
+            block = readings[start : start + size]
+            scores = _scores(block, vectors, activations, position)
+            parts = _cell_tables(block, scores, cells, options)
+            # Joined at once: many small tables take twice the memory of one.
+            table = pl.concat(parts, how="vertical_relaxed", rechunk=True)
+            tables.append(table.with_columns(pl.lit(position).alias("position")))
     return pl.concat(tables, how="vertical_relaxed")
 
 
-def _vector_blocks(
-    names: list[str], n_layers: int, n_answers: int, memory_mb: int
-) -> list[VectorBlock]:
-    """All vectors at all extraction layers, in blocks whose scores fit in memory."""
-    starts = range(0, n_layers, LAYERS_PER_BLOCK)
-    layers = [range(start, min(start + LAYERS_PER_BLOCK, n_layers)) for start in starts]
-    parts = [(name, some) for name in names for some in layers]
-    part_bytes = n_answers * 8 * len(layers[0]) * len(READOUTS) * ARRAYS_IN_MEMORY
-    size = max(1, memory_mb * 2**20 // part_bytes)
-    return [VectorBlock(parts[n : n + size]) for n in range(0, len(parts), size)]
+def layers_read(names: list[str], n_layers: int, max_distance: int) -> pl.DataFrame:
+    """`layer`, `vector` and `extraction_layer`, at most `max_distance` layers from one another."""
+    rows = [
+        (layer, name, extraction_layer)
+        for layer in range(n_layers)
+        for name in names
+        for extraction_layer in range(n_layers)
+        if abs(extraction_layer - layer) <= max_distance
+    ]
+    schema = {"layer": pl.Int32, "vector": pl.String, "extraction_layer": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def random_direction_ranges(
+    activations: Activations,
+    position: str,
+    cells: list[Cell],
+    layers_and_width: tuple[int, int],
+    options: EvaluationOptions,
+) -> pl.DataFrame:
+    """The central 95% of the AUROCs of random directions: a row a layer and cell.
+
+    They depend on the answers alone, so that the vectors of all sets share them.
+    """
+    n_layers, d_model = layers_and_width
+    rows = []
+    for layer in range(n_layers):
+        aurocs = random_direction_aurocs(
+            options.seed, layer, d_model, activations(layer, position), cells
+        )
+        rows += [
+            {"layer": layer, "position": position}
+            | {"family": cell.family, "source": cell.source, "split": cell.split}
+            | random_direction_range(null, options.grader_error)
+            for cell, null in zip(cells, aurocs, strict=True)
+        ]
+    return pl.DataFrame(rows, schema_overrides={"layer": pl.Int32})
+
+
+def _scores(
+    block: pl.DataFrame,
+    vectors: Mapping[str, np.ndarray],
+    activations: Activations,
+    position: str,
+) -> Floats:
+    """(2 k, n): for each row of `block` the projections, then for each the cosines."""
+    parts = []
+    for (layer,), rows in block.group_by("layer", maintain_order=True):
+        keys = rows.select("vector", "extraction_layer").iter_rows()
+        stacked = np.stack([vectors[name][number] for name, number in keys]).astype(np.float64)
+        parts.append(read_out(activations(int(str(layer)), position), stacked))
+    both = np.concatenate(parts, axis=1)
+    return both.reshape(-1, both.shape[-1])
 
 
 def _cell_tables(
-    block: VectorBlock,
-    vectors: Mapping[str, np.ndarray],
-    stream: ArrayStream,
-    cells: list[Cell],
-    options: EvaluationOptions,
+    block: pl.DataFrame, scores: Floats, cells: list[Cell], options: EvaluationOptions
 ) -> Iterator[pl.DataFrame]:
-    """For each cell, a row for each vector and read-out of `block`."""
-    scores = read_out(stream, block.stacked(vectors)).reshape(-1, len(stream))
+    """For each cell, a row for each row of `block` and read-out."""
     select = {(cell.family, cell.source): cell for cell in cells if cell.split == "select"}
-    index = block.index
+    index = pl.concat(block.with_columns(pl.lit(readout).alias("readout")) for readout in READOUTS)
     for cell in cells:
         fitted_on = select.get((cell.family, cell.source)) if cell.split == "test" else None
         columns = cell_metrics(cell, scores, fitted_on, options.seed, options.grader_error)
-        statistic = np.full(len(scores), np.nan)
-        if options.sign_flips and cell.split == "test" and cell.source == EVERY_SOURCE:
-            k = len(block.names)
-            projections = np.take(scores[:k], cell.rows, axis=1)
-            statistic[:k] = options.sign_flips.add(
-                block.names, projections, cell.labels, cell.items
+        columns |= _sign_flip_columns(block["vector"].to_list(), scores, cell, options.sign_flips)
+        constants = {"family": cell.family, "source": cell.source, "split": cell.split}
+        constants |= cell_columns(cell)
+        yield index.with_columns(
+            *(pl.Series(name, values) for name, values in columns.items()),
+            *(pl.lit(value).alias(name) for name, value in constants.items()),
+        ).with_columns(pl.col(WITHIN_AND_RANK).fill_nan(None))
+
+
+def _sign_flip_columns(
+    names: list[str], scores: Floats, cell: Cell, tests: SignFlips | None
+) -> dict[str, Floats]:
+    """Statistics of sign flips, and the rank correlation's own p-value, of the projections on
+    vectors of `names` (k,), the first k of `scores`; NaN in other cells than those tested."""
+    columns = ("sign_flip_statistic", "rank_statistic", "rank_correlation_p")
+    auroc, rank, p = (np.full(len(scores), np.nan) for _ in columns)
+    if tests and cell.split == "test" and cell.source == EVERY_SOURCE:
+        k, shifts = len(names), cell.shifts
+        projections = np.take(scores[:k], cell.rows, axis=1)
+        auroc[:k] = tests.auroc.add(names, projections, cell.labels, cell.items)
+        if len(shifts.rows):
+            projections = np.take(scores[:k], shifts.rows, axis=1)
+            observed, influences = item_rank_influences(
+                projections, shifts.values, shifts.items, tests.rank.items
             )
-        yield pl.DataFrame(index | columns | {"sign_flip_statistic": statistic})
+            rank[:k] = observed
+            p[:k] = tests.rank.add_influences(names, observed, influences)
+    return dict(zip(columns, (auroc, rank, p), strict=True))

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import polars as pl
 
 from sycophancy_steering.analysis.answer_scores import answer_scores
-from sycophancy_steering.analysis.cached_evaluation import evaluate_vectors_cached
+from sycophancy_steering.analysis.cached_evaluation import (
+    PredictivityOptions,
+    evaluate_vectors_cached,
+    random_ranges_cached,
+)
 from sycophancy_steering.analysis.evaluation_set import EvaluationSet
 from sycophancy_steering.analysis.layer_selection import (
     generalisation,
     mark_selected,
     select_layers,
 )
+from sycophancy_steering.analysis.readouts import READ_POSITIONS
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.foundation.process_pool import run_jobs
 from sycophancy_steering.schemas.paths import PROMPTS, VECTORS
@@ -34,14 +38,6 @@ QUESTION_COLUMNS = ["id", "source", "family", "item", "persona"]
 """What decides how far the numbers of an evaluation generalise."""
 
 
-@dataclass(frozen=True)
-class PredictivityOptions:
-    """What `scoring` and `selection` of params.yaml say about the evaluation of vectors."""
-
-    memory_mb: int
-    n_permutations: int
-
-
 def write_all_predictivity(
     jobs: Sequence[tuple[EvaluationSet, str, str]],
     options: PredictivityOptions,
@@ -49,6 +45,13 @@ def write_all_predictivity(
 ) -> list[tuple[int, int]]:
     """`write_predictivity` for each of `jobs`: an evaluation set, the model that made the vectors,
     and the prompt set that they were made from; `n_jobs` at a time."""
+    # Vectors of all sets share these: two processes would compute them twice.
+    evaluations = {evaluation.model: evaluation for evaluation, _, _ in jobs}
+    run_jobs(
+        random_ranges_cached,
+        [(evaluation, name) for evaluation in evaluations.values() for name in READ_POSITIONS],
+        n_jobs,
+    )
     return run_jobs(write_predictivity, [(*job, options) for job in jobs], n_jobs)
 
 
@@ -67,9 +70,7 @@ def write_predictivity(
     folder = VECTORS / vectors_from / prompt_set
     vectors, provenance = read_all_vectors(folder, evaluation.origin)
     keys = {name: digest([folder / f"{name}.safetensors"]) for name in vectors}
-    evaluated = evaluate_vectors_cached(
-        vectors, keys, evaluation, options.n_permutations, options.memory_mb
-    )
+    evaluated = evaluate_vectors_cached(vectors, keys, evaluation, options)
     layers = select_layers(evaluated.cells, extraction["family"].unique().to_list())
     if not len(layers):
         raise InputError(

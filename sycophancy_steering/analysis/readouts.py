@@ -55,14 +55,18 @@ def project(activations: ArrayStream, vectors: Floats, norms: Floats | None = No
 def cell_aurocs(vectors: Floats, activations: ArrayStream, cells: Sequence[Cell]) -> list[Floats]:
     """For each of `cells`, the AUROC (k,) of projections on each of `vectors` (k, d_model).
 
-    `activations` (N, d_model) are those of all answers of the evaluation set.
+    `activations` (N, d_model) are those of all answers of the evaluation set; those that are in no
+    cell are not projected.
     """
+    rows = np.unique(np.concatenate([cell.rows for cell in cells]))
+    read = activations.select_rows(rows)
     parts: list[list[Floats]] = [[] for _ in cells]
     size = vectors_in_memory(2 * len(activations))
     for start in range(0, len(vectors), size):
-        projections = project(activations, vectors[start : start + size])
+        projections = project(read, vectors[start : start + size])
         for cell, aurocs in zip(cells, parts, strict=True):
-            aurocs.append(auroc(np.take(projections, cell.rows, axis=1), cell.labels))
+            own = np.take(projections, np.searchsorted(rows, cell.rows), axis=1)
+            aurocs.append(auroc(own, cell.labels))
     return [np.concatenate(aurocs) for aurocs in parts]
 
 

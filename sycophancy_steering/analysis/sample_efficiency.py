@@ -14,6 +14,7 @@ from sycophancy_steering.analysis.readouts import cell_aurocs
 from sycophancy_steering.config.predictivity import SampleEfficiencySettings
 from sycophancy_steering.config.variants import Variant
 from sycophancy_steering.foundation.array_stream import ArrayStream
+from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas.analysis import SAMPLE_EFFICIENCY
 from sycophancy_steering.statistics.estimates import central_interval
 from sycophancy_steering.vectors.contrast import Contrast, MethodNotApplicable
@@ -96,13 +97,18 @@ def sample_efficiency_table(
     """The table SAMPLE_EFFICIENCY: vectors of the headline's set at the headline's layer.
 
     The methods are those of `variants` that use forced answers; of the null models, only shuffled
-    pairs.
+    pairs. Raises InputError where `settings.methods` names another.
     """
     methods = dict.fromkeys(
         variant.method
         for variant in variants
         if variant.position == "answer" and variant.method not in NULLS - {"shuffled"}
     )
+    if unknown := [name for name in settings.methods if name not in methods]:
+        raise InputError(
+            f"params.yaml: sample_efficiency.methods: {unknown[0]}; expected methods of `variants` "
+            f"at position answer: {', '.join(methods)}"
+        )
     cells = {
         cell.family: cell
         for cell in study.evaluation.pooled_cells
@@ -111,7 +117,7 @@ def sample_efficiency_table(
     layer = study.headline_layer
     samples = sampled_aurocs(
         study.extractions[study.suite.headline_set],
-        list(methods),
+        settings.methods or list(methods),
         layer,
         settings,
         cells,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+
 import numpy as np
 import polars as pl
 from tqdm import tqdm
 
+from sycophancy_steering.analysis.cells import Cell
 from sycophancy_steering.analysis.evaluation_set import EvaluationSet
 from sycophancy_steering.analysis.model_study import ModelStudy
 from sycophancy_steering.analysis.readouts import cell_aurocs
@@ -14,6 +17,7 @@ from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.atomic_files import write_table
 from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS
+from sycophancy_steering.schemas.predictivity import SHUFFLED_PAIRS
 from sycophancy_steering.storage.cell_files import POSITIONS
 from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
 from sycophancy_steering.vectors.labelled_activations import LabelledActivations
@@ -71,28 +75,73 @@ def shuffled_pairs_tables(
 def _shuffled_pairs_aurocs(
     answers: LabelledActivations, evaluation: EvaluationSet, n_shuffles: int, n_vectors: int
 ) -> pl.DataFrame:
-    """A row a layer, position, cell, shuffle and replicate."""
-    cells = evaluation.pooled_cells
-    index = pl.DataFrame(
-        {
-            "shuffle": np.repeat(np.arange(n_shuffles), n_vectors),
-            "replicate": np.tile(np.arange(n_vectors), n_shuffles),
-        }
-    )
-    tables = []
+
+    def vectors(layer: int) -> Floats:
+        return shuffled_differences(pair_differences(answers, layer), n_shuffles * n_vectors)
+
     layers = range(evaluation.origin.n_layers)
-    for layer in tqdm(layers, unit="layer", disable=None, desc=answers.folder.name):
-        vectors = shuffled_differences(pair_differences(answers, layer), n_shuffles * n_vectors)
-        for position in POSITIONS:
-            aurocs = cell_aurocs(vectors, evaluation.activations(layer, position), cells)
-            tables += [
-                index.with_columns(
-                    pl.Series("auroc", values),
-                    pl.lit(layer).alias("layer"),
-                    pl.lit(position).alias("position"),
-                    pl.lit(cell.family).alias("family"),
-                    pl.lit(cell.split).alias("split"),
-                )
-                for cell, values in zip(cells, aurocs, strict=True)
-            ]
-    return pl.concat(tables)
+    return select_in_each_shuffle(
+        vectors,
+        evaluation.activations,
+        evaluation.pooled_cells,
+        tqdm(layers, unit="layer", disable=None, desc=answers.folder.name),
+        n_shuffles,
+    )
+
+
+def select_in_each_shuffle(
+    vectors: Callable[[int], Floats],
+    activations: Callable[[int, str], ArrayStream],
+    cells: Sequence[Cell],
+    layers: Iterable[int],
+    n_shuffles: int,
+) -> pl.DataFrame:
+    """The table SHUFFLED_PAIRS: for each shuffle, family and position the vector and layer with the
+    highest AUROC on `select`.
+
+    `vectors(layer)` (n_shuffles * n_vectors, d_model), those of one shuffle one after the other.
+    Only what was the best so far is read on `test`: a tenth of the vectors. Families with one class
+    of answers in either split have no rows.
+    """
+    select, test = (
+        {cell.family: cell for cell in cells if cell.split == split and cell.both_classes}
+        for split in ("select", "test")
+    )
+    families = [family for family in select if family in test]
+    shape = (len(POSITIONS), len(families), n_shuffles)
+    best, on_test = np.full(shape, -np.inf), np.full(shape, np.nan)
+    best_layer, best_replicate = np.zeros(shape, dtype=int), np.zeros(shape, dtype=int)
+    for layer in layers if families else ():
+        candidates = vectors(layer)
+        starts = np.arange(n_shuffles) * (len(candidates) // n_shuffles)
+        for place, position in enumerate(POSITIONS):
+            stream = activations(layer, position)
+            aurocs = np.stack(cell_aurocs(candidates, stream, [select[name] for name in families]))
+            by_shuffle = aurocs.reshape(len(families), n_shuffles, -1)
+            highest, replicate = by_shuffle.max(-1), by_shuffle.argmax(-1)
+            better = highest > best[place]
+            rows = (starts + replicate)[better]
+            if not len(rows):
+                continue
+            best[place][better], best_layer[place][better] = highest[better], layer
+            best_replicate[place][better] = replicate[better]
+            chosen, where = np.unique(rows, return_inverse=True)
+            of_chosen = cell_aurocs(candidates[chosen], stream, [test[name] for name in families])
+            on_test[place][better] = np.stack(of_chosen)[np.nonzero(better)[0], where]
+    return (
+        pl.concat(
+            pl.DataFrame(
+                {
+                    "shuffle": np.arange(n_shuffles),
+                    "replicate": best_replicate[place, number],
+                    "layer": best_layer[place, number].astype(np.int32),
+                    "select_auroc": best[place, number],
+                    "auroc": on_test[place, number],
+                }
+            ).with_columns(pl.lit(position).alias("position"), pl.lit(family).alias("family"))
+            for place, position in enumerate(POSITIONS)
+            for number, family in enumerate(families)
+        )
+        if families
+        else pl.DataFrame(schema=SHUFFLED_PAIRS.columns)
+    )

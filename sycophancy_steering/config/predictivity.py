@@ -7,7 +7,15 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from sycophancy_steering.config.section import SECTION, Integer, PositiveInteger, SomeDistinct
+from sycophancy_steering.config.section import (
+    SECTION,
+    Count,
+    Distinct,
+    Integer,
+    PositiveInteger,
+    SomeDistinct,
+    Text,
+)
 
 Repetitions = Annotated[Integer, Field(ge=19)]
 """At least 19, since the smallest p-value is one over their number plus one, 0.05."""
@@ -19,6 +27,9 @@ class ScoringSettings:
 
     memory_mb: PositiveInteger
     """Megabytes that scores of many vectors may take at once. Changes no result."""
+    max_layer_distance: Count = 0
+    """A vector made at one layer is read at layers at most this far from it. With 0, each is read
+    at its own layer; the time grows with the number of layers that each is read at."""
 
 
 @dataclass(frozen=True, config=SECTION)
@@ -39,3 +50,5 @@ class SampleEfficiencySettings:
     """Numbers of pairs that vectors are made from."""
     n_resamples: Annotated[Integer, Field(ge=2)]
     """How often each number of pairs is sampled."""
+    methods: Distinct[Text] = Field(default_factory=list)
+    """Of those that `variants` makes from forced answers; without any, all of them."""

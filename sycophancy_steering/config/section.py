@@ -21,6 +21,7 @@ SECTION = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 below them, in the JSON schema too."""
 Integer = StrictInt
 PositiveInteger = Annotated[StrictInt, Field(ge=1)]
+Count = Annotated[StrictInt, Field(ge=0)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Text = Annotated[StrictStr, Field(min_length=1)]
 Switch = Annotated[bool, Strict()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import polars as pl
 
 from sycophancy_steering.formatting.numbers import Interval, interval_of
@@ -13,24 +15,41 @@ PREDICTORS = ("text", "margin", "projection")
 BASELINES = PREDICTORS[:2]
 
 
-def incremental_validity_section(validity: pl.DataFrame, headline: str) -> Section | None:
-    """What the projection adds to a reader of the prompt and to the logit margin."""
+def incremental_validity_section(
+    validity: pl.DataFrame, headline: str, not_sycophantic: Collection[str] = ()
+) -> Section | None:
+    """What the projection adds to a reader of the prompt and to the logit margin, over all answers
+    and within items and templates.
+
+    Families in which the model is `not_sycophantic` are marked.
+    """
     if not len(validity):
         return None
     rows = []
     named = validity.with_columns(family_and_source().alias("name"))
     for (name,), part in named.group_by("name", maintain_order=True):
         by_predictor = {row["predictor"]: row for row in part.iter_rows(named=True)}
-        aurocs = [interval_of(by_predictor[predictor], "auroc") for predictor in PREDICTORS]
-        added = [
-            interval_of(by_predictor[f"{predictor} + projection"], "added_auroc")
-            for predictor in BASELINES
-        ]
-        rows.append([f"{name} (n = {part['n'][0]})", *aurocs, *added])
+        first = by_predictor[PREDICTORS[0]]
+        mark = ", not sycophantic" if first["family"] in not_sycophantic else ""
+        rows.append([f"{name} (n = {first['n']}{mark})", *_validity_cells(by_predictor, "auroc")])
+        for kind in ("item", "template"):
+            cells = _validity_cells(by_predictor, f"within_{kind}_auroc")
+            if any(cells):
+                rows.append([f"{name}, within {first[f'n_mixed_{kind}s']} {kind}s", *cells])
+            else:
+                rows.append([f"{name}, within {kind}s: too few", *cells])
     header = ["family", "text", "margin", "projection", "added to text", "added to margin"]
     return Section(
         "incremental_validity", {"headline": headline, "validity": TableData(header, rows)}
     )
+
+
+def _validity_cells(
+    by_predictor: Mapping[str, Mapping[str, float]], name: str
+) -> list[Interval | None]:
+    """The estimate NAME of each predictor, and what the projection adds to it to the baselines."""
+    added = [interval_of(by_predictor[f"{one} + projection"], f"added_{name}") for one in BASELINES]
+    return [*(interval_of(by_predictor[one], name) for one in PREDICTORS), *added]
 
 
 def sample_efficiency_section(efficiency: pl.DataFrame, family: str, method: str) -> Section | None:

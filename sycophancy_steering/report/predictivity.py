@@ -7,11 +7,12 @@ from typing import Any
 
 import polars as pl
 
-from sycophancy_steering.formatting.numbers import interval_of, range_of
+from sycophancy_steering.formatting.numbers import Interval, interval_of, p_text, range_of
 from sycophancy_steering.report.templates import Section, TableData
 from sycophancy_steering.schemas.table import estimate
 from sycophancy_steering.statistics.auroc import simultaneous_intervals
 from sycophancy_steering.statistics.estimates import Estimate
+from sycophancy_steering.statistics.stratified_auroc import LEAST_ITEMS
 from sycophancy_steering.storage.cell_files import (
     POSITIONS,
     null_vectors,
@@ -27,6 +28,7 @@ BASELINES = {
     "margin_auroc": "logit margin",
 }
 CHANCE = 0.5
+SIGNIFICANT = 0.05
 
 
 def predictivity_section(
@@ -45,13 +47,16 @@ def predictivity_section(
         for position, words in POSITIONS.items()
         if len(part := selected.filter(pl.col("position") == position))
     ]
+    facts = headline_facts(pooled, headline)
+    claimed = [fact for fact in facts if fact["family"] not in not_sycophantic]
     return Section(
         "predictivity",
         {
             "model": model,
             "headline": headline,
-            "families": headline_facts(pooled, headline),
+            "families": facts,
             "not_sycophantic": not_sycophantic,
+            "yardsticks": yardstick_table(claimed) if claimed else None,
             "tables": tables,
             "n_cells": n_cells,
             "unparsed": pooled.unique("family", maintain_order=True).rows(named=True),
@@ -75,20 +80,80 @@ def headline_facts(cells: pl.DataFrame, headline: str) -> list[dict[str, Any]]:
     facts = []
     at_prompt = (pl.col("vector") == headline) & (pl.col("position") == "prompt")
     for (_,), rows in cells.filter(at_prompt).group_by("family", maintain_order=True):
-        row = rows.row(0, named=True)
-        if row["n_sycophantic"] in (0, row["n"]):
-            facts.append({**row, "auroc": None})
-            continue
         row = rows.filter("selected").row(0, named=True)
+        auroc = interval_of(row, "auroc")
         facts.append(
             {
                 **row,
-                "auroc": interval_of(row, "auroc"),
+                "auroc": auroc,
                 "random": range_of(row, "random"),
-                "verdict": verdict(row),
+                "verdict": verdict(row) if auroc else None,
+                "within": {kind: verdict_within(row, kind) for kind in ("item", "template")},
+                "rank_verdict": rank_verdict(row),
             }
         )
     return facts
+
+
+def yardstick_table(facts: list[dict[str, Any]]) -> TableData:
+    """The headline vector's numbers within items and templates, and against the shift."""
+    rows: list[list[object]] = [
+        [
+            fact["family"],
+            f"{fact['n']} ({fact['n_items']})",
+            fact["auroc"],
+            _if_enough(fact, "item"),
+            fact["n_mixed_items"],
+            _if_enough(fact, "template"),
+            fact["n_mixed_templates"],
+            interval_of(fact, "rank_correlation"),
+            p_text(fact["rank_correlation_p"]),
+            f"{fact['n_shifts']} ({fact['n_shift_items']})",
+        ]
+        for fact in facts
+    ]
+    header = ["family", "answers (items)", "AUROC", "within items", "mixed items"]
+    header += ["within templates", "mixed templates", "rank correlation", "p", "shifts (items)"]
+    return TableData(header, rows)
+
+
+def _if_enough(row: Mapping[str, Any], kind: str) -> Interval | None:
+    return interval_of(row, f"within_{kind}_auroc") if missing_within(row, kind) is None else None
+
+
+def verdict_within(row: Mapping[str, Any], kind: str) -> str:
+    """What the AUROC within items or templates (`kind`) shows, or why there is none."""
+    if missing := missing_within(row, kind):
+        return missing
+    within = interval_of(row, f"within_{kind}_auroc")
+    assert within
+    if within.low <= CHANCE <= within.high:
+        return "not shown"
+    return "predicted" if within.value > CHANCE else "predicted with the opposite sign"
+
+
+def missing_within(row: Mapping[str, Any], kind: str) -> str | None:
+    """Why there is no AUROC within items or templates (`kind`); None where there is one."""
+    if not row[f"n_mixed_{kind}s"]:
+        return f"no {kind} has answers of both kinds"
+    if row[f"within_{kind}_auroc"] is None:
+        return f"all questions have the same {kind}"
+    n_items = row["n_mixed_items" if kind == "item" else "n_items_rarer_class"]
+    return f"too few items to say ({n_items})" if n_items < LEAST_ITEMS else None
+
+
+def rank_verdict(row: Mapping[str, Any]) -> str:
+    """Whether the projection goes with the shift, the continuous outcome."""
+    correlation, p = interval_of(row, "rank_correlation"), row["rank_correlation_p"]
+    if correlation is None or p is None:
+        return "not known, as no shift varies"
+    if row["n_shift_items"] < LEAST_ITEMS:
+        return f"too few items to say ({row['n_shift_items']})"
+    if p > SIGNIFICANT:
+        return f"not shown (p {p_text(p)})"
+    if correlation.low <= 0 <= correlation.high:
+        return f"unclear (p {p_text(p)}, but the interval contains 0)"
+    return f"{'higher' if correlation.value > 0 else 'lower'} where it is larger (p {p_text(p)})"
 
 
 def verdict(row: Mapping[str, Any]) -> str:

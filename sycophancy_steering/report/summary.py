@@ -108,7 +108,7 @@ def model_sections(model: str, suite: Suite, settings: SummarySettings) -> list[
                 analysis.MONITOR.read(model=model), suite.headline, best_vectors(model), nothing
             )
         )
-    sections += analysis_sections(model, cells, suite)
+    sections += analysis_sections(model, cells, suite, nothing)
     sections += consistency_sections(model, cells, suite)
     sections += intervention_sections(model, suite, settings.interventions)
     owners = [p.vectors_from for p in settings.cross_model if p.evaluated_in == model]
@@ -119,17 +119,22 @@ def model_sections(model: str, suite: Suite, settings: SummarySettings) -> list[
     return [*sections, labels_section(confounds, agreement)]
 
 
-def analysis_sections(model: str, cells: pl.DataFrame, suite: Suite) -> list[Section | None]:
-    """What moves predictivity, which vector predicts best, and where vectors transfer."""
+def analysis_sections(
+    model: str, cells: pl.DataFrame, suite: Suite, nothing: Collection[str]
+) -> list[Section | None]:
+    """What moves predictivity, which vector predicts best, and where vectors transfer.
+
+    `nothing` are the families in which there is nothing to predict.
+    """
     of_model = pl.col("model") == model
     at_layer = pl.col("layer") == headline_layer(cells, suite.headline)
     transfer = analysis.TRANSFER.read(model=model)
     differences = comparison.DIFFERENCES.read().filter(of_model)
     return [
         variance_components_section(comparison.VARIANCE_COMPONENTS.read().filter(of_model)),
-        selection_section(comparison.SELECTED.read().filter(of_model)),
+        selection_section(comparison.SELECTED.read().filter(of_model), nothing),
         incremental_validity_section(
-            analysis.INCREMENTAL_VALIDITY.read(model=model), suite.headline
+            analysis.INCREMENTAL_VALIDITY.read(model=model), suite.headline, nothing
         ),
         sample_efficiency_section(
             analysis.SAMPLE_EFFICIENCY.read(model=model), cells["family"][0], suite.headline_variant

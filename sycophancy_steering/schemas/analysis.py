@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from sycophancy_steering.schemas.predictivity import RANK, STRATIFIED
 from sycophancy_steering.schemas.table import Table, estimate
 
 FOLDER = "reports/analysis/{model}"
@@ -19,12 +20,20 @@ PREDICTIVITY = Table(
         "n": pl.Int32,
         "n_items": pl.Int32,
         **estimate("auroc"),
+        **STRATIFIED,
+        "n_mixed_items": pl.Int32,
+        "n_mixed_templates": pl.Int32,
+        **RANK,
+        "n_shifts": pl.Int32,
+        "n_shift_items": pl.Int32,
+        "rank_correlation_p_all_cells": pl.Float64,
         **estimate("continuation_auroc"),
     },
     STAGE,
 )
 """AUROC on `test` of every vector on every family, at the layer selected on `select`: after the
-prompt, and after the model's own answer."""
+prompt, and after the model's own answer. After the prompt also within items and templates, and the
+rank correlation with the shift."""
 TRANSFER = Table(
     f"{FOLDER}/transfer.csv",
     {
@@ -57,12 +66,19 @@ INCREMENTAL_VALIDITY = Table(
         "predictor": pl.String,
         "n": pl.Int64,
         "n_items": pl.Int64,
+        "n_mixed_items": pl.Int64,
+        "n_mixed_templates": pl.Int64,
         **estimate("auroc"),
         **estimate("added_auroc"),
+        **estimate("within_item_auroc"),
+        **estimate("added_within_item_auroc"),
+        **estimate("within_template_auroc"),
+        **estimate("added_within_template_auroc"),
     },
     STAGE,
 )
-"""AUROC on `test` of predictors fitted on `select`, and what the projection adds to them."""
+"""AUROC on `test` of predictors fitted on `select`, and what the projection adds to them; the same
+within items and within templates."""
 MONITOR = Table(
     f"{FOLDER}/monitor.csv",
     {

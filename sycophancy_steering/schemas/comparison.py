@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from sycophancy_steering.schemas.predictivity import RANK, STRATIFIED
 from sycophancy_steering.schemas.table import Table, estimate
 
 STAGE = "analysis"
@@ -19,6 +20,13 @@ SELECTED = Table(
         "n": pl.Int64,
         "n_items": pl.Int64,
         **estimate("auroc"),
+        **STRATIFIED,
+        "n_mixed_items": pl.Int64,
+        "n_mixed_templates": pl.Int64,
+        **RANK,
+        "n_shifts": pl.Int64,
+        "n_shift_items": pl.Int64,
+        "rank_correlation_p_all_cells": pl.Float64,
         "n_cells": pl.Int64,
         "p_all_cells": pl.Float64,
         "p_shuffled_pairs": pl.Float64,
@@ -28,8 +36,8 @@ SELECTED = Table(
     },
     STAGE,
 )
-"""The best vector and layer on `select` for each family and position, its AUROC on `test`, and how
-often chance does as well."""
+"""The best vector and layer on `select` for each family and position, its AUROC on `test`, how
+often chance does as well, and the same read-out within items and templates and against shifts."""
 DIFFERENCES = Table(
     "reports/comparison/differences.csv",
     {

@@ -84,7 +84,7 @@ def simultaneous_intervals(
     tail = (1 - CONFIDENCE ** (1 / n_intervals)) / 2
     degrees_of_freedom = np.maximum(n_rarer_items - 1, 1)
     wider = t_quantile(degrees_of_freedom, n_intervals) / t_quantile(degrees_of_freedom)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ends = (estimate.value, estimate.low, estimate.high)
         value, low, high = (np.log(end) - np.log1p(-end) for end in ends)
         low = 1 / (1 + np.exp(wider * (value - low) - value))

@@ -28,7 +28,7 @@ def average_precision(scores: Floats, labels: Labels, clusters: NDArray[np.gener
     """
     scores = np.asarray(scores, dtype=np.float64)
     positive = (labels == 1).astype(np.float64)
-    if positive.min(initial=1) == positive.max(initial=0):
+    if len(set(positive.tolist())) < 2:
         return undefined(scores.shape[:-1])
     order = np.argsort(-scores, axis=-1, kind="stable")
     y = positive[order]

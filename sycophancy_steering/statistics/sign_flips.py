@@ -26,7 +26,7 @@ def item_influences(scores: Floats, labels: Labels, clusters: Items, all_items: 
 
     (k, len(all_items)), a column for each of the sorted `all_items`; 0 where one class is missing.
     """
-    if labels.min(initial=1) == labels.max(initial=0):
+    if len(set(labels.tolist())) < 2:
         return np.zeros((len(scores), len(all_items)))
     # Both answers of a pair contribute, so each is centred at half of AUROC - 0.5.
     contributions = placements(scores, labels, (auroc(scores, labels) + 0.5) / 2)
@@ -88,14 +88,24 @@ class SignFlipTest:
         Returns their statistics (k,).
         """
         influences = item_influences(scores, labels, clusters, self.items)
-        self.add_influences(names, influences)
-        return observed_statistics(influences)
+        observed = observed_statistics(influences)
+        self.add_influences(names, observed, influences)
+        return observed
 
-    def add_influences(self, names: Sequence[str], influences: Floats) -> None:
-        """Adds read-outs by their items' `influences` (k, n_items) on any statistic."""
+    def add_influences(self, names: Sequence[str], observed: Floats, influences: Floats) -> Floats:
+        """Adds read-outs by their `observed` statistics (k,) and their items' `influences`
+        (k, n_items), of any statistic.
+
+        Returns each read-out's own p-value (k,), as of a test that was named beforehand.
+        """
+        own = np.empty(len(observed))
         for name in dict.fromkeys(names):
-            own = maximum_statistics(influences[[vector == name for vector in names]], self.signs)
-            self.maxima[name] = np.maximum(self.maxima.get(name, 0.0), own)
+            rows = np.flatnonzero([vector == name for vector in names])
+            flipped = np.abs(influences[rows] @ self.signs)
+            self.maxima[name] = np.maximum(self.maxima.get(name, 0.0), flipped.max(0))
+            reached = flipped >= np.abs(observed[rows, None]) * (1 - 1e-12)
+            own[rows] = (1 + reached.sum(1)) / (1 + flipped.shape[1])
+        return own
 
 
 def random_signs(n_items: int, n_permutations: int, seed: int) -> Floats:

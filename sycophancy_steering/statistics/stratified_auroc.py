@@ -23,6 +23,12 @@ from sycophancy_steering.statistics.sign_flips import Items, product_influences
 
 Strata = NDArray[np.generic]
 """(n,) names the item or template within which each answer is compared."""
+MOST_COMPARED = 2**12
+"""Pairs of a stratum that are compared one by one: a tenth of the time of sorting for the few
+answers of an item, and as much memory for the scores of many vectors."""
+LEAST_ITEMS = 5
+"""With fewer items of the rarer class in strata with both, an interval says nothing; so does a
+number."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,12 @@ def informative_answers(labels: Labels, strata: Strata) -> NDArray[np.bool_]:
     return _opponents(labels, _codes(strata)) > 0
 
 
+def enough_items(labels: Labels, strata: Strata, clusters: Items) -> bool:
+    """Whether at least `LEAST_ITEMS` items of either class are in strata with both."""
+    informative = informative_answers(labels, strata)
+    return n_items_of_rarer_class(labels[informative], clusters[informative]) >= LEAST_ITEMS
+
+
 def _codes(names: NDArray[np.generic]) -> NDArray[np.intp]:
     """The names (n,) as numbers from 0."""
     return np.unique(names, return_inverse=True)[1]
@@ -186,14 +198,27 @@ def _opponents(labels: Labels, codes: NDArray[np.intp]) -> NDArray[np.intp]:
 
 def _pairs_in_order(scores: Floats, labels: Labels, codes: NDArray[np.intp]) -> Floats:
     """Of each answer's pairs (..., n) with the other class of its stratum, those in order."""
-    positive = labels == 1
-    ranks = _ranks_within(scores, codes)
-    in_order = np.empty_like(ranks)
-    for of_class in (positive, ~positive):
-        own_class = _ranks_within(scores[..., of_class], codes[of_class])
-        in_order[..., of_class] = ranks[..., of_class] - own_class  # lower ones of the other class
-    in_order[..., ~positive] = _opponents(labels, codes)[~positive] - in_order[..., ~positive]
+    in_order = np.zeros(np.shape(scores))
+    by_stratum = np.argsort(codes, kind="stable")
+    for stratum in np.split(by_stratum, np.cumsum(np.bincount(codes))[:-1]):
+        positive = labels[stratum] == 1
+        above, below = stratum[positive], stratum[~positive]
+        if len(above) and len(below):
+            counts = _counts_in_order(scores[..., above], scores[..., below])
+            in_order[..., above], in_order[..., below] = counts
     return in_order
+
+
+def _counts_in_order(above: Floats, below: Floats) -> tuple[Floats, Floats]:
+    """For each of `above` (..., p), how many of `below` (..., q) it beats, ties half; for each of
+    `below`, how many of `above` beat it."""
+    p, q = above.shape[-1], below.shape[-1]
+    if p * q <= MOST_COMPARED:
+        one, two = above[..., :, None], below[..., None, :]
+        halves = (one > two).astype(np.int8) + (one >= two)
+        return halves.sum(-1) / 2, halves.sum(-2) / 2
+    ranks = tied_ranks(np.concatenate([above, below], axis=-1))
+    return ranks[..., :p] - tied_ranks(above), p - (ranks[..., p:] - tied_ranks(below))
 
 
 def _ranks_within(scores: Floats, codes: NDArray[np.intp]) -> Floats:

@@ -32,16 +32,20 @@ def subsample_answers(answers: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
 def bag_of_words_log_odds(
     texts: Sequence[str], labels: Labels, items: Names, new: Sequence[str]
 ) -> tuple[Floats, Floats]:
-    """Log-odds by the words of `texts` (n,), cross-validated over items, and of `new` (m,).
+    """Log-odds by the words of `texts` (n,), cross-fitted over items, and of `new` (m,).
 
     Logistic regression on the presence of words and word pairs that two texts share, its L2
-    penalty chosen by cross-validation over items. Zeros where there is nothing to learn: no shared
-    word, or a class with one item only.
+    penalty chosen by cross-validation over items. Those of `new` are of one fit to all `texts`.
+    Each fit's log-odds are less their mean over the texts that it was fitted to: a fold with more
+    sycophantic answers leaves fewer to its fit, whose intercept is then lower, so that pooled
+    scores would tell labels from below (Parker et al. 2007,
+    https://doi.org/10.1186/1471-2105-8-326). Zeros where there is nothing to learn: no shared word,
+    or a class with one item only.
     """
+    from sklearn.base import clone
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
+    from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 
     words = {"binary": True, "ngram_range": (1, 2), "token_pattern": WORD_PATTERN}
     analyse = CountVectorizer(**words).build_analyzer()
@@ -53,16 +57,26 @@ def bag_of_words_log_odds(
     n_folds = min(5, n_items_of_rarer_class(labels, items))
     if not shared or n_folds < 2:
         return np.zeros(len(texts)), np.zeros(len(new))
-    model = make_pipeline(
-        CountVectorizer(**words, vocabulary=sorted(shared)), LogisticRegression(**CONVERGED)
+    counter = CountVectorizer(**words, vocabulary=sorted(shared))
+    features = counter.transform(texts)
+    folds = [*StratifiedGroupKFold(n_folds).split(features, labels, items)]
+    best = (
+        GridSearchCV(
+            LogisticRegression(**CONVERGED),
+            {"C": INVERSE_PENALTIES},
+            scoring="neg_log_loss",
+            cv=folds,
+        )
+        .fit(features, labels)
+        .best_estimator_
     )
-    folds = [*StratifiedGroupKFold(n_folds).split(texts, labels, items)]
-    search = GridSearchCV(
-        model, {"logisticregression__C": INVERSE_PENALTIES}, scoring="neg_log_loss", cv=folds
-    ).fit(texts, labels)
-    best = search.best_estimator_
-    own = cross_val_predict(best, texts, labels, cv=folds, method="decision_function")
-    return np.asarray(own), best.decision_function(new)
+    own = np.zeros(len(texts))
+    for fitted, held_out in folds:
+        fit = clone(best).fit(features[fitted], labels[fitted])
+        mean = fit.decision_function(features[fitted]).mean()
+        own[held_out] = fit.decision_function(features[held_out]) - mean
+    mean = best.decision_function(features).mean()
+    return own, best.decision_function(counter.transform(new)) - mean
 
 
 def logistic_log_odds(features: Floats, labels: Labels, new: Floats) -> Floats:
