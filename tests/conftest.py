@@ -44,6 +44,7 @@ suite:
     label_source: logprob
     headline: pairs/mean_difference
     intervention_vectors: [pairs/mean_difference]
+    facts: letters
 split: {extract: 0.4, select: 0.3, test: 0.3, seed: 0}
 source: {survey: {format: anthropic, file: data/public/survey.jsonl}}
 prompt_set:
@@ -59,12 +60,19 @@ sample_efficiency: {n_pairs: [2, 4], n_resamples: 3}
 interventions:
   coefficients: [-1, 1]
   where: prompt_end_on
+  removals: [remove, mean, everywhere, leace]
   n_questions: 4
   n_random: 2
+  n_responses: 2
+  n_ablation: 20
   compared_methods: [mean_difference]
   n_layers: 2
   eligible: label
-prompting: {n_examples: [2], n_seeds: 1}
+prompting:
+  methods: [instruction, few-shot, good and bad, steering, in-context vector]
+  n_examples: [2]
+  n_seeds: 1
+  n_questions: 4
 tuning:
   models: [tiny]
   n_examples: [4]
