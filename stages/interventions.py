@@ -39,6 +39,8 @@ def intervene(model: str) -> None:
             print(f"  {name}: taken from a cache")
     if study.left_out:
         print(f"  left out, with answers of one class only: {', '.join(study.left_out)}")
+    if study.not_sycophantic:
+        print(f"  left out, as the model is not sycophantic: {', '.join(study.not_sycophantic)}")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ suite:
     label_source: logprob
     headline: pairs/mean_difference
     intervention_vectors: [pairs/mean_difference]
+    facts: letters
 split: {extract: 0.4, select: 0.3, test: 0.3, seed: 0}
 source: {survey: {format: anthropic, file: data/public/survey.jsonl}}
 prompt_set:
@@ -60,12 +61,19 @@ power: {depth: 0.5, sizes: [0.5, 8], n_draws: 20}
 interventions:
   coefficients: [-1, 1]
   where: prompt_end_on
+  removals: [remove, mean, everywhere, leace]
   n_questions: 4
   n_random: 2
+  n_responses: 2
+  n_ablation: 20
   compared_methods: [mean_difference]
   n_layers: 2
   eligible: label
-prompting: {n_examples: [2], n_seeds: 1}
+prompting:
+  methods: [instruction, few-shot, good and bad, steering, in-context vector]
+  n_examples: [2]
+  n_seeds: 1
+  n_questions: 4
 tuning:
   models: [tiny]
   n_examples: [4]

@@ -8,12 +8,9 @@ import pytest
 
 from sycophancy_steering.labels.behaviour import behaviour_table
 from sycophancy_steering.labels.counterfactuals import counterfactual_columns, counts
-from sycophancy_steering.report.behaviour import (
-    behaviour_section,
-    headline_behaviour,
-    not_sycophantic,
-)
+from sycophancy_steering.report.behaviour import behaviour_section, headline_behaviour
 from sycophancy_steering.report.templates import render
+from sycophancy_steering.storage.label_files import not_sycophantic
 
 ROW = {
     "choices": [{"letter": "A", "text": "Paris"}, {"letter": "B", "text": "Lyon"}],

@@ -57,7 +57,10 @@ def test_after_leace_no_linear_probe_does_better_than_chance():
 
 def test_a_coefficient_counts_class_separations_whatever_the_norm_of_the_vector():
     vector = SteeringVector("s/v", 1, np.array([0.0, 5.0]), class_separation=3.0, midpoint=1.0)
-    plus, minus, removed, mean, everywhere = vector.conditions("prompt_end", (1.0, -2.0), depth=3)
+    removals = ("everywhere", "remove", "mean")
+    plus, minus, removed, mean, everywhere = vector.conditions(
+        "prompt_end", (1.0, -2.0), removals, depth=3
+    )
     activations = torch.tensor([[1.0, 2.0]])
     for condition, expected in ((plus, 5.0), (minus, -4.0), (removed, 0.0), (mean, 1.0)):
         changed = condition.intervention.changes[1](activations)
@@ -66,6 +69,8 @@ def test_a_coefficient_counts_class_separations_whatever_the_norm_of_the_vector(
     for change in everywhere.intervention.changes.values():
         assert torch.allclose(change(activations), torch.tensor([[1.0, 0.0]]))
     assert [*everywhere.intervention.changes] == [0, 1, 2]
+    only_mean = vector.conditions("prompt_end", (1.0,), ["mean"])
+    assert [condition.kind for condition in only_mean] == ["add", "mean"]
     random = vector.random_vectors(2, ArrayStream.from_array(np.ones((5, 2))))
     assert [*random] == ["random 1", "random 2"]
     for other in random.values():

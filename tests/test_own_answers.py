@@ -14,9 +14,11 @@ from tiny_models import tiny
 
 from sycophancy_steering.activations.own_answers import OwnAnswers
 from sycophancy_steering.engine.generated_texts import generated_texts
+from sycophancy_steering.interventions.asked_questions import asked_questions
 from sycophancy_steering.questions.answer_parsing import find_answer
-from sycophancy_steering.questions.prompt_table import read_prompts
+from sycophancy_steering.questions.prompt_table import read_prompts, write_prompts
 from sycophancy_steering.questions.question import Turn, build_row
+from sycophancy_steering.schemas.activations import RESPONSES
 from sycophancy_steering.sources.plain_english import PLAIN_ENGLISH
 
 ROW = build_row(PLAIN_ENGLISH["pushback"]()[0], (0, 1), "test")
@@ -33,6 +35,21 @@ def test_the_models_own_turn_is_filled_into_the_chat_and_its_neutral_version():
     filled = own.fill("key", ROW)
     assert filled.messages[1].content == filled.neutral_turn[1].content == "It is so."
     assert filled.messages[2] == ROW.messages[2]
+
+
+def test_interventions_ask_what_the_model_was_asked(tmp_path):
+    """The own turn is that of the responses, found by id in whatever order."""
+    rows = [build_row(question, (0, 1), "test") for question in PLAIN_ENGLISH["pushback"]()[:3]]
+    write_prompts(tmp_path / "set.parquet", rows)
+    responses = pl.DataFrame(
+        {"id": [row.id for row in rows[::-1]], "own_answer": ["Two.", "One.", None]},
+        schema={"id": pl.String, "own_answer": pl.String},
+    )
+    responses.write_parquet(tmp_path / RESPONSES)
+    asked = asked_questions(tmp_path / "set.parquet", tmp_path, {1, 2})
+    assert [row.id for row in asked] == [rows[1].id, rows[2].id]
+    assert [row.messages[1].content for row in asked] == ["One.", "Two."]
+    assert asked[0].messages[2] == rows[1].messages[2]
 
 
 def test_a_question_without_an_own_turn_stays_as_it_is():

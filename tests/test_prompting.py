@@ -26,9 +26,12 @@ POOL = [replace(row, id=f"{n}") for n in range(4) for row in rows()]
 
 
 def test_every_method_is_used_in_both_directions_with_every_sample():
-    methods = [*prompting_methods(PromptingSettings(n_examples=[1, 3], n_seeds=2), POOL)]
+    every = PromptingSettings.of_every_method([1, 3], n_seeds=2, n_questions=5)
+    methods = [*prompting_methods(every, POOL)]
     counts = Counter(method.name for method in methods)
     assert counts == {"instruction": 2, "few-shot": 8, "good and bad": 8}
+    some = replace(every, methods=["few-shot", "steering"])
+    assert {method.name for method in prompting_methods(some, POOL)} == {"few-shot"}
     row = POOL[0]
     assert len({method.prompt(row) for method in methods}) > 10
     for method in methods:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from plain_pass import logprob_of
 from tiny_models import rows, tiny
 
@@ -14,6 +15,9 @@ from sycophancy_steering.activations.reference_logprobs import (
     counterfactual_chats,
     reference_chat,
 )
+from sycophancy_steering.engine import forced_answers, forward_pass
+from sycophancy_steering.engine.forced_answers import answer_logprobs
+from sycophancy_steering.engine.prefill import prefill
 from sycophancy_steering.questions.question import Turn
 
 ROW = replace(
@@ -51,3 +55,31 @@ def test_likelihoods_are_those_of_whole_passes():
     for prompt, (_, answers), ours in zip(prompts, asked, found, strict=True):
         slow = [logprob_of(language_model, prompt, language_model.encode(a)) for a in answers]
         assert ours == pytest.approx(slow, abs=1e-3)
+
+
+@pytest.mark.parametrize("least", [1, 8, 96])
+def test_likelihoods_do_not_depend_on_which_answers_are_run_together(least, monkeypatch):
+    """Answers of one to nine tokens, of two kinds a row, grouped by length."""
+    monkeypatch.setattr(forced_answers, "LEAST_TOKENS", least)
+    monkeypatch.setitem(forward_pass.PASS_TOKENS, "cpu", 24)
+    model = tiny("llama")
+    lengths = [(1, 4), (9, 2), (3, 1), (1, 1), (5, 9), (4,), (9, 9)]
+    prompts = [np.arange(5 + n, dtype=np.int32) for n in range(len(lengths))]
+    answers = [
+        [[(7 * n + k) % 256 for k in range(width)] for width in widths]
+        for n, widths in enumerate(lengths)
+    ]
+    with torch.inference_mode():
+        result = answer_logprobs(model, prefill(model, prompts, 9), answers)
+    for prompt, of_row, logprobs in zip(prompts, answers, result, strict=True):
+        plain = [logprob_of(model, prompt.tolist(), answer) for answer in of_row]
+        assert logprobs == pytest.approx(plain, abs=1e-3)
+
+
+def test_groups_of_answers_have_every_row_once_and_little_padding(monkeypatch):
+    monkeypatch.setattr(forced_answers, "LEAST_TOKENS", 12)
+    lengths = torch.tensor([0, 3, 1, 8, 3, 0, 2, 8, 1, 1])
+    groups = [group.tolist() for group in forced_answers._rows_by_length(lengths)]
+    assert sorted(row for group in groups for row in group) == [1, 2, 3, 4, 6, 7, 8, 9]
+    assert groups[0] == [3, 7]
+    assert [*forced_answers._rows_by_length(torch.zeros(3, dtype=torch.long))] == []

@@ -36,7 +36,7 @@ ANALYSES = (
 )
 INTERVENTIONS = (
     *("dose_response", "two_layers", "effects", "agreement", "side_effects", "generation"),
-    *("texts", "prompting", "ablation", "headline"),
+    *("texts", "prompting", "ablation", "headline", "causal_effects"),
 )
 LABEL_TABLES = (
     *("rates", "behaviour", "confounds", "source_agreement", "graders", "grader_agreement"),
@@ -119,6 +119,51 @@ def test_the_vector_of_the_study_is_the_mean_difference_of_its_shards(finished_s
         np.testing.assert_allclose(vector, (matching - other).mean(0), rtol=1e-4, atol=1e-5)
     assert about["prompt_set"] == "pairs"
     assert about["n_sycophantic"] == 12
+
+
+def test_nothing_is_steered_where_the_model_is_not_sycophantic(study):
+    """And the study goes on to the end, and says so."""
+    table = study / "reports/label_tables/tiny/held_out.behaviour.csv"
+    behaviour = pl.read_csv(table).with_columns(sycophantic=pl.lit(value=False))
+    behaviour.write_csv(table)
+    for stage in ("interventions", "intervention_tables", "figures", "report"):
+        done = run_stage(study, stage)
+        assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(study / "reports/steering/tiny/answers.parquet").is_empty()
+    assert not (study / "reports/plots/tiny_dose_response.png").exists()
+    summary = (study / "reports/summary.md").read_text()
+    assert "Nothing was steered." in summary
+    assert "as the model is not sycophantic there: misconception, opinion." in summary
+
+
+def test_a_study_may_try_only_the_most_informative_interventions(study):
+    edit("removals: [remove, mean, everywhere, leace]", "removals: [mean]")(study)
+    edit("n_ablation: 20", "n_ablation: 0")(study)
+    edit("compared_methods: [mean_difference]", "compared_methods: []")(study)
+    edit("n_layers: 2", "n_layers: 0")(study)
+    edit("methods: [instruction, few-shot, good and bad, ", "methods: [few-shot, ")(study)
+    for stage in ("interventions", "intervention_tables", "figures", "report"):
+        done = run_stage(study, stage)
+        assert done.returncode == 0, done.stderr
+    answers = pl.read_parquet(study / "reports/steering/tiny/answers.parquet")
+    assert answers["part"].unique().to_list() == ["dose_response"]
+    assert set(answers["kind"]) == {"add", "mean"}
+    tables = study / "reports/interventions/tiny"
+    effects = pl.read_csv(tables / "causal_effects.csv")
+    responses = pl.read_csv(tables / "dose_response.csv")
+    assert set(effects["family"]) == set(responses["family"])
+    for row in effects.iter_rows(named=True):
+        plus, minus = (
+            answers.filter(
+                pl.col("family") == row["family"],
+                pl.col("direction") == "own",
+                pl.col("kind") == "add",
+                pl.col("coefficient") == coefficient,
+            )["log_odds_after"].mean()
+            for coefficient in (1.0, -1.0)
+        )
+        assert row["slope"] == pytest.approx((plus - minus) / 2, abs=1e-5)
+    assert "**Does the vector cause sycophancy?**" in (study / "reports/summary.md").read_text()
 
 
 def test_metrics_are_flat_numbers_from_the_test_split_at_the_selected_layer(finished_study):

@@ -57,12 +57,18 @@ class OwnAnswers:
         """The question with the model's own turn filled in."""
         if key not in self._chat_keys:
             return row
-        answer = self.texts[self._chat_keys[key]]
-        return replace(
-            row,
-            messages=_filled(row.messages, answer),
-            neutral_turn=_filled(row.neutral_turn, answer),
-        )
+        return with_own_answer(row, self.texts[self._chat_keys[key]])
+
+
+def with_own_answer(row: Row, answer: str | None) -> Row:
+    """The question with the model's own turn filled in; as it is without an answer."""
+    if answer is None:
+        return row
+    return replace(
+        row,
+        messages=_filled(row.messages, answer),
+        neutral_turn=_filled(row.neutral_turn, answer),
+    )
 
 
 def _filled(turns: Chat, answer: str) -> Chat:

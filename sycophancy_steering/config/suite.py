@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -32,6 +32,9 @@ class Suite:
     intervention_vectors: SomeDistinct[Text]
     """SET/VARIANT: each is added and removed at the layer selected for it; the first also at every
     two of `interventions.n_layers` layers at once."""
+    facts: Literal["letters", "words"]
+    """How plain facts are asked, knowledge of which an intervention may cost: the organisms' facts
+    with lettered options, or data/questions/facts.csv in words."""
 
     neutral_set: Text | None = None
     """Chats in which no user has a view: what vectors as monitors have to leave alone. Without it,

@@ -11,14 +11,14 @@ from sycophancy_steering.engine.forward_pass import last_hidden_states
 from sycophancy_steering.engine.kv_cache import PassWindow
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.engine.prefill import PrefilledPrompts
-from sycophancy_steering.engine.residual_stream import Capture, StreamHooks
+from sycophancy_steering.engine.residual_stream import Capture, RowIndex, StreamHooks
 
 
 @dataclass(frozen=True)
 class FollowingTokens:
     """Tokens to be run after prefilled prompts."""
 
-    rows: slice
+    rows: RowIndex
     """The prompts that they follow."""
     start: int
     """How many tokens already follow these prompts; -1 runs the prompts' last token again."""

@@ -18,6 +18,8 @@ Answers = Sequence[Sequence[Sequence[int]]]
 """Token ids of each row's answers; rows may have different numbers of answers."""
 HEAD_TOKENS = 1024
 """Tokens whose logits are in memory at a time: room for a vocabulary of 250,000."""
+LEAST_TOKENS = 96
+"""Tokens that make a pass worthwhile: with fewer, reading the weights takes longer than padding."""
 
 
 @dataclass(frozen=True)
@@ -122,32 +124,58 @@ def answer_logprobs(
     first_logprobs = prefilled.logits.log_softmax(-1)
     device = first_logprobs.device
     all_rows = torch.arange(len(answers), device=device)
-    logprobs = []
-    for answer_ids in _by_number(answers):
-        tokens, mask = pad_right(answer_ids, device)
-        total = first_logprobs[all_rows, tokens[:, 0]]
-        if tokens.shape[1] > 1:
-            total = total + _logprobs_after_first(language_model, prefilled, tokens, mask)
-        logprobs.append(total)
-    return logprobs_by_row(logprobs, answers)
+    by_number = [pad_right(answer_ids, device) for answer_ids in _by_number(answers)]
+    totals = torch.stack([first_logprobs[all_rows, tokens[:, 0]] for tokens, _ in by_number])
+    places, hidden_states, next_tokens = [], [], []
+    for number, (tokens, mask) in enumerate(by_number):
+        for rows, hidden, following in _run_answers(language_model, prefilled, tokens, mask):
+            places.append(number * len(answers) + rows)
+            hidden_states.append(hidden)
+            next_tokens.append(following)
+    if places:
+        # The head, often the largest matrix, is read once for all answers.
+        logprobs, _ = _next_token_logprobs(
+            language_model, torch.cat(hidden_states), torch.cat(next_tokens)
+        )
+        totals.view(-1).index_add_(0, torch.cat(places), logprobs)
+    return logprobs_by_row([*totals], answers)
 
 
-def _logprobs_after_first(
+def _run_answers(
     language_model: LanguageModel, prefilled: PrefilledPrompts, tokens: Tensor, mask: Tensor
-) -> Tensor:
-    """Log-probability (rows,) of all tokens of the answers but the first."""
-    totals = []
-    for rows in _row_slices(tokens[:, 1:], tokens.device):
-        following = FollowingTokens(rows, 0, tokens[rows, :-1], mask[rows, :-1])
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Runs all tokens of one answer of each row but the last: (n,) the row of each, (n, d_model)
+    its last hidden state, and (n,) the token that follows."""
+    lengths = mask.sum(-1) - 1
+    for rows in _rows_by_length(lengths):
+        width = int(lengths[rows].max())
+        ids, real = tokens[rows, : width + 1], mask[rows, 1 : width + 1].bool()
+        following = FollowingTokens(rows, 0, ids[:, :-1], mask[rows, :width])
         hidden = run_following(language_model, prefilled, following, capture_nothing)
         assert hidden is not None
-        # The head runs on real tokens, not on the padding after short answers.
-        real = mask[rows, 1:].bool()
-        logprobs, _ = _next_token_logprobs(language_model, hidden[real], tokens[rows, 1:][real])
-        by_token = torch.zeros(real.shape, device=logprobs.device)
-        by_token[real] = logprobs
-        totals.append(by_token.sum(-1))
-    return torch.cat(totals)
+        yield rows.repeat_interleave(lengths[rows]), hidden[real], ids[:, 1:][real]
+
+
+def _rows_by_length(lengths: Tensor) -> Iterator[Tensor]:
+    """Rows with a token to run, in groups of similar length, so that there is little padding; each
+    group as large as one pass takes, and large enough to be worth a pass."""
+    limit = tokens_per_pass(lengths.device)
+    group: list[int] = []
+    width = 0
+    for row in lengths.argsort(descending=True, stable=True).tolist():
+        length = int(lengths[row])
+        is_full = (len(group) + 1) * width > limit
+        is_longer = length < width and len(group) * width >= LEAST_TOKENS
+        if group and (is_full or is_longer or length == 0):
+            yield torch.tensor(group, device=lengths.device)
+            group = []
+        if length == 0:
+            return
+        if not group:
+            width = length
+        group.append(row)
+    if group:
+        yield torch.tensor(group, device=lengths.device)
 
 
 def _row_slices(tokens: Tensor, device: object) -> Iterator[slice]:

@@ -165,22 +165,25 @@ def timing_figures(model: str, headline: str) -> Figures:
 
 
 def steering_figures(model: str, vector: str) -> Figures:
-    """What adding the vector, and removing it, does."""
+    """What adding the vector, and removing it, does; without the figures of what was not tried."""
     responses = interventions.DOSE_RESPONSE.read(model=model).filter(pl.col("vector") == vector)
-    at = f"{vector} at layer {responses['layer'][0]}, test split"
-    return {
-        "dose_response": dose_response(responses, f"{model}: adding {at}"),
-        "removal": removal(responses, f"{model}: removing {at}"),
-        "ablation": after_ablation(
-            interventions.ABLATION.read(model=model), f"{model}: predictivity after removing {at}"
-        ),
-        "two_layers": two_layers(
-            interventions.TWO_LAYERS.read(model=model),
-            f"{model}: adding {vector} at two layers, coefficient 0.5 at each",
-        ),
-        "causes": effect_against_auroc(
-            interventions.EFFECTS.read(model=model),
-            interventions.AGREEMENT.read(model=model),
-            f"{model}: effect of each vector against its predictivity",
-        ),
-    }
+    ablation = interventions.ABLATION.read(model=model)
+    pairs, effects = (
+        table.read(model=model) for table in (interventions.TWO_LAYERS, interventions.EFFECTS)
+    )
+    figures: Figures = {}
+    if len(responses):
+        at = f"{vector} at layer {responses['layer'][0]}, test split"
+        figures["dose_response"] = dose_response(responses, f"{model}: adding {at}")
+        figures["removal"] = removal(responses, f"{model}: removing {at}")
+        if len(ablation):
+            title = f"{model}: predictivity after removing {at}"
+            figures["ablation"] = after_ablation(ablation, title)
+    if len(pairs):
+        title = f"{model}: adding {vector} at two layers, coefficient 0.5 at each"
+        figures["two_layers"] = two_layers(pairs, title)
+    if len(effects):
+        title = f"{model}: effect of each vector against its predictivity"
+        agreement = interventions.AGREEMENT.read(model=model)
+        figures["causes"] = effect_against_auroc(effects, agreement, title)
+    return figures

@@ -78,7 +78,7 @@ def removal(responses: pl.DataFrame, title: str) -> Figure:
     vector's rows of the table DOSE_RESPONSE.
     """
     families = responses["family"].unique(maintain_order=True).to_list()
-    kinds = list(REMOVALS)
+    kinds = [kind for kind in REMOVALS if kind in {*responses["kind"]}]
     figure, [axes] = panels(families, title, 3.2)
     for axis, family in zip(axes, families, strict=True):
         of_family = responses.filter(pl.col("family") == family, pl.col("kind").is_in(kinds))
@@ -100,7 +100,7 @@ def removal(responses: pl.DataFrame, title: str) -> Figure:
         axis.set_title(f"{family}\n{counts}", fontsize=9)
         axis.set_xlim(-0.03, 1.03)
         axis.set_xlabel("share of sycophantic answers,\n95% interval")
-    axes[0].set_yticks(range(len(kinds) + 1), [UNCHANGED, *REMOVALS.values()])
+    axes[0].set_yticks(range(len(kinds) + 1), [UNCHANGED, *(REMOVALS[kind] for kind in kinds)])
     axes[0].invert_yaxis()
     shared_legend(axes[0], figure)
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sycophancy_steering.config.interventions import Removal
 from sycophancy_steering.engine.intervention import (
     Change,
     Intervention,
@@ -81,15 +82,22 @@ class SteeringVector:
         return add_vector(self.unit * (coefficient * self.class_separation))
 
     def conditions(
-        self, where: Where, coefficients: Sequence[float], direction: str = OWN, depth: int = 0
+        self,
+        where: Where,
+        coefficients: Sequence[float],
+        removals: Collection[Removal],
+        direction: str = OWN,
+        depth: int = 0,
     ) -> Iterator[Condition]:
-        """The vector added with each coefficient, removed, and set to its mean; in a model of
-        `depth` layers also removed everywhere."""
+        """The vector added with each coefficient, and those of `removals` that a vector alone
+        defines, in a model of `depth` layers."""
         for coefficient in coefficients:
             yield self.condition("add", coefficient, self.addition(coefficient), where, direction)
         for kind, level in (("remove", 0.0), ("mean", self.midpoint)):
-            yield self.condition(kind, 1.0, ablate_direction(self.unit, level), where, direction)
-        if depth:
+            if kind in removals:
+                change = ablate_direction(self.unit, level)
+                yield self.condition(kind, 1.0, change, where, direction)
+        if "everywhere" in removals:
             changes = dict.fromkeys(range(depth), ablate_direction(self.unit))
             everywhere = Intervention(changes, "every")
             yield Condition(self.name, direction, "everywhere", self.layer, None, 1.0, everywhere)

@@ -7,8 +7,6 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from sycophancy_steering.foundation.errors import InputError
-
 
 def eligible_answers(answers: pl.DataFrame, criterion: Literal["flipped", "label"]) -> pl.DataFrame:
     """The labelled `answers` that are not sycophantic, or that are so because of the user.
@@ -24,18 +22,11 @@ def eligible_answers(answers: pl.DataFrame, criterion: Literal["flipped", "label
 
 
 def families_with_both_classes(answers: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """The answers of families with both classes on `select` and on `test`; the other families.
-
-    Raises InputError where no family has both.
-    """
+    """The answers of families with both classes on `select` and on `test`, which steering in both
+    directions needs; the other families."""
     by_family = answers.filter(pl.col("split").is_in(["select", "test"])).group_by("family")
     counts = by_family.agg(pl.struct("split", "label").n_unique().alias("combinations"))
     complete = counts.filter(pl.col("combinations") == 4)["family"].to_list()
-    if not complete:
-        raise InputError(
-            "no family has sycophantic and other answers on `select` and on `test`, which steering "
-            "in both directions needs: label more answers, or sample more questions"
-        )
     is_complete = pl.col("family").is_in(complete)
     left_out = answers.filter(~is_complete)["family"].unique().sort().to_list()
     return answers.filter(is_complete), left_out
@@ -44,8 +35,7 @@ def families_with_both_classes(answers: pl.DataFrame) -> tuple[pl.DataFrame, lis
 def sample_answers(answers: pl.DataFrame, n_per_class: int, seed: int = 0) -> pl.DataFrame:
     """A random sample of at most `n_per_class` answers of each family and label, in their order."""
     rng = np.random.default_rng(seed)
-    rows = [
-        rng.permutation(group["row"].to_numpy())[:n_per_class]
-        for _, group in answers.group_by("family", "label", maintain_order=True)
-    ]
-    return answers.filter(pl.col("row").is_in(np.concatenate(rows)))
+    rows: list[int] = []
+    for _, group in answers.group_by("family", "label", maintain_order=True):
+        rows += rng.permutation(group["row"].to_numpy())[:n_per_class].tolist()
+    return answers.filter(pl.col("row").is_in(rows))

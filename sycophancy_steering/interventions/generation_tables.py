@@ -6,8 +6,8 @@ import polars as pl
 
 N_QUOTED = 2
 """Questions of each family and class whose responses are quoted."""
-QUOTED = {-1.0: "minus", 0.0: "baseline", 1.0: "plus"}
-"""The column of `TEXTS` for each coefficient."""
+QUOTED = ("minus", "baseline", "plus")
+"""The columns of `TEXTS`: with the lowest coefficient, with none, with the highest."""
 
 
 def generation_table(generations: pl.DataFrame) -> pl.DataFrame:
@@ -28,7 +28,8 @@ def quoted_texts(generations: pl.DataFrame) -> pl.DataFrame:
     distinct = unsteered.unique("question", keep="first", maintain_order=True)
     quoted = distinct.group_by("family", "label", maintain_order=True).head(N_QUOTED)
     texts = quoted.select("family", "label", "id", "question")
-    for coefficient, column in QUOTED.items():
+    coefficients = sorted(generations["coefficient"].unique())
+    for coefficient, column in zip(coefficients or (-1.0, 0.0, 1.0), QUOTED, strict=True):
         responses = generations.filter(pl.col("coefficient") == coefficient)
         responses = responses.select("id", pl.col("response").alias(column))
         texts = texts.join(responses, on="id", how="left", maintain_order="left")

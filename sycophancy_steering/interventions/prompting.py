@@ -42,17 +42,19 @@ class PromptingMethod:
 def prompting_methods(
     settings: PromptingSettings, pool: Sequence[Row]
 ) -> Iterator[PromptingMethod]:
-    """All methods, with examples sampled from `pool`."""
-    for towards, instruction in INSTRUCTIONS.items():
-        prompt = partial(with_instruction, instruction=instruction)
-        yield PromptingMethod("instruction", towards, 0, 0, prompt)
+    """Those of the methods that change the prompt, with examples sampled from `pool`."""
+    if "instruction" in settings.methods:
+        for towards, instruction in INSTRUCTIONS.items():
+            prompt = partial(with_instruction, instruction=instruction)
+            yield PromptingMethod("instruction", towards, 0, 0, prompt)
     for n_examples in settings.n_examples:
         for seed in range(settings.n_seeds):
             examples = sample_examples(pool, n_examples, seed)
             for towards in INSTRUCTIONS:
                 for name, function in (("few-shot", few_shot), ("good and bad", good_and_bad)):
-                    prompt = partial(function, examples=examples, towards=towards)
-                    yield PromptingMethod(name, towards, n_examples, seed, prompt)
+                    if name in settings.methods:
+                        prompt = partial(function, examples=examples, towards=towards)
+                        yield PromptingMethod(name, towards, n_examples, seed, prompt)
 
 
 def sample_examples(pool: Sequence[Row], n_examples: int, seed: int) -> list[Row]:

@@ -15,7 +15,6 @@ from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.few_shot_vectors import PairDifferences
 from sycophancy_steering.interventions.prompting import prompting_methods, sample_examples
-from sycophancy_steering.interventions.question_batch import QuestionBatch
 from sycophancy_steering.interventions.study import Study
 from sycophancy_steering.questions.question import Row
 from sycophancy_steering.schemas.interventions import PROMPTED_ANSWERS
@@ -29,8 +28,8 @@ def prompted_answers(
     `budget` is the number of prompt tokens in memory at a time.
     """
     pool, vector = study.example_pool(), study.steering_vector()
-    sample = study.sample("test")
-    questions = QuestionBatch.from_answers(sample, study.prompts, language_model, budget)
+    sample = study.sample("test", prompting.n_questions)
+    questions = study.questions(sample, language_model, budget)
     pairs = PairDifferences(study.model, study.prompt_set)
     steered = [
         (
@@ -84,5 +83,7 @@ def _example_vectors(
     for n_examples in prompting.n_examples:
         for seed in range(prompting.n_seeds):
             ids = [row.id for row in sample_examples(pool, n_examples, seed)]
-            yield "steering", n_examples, seed, pairs.mean_difference(layer, ids)
-            yield "in-context vector", n_examples, seed, pairs.in_context_vector(layer, ids)
+            if "steering" in prompting.methods:
+                yield "steering", n_examples, seed, pairs.mean_difference(layer, ids)
+            if "in-context vector" in prompting.methods:
+                yield "in-context vector", n_examples, seed, pairs.in_context_vector(layer, ids)

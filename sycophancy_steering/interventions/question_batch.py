@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,7 +12,6 @@ from sycophancy_steering.engine.intervention import NO_INTERVENTION, Interventio
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.intervened_forward import IntervenedForward, log_odds
-from sycophancy_steering.questions.prompt_table import iter_prompts
 from sycophancy_steering.questions.question import Row, Turn
 
 
@@ -27,14 +25,6 @@ class QuestionBatch:
     forward: IntervenedForward
     budget: int
     """Prompt tokens in memory at a time."""
-
-    @classmethod
-    def from_answers(
-        cls, answers: pl.DataFrame, prompts: Path, language_model: LanguageModel, budget: int
-    ) -> QuestionBatch:
-        """The questions of `answers`, as the prompt set in the file `prompts` puts them."""
-        rows = [*iter_prompts(prompts, {*answers["row"]})]
-        return cls(answers, rows, forward_of(rows, language_model, budget), budget)
 
     def reprompted(self, prompt: Callable[[Row], tuple[Turn, ...]]) -> QuestionBatch:
         """The same questions, each under another prompt."""

@@ -15,7 +15,7 @@ from sycophancy_steering.engine.language_model import LanguageModel, load_langua
 from sycophancy_steering.foundation.atomic_files import write_table
 from sycophancy_steering.interventions.prompting_run import prompted_answers
 from sycophancy_steering.interventions.side_effects import NEUTRAL
-from sycophancy_steering.interventions.steering_run import steering_results
+from sycophancy_steering.interventions.steering_run import STEERING_TABLES, steering_results
 from sycophancy_steering.interventions.study import Study
 from sycophancy_steering.schemas.interventions import PROMPTED_ANSWERS, STEERED_ANSWERS
 from sycophancy_steering.schemas.paths import ACTIVATIONS, MODELS, PROMPTS, VECTORS
@@ -23,7 +23,7 @@ from sycophancy_steering.storage.cached_folder import write_cached_folder
 from sycophancy_steering.storage.cell_files import selected_layer
 from sycophancy_steering.storage.result_cache import code_and_libraries, digest
 
-FACTS = Path("data/tables")
+FACTS = (Path("data/tables"), Path("data/questions/facts.csv"))
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def run_steering(study: Study, model: LazyModel) -> bool:
         *study.suite.intervention_vectors,
         *(f"{s}/{v}" for s in study.suite.extraction_sets for v in study.settings.compared_methods),
     ]
-    inputs = [model.folder, study.activations, study.labels_file, FACTS, NEUTRAL]
+    inputs = [model.folder, study.prompts, study.activations, study.labels_file, *FACTS, NEUTRAL]
     inputs += [VECTORS / model.name / f"{name}.safetensors" for name in names]
     layers = [selected_layer(model.name, name) for name in study.suite.intervention_vectors]
     settings = [asdict(part) for part in (study.settings, model.settings, model.activations)]
@@ -74,14 +74,16 @@ def run_steering(study: Study, model: LazyModel) -> bool:
 
     def compute(folder: Path) -> None:
         max_new_tokens = model.activations.max_new_tokens
-        results = steering_results(study, model.language_model, model.budget, max_new_tokens)
+        results = [(table, table.empty()) for table in STEERING_TABLES]
+        if len(study.eligible):  # else the model is not even loaded
+            results = steering_results(study, model.language_model, model.budget, max_new_tokens)
         for table, rows in results:
             path = folder / table.path(model=model.name).name
             write_table(path, table.checked(rows, path))
 
     return write_cached_folder(
         STEERED_ANSWERS.path(model=model.name).parent,
-        digest([str([settings, study.suite, layers]), *inputs, *code]),
+        digest([str([settings, study.suite, layers, study.not_sycophantic]), *inputs, *code]),
         compute,
     )
 
@@ -94,12 +96,14 @@ def run_prompting(study: Study, prompting: PromptingSettings, model: LazyModel) 
     inputs += [PROMPTS / f"{name}.parquet" for name in sets]
     parts = (study.settings, prompting, model.settings, model.activations)
     layer = selected_layer(model.name, study.vector)
-    settings = [*(asdict(part) for part in parts), layer]
+    settings = [*(asdict(part) for part in parts), layer, study.not_sycophantic]
     code = code_and_libraries("interventions.prompting_run")
     output = PROMPTED_ANSWERS.path(model=model.name)
 
     def compute(folder: Path) -> None:
-        answers = prompted_answers(study, prompting, model.language_model, model.budget)
+        answers = PROMPTED_ANSWERS.empty()
+        if len(study.eligible):
+            answers = prompted_answers(study, prompting, model.language_model, model.budget)
         write_table(folder / output.name, PROMPTED_ANSWERS.checked(answers, output))
 
     return write_cached_folder(output.parent, digest([str(settings), *inputs, *code]), compute)

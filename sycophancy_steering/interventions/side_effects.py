@@ -12,9 +12,9 @@ from sycophancy_steering.engine.intervention import NO_INTERVENTION, Interventio
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.intervened_forward import IntervenedForward
+from sycophancy_steering.interventions.plain_facts import PlainFact
 from sycophancy_steering.questions.question import Turn
 from sycophancy_steering.schemas.interventions import COST_COLUMNS
-from sycophancy_steering.sources.built_in import fact_turns, read_tables
 from sycophancy_steering.statistics.clustered_means import clustered_mean, clustered_share
 from sycophancy_steering.statistics.estimates import Estimate, row_of
 
@@ -24,27 +24,20 @@ NEUTRAL_PROMPT = (Turn("user", "Write a sentence."),)
 
 
 def fact_accuracy(
-    language_model: LanguageModel, budget: int, interventions: Sequence[Intervention]
+    language_model: LanguageModel,
+    budget: int,
+    interventions: Sequence[Intervention],
+    facts: Sequence[PlainFact],
 ) -> list[Estimate]:
-    """The share of plain facts known under each intervention, clustered by fact.
-
-    Each fact is asked with its two options in both orders; the letter of the true one has to be the
-    more likely one.
-    """
-    chats, correct, topics = [], [], []
-    for topic, question, *options in read_tables().facts:
-        for order in ((0, 1), (1, 0)):
-            chats.append((fact_turns(question, (options[0], options[1]), order), ("(A)", "(B)")))
-            correct.append(order.index(0))
-            topics.append(topic)
-    known = np.empty((len(interventions), len(chats)), bool)
+    """The share of plain facts known under each intervention, clustered by fact: the right answer
+    has to be more likely than the wrong one."""
+    known = np.empty((len(interventions), len(facts)), bool)
+    chats = [(fact.turns, (fact.right, fact.wrong)) for fact in facts]
     forward = IntervenedForward(language_model, chats, budget)
     for number, indices, logprobs in forward.logprobs(interventions):
-        known[number, indices] = [
-            letters[correct[index]] > letters[1 - correct[index]]
-            for index, letters in zip(indices, logprobs, strict=True)
-        ]
-    return [clustered_share(of_intervention, np.array(topics)) for of_intervention in known]
+        known[number, indices] = [right > wrong for right, wrong in logprobs]
+    items = np.array([fact.item for fact in facts])
+    return [clustered_share(of_intervention, items) for of_intervention in known]
 
 
 def neutral_nll(
@@ -66,6 +59,7 @@ def side_effects(
     language_model: LanguageModel,
     budget: int,
     interventions: Sequence[Intervention],
+    facts: Sequence[PlainFact],
     baseline_nll: Floats | None = None,
 ) -> pl.DataFrame:
     """A row for no intervention and for each of `interventions`.
@@ -77,7 +71,7 @@ def side_effects(
     nll = neutral_nll(language_model, budget, conditions)
     baseline = nll[0] if baseline_nll is None else baseline_nll
     sentences = np.arange(len(baseline))
-    accuracies = fact_accuracy(language_model, budget, conditions)
+    accuracies = fact_accuracy(language_model, budget, conditions, facts)
     rows = [
         row_of(
             {"fact_accuracy": accuracy, "neutral_nll": clustered_mean(nats - baseline, sentences)}

@@ -87,7 +87,8 @@ class UnsteeredActivations:
 def planned_conditions(
     unsteered: UnsteeredActivations, settings: InterventionSettings, suite: Suite
 ) -> dict[str, list[Condition]]:
-    """The conditions of each part: `dose_response`, `two_layers` and `comparison` (of vectors)."""
+    """The conditions of each part: `dose_response`, `two_layers` and `comparison` (of vectors); the
+    last two are empty without `interventions.n_layers`."""
     layers = evenly_spaced_layers(settings.n_layers, unsteered.n_layers)
     first = {
         layer: unsteered.steering_vector(suite.intervention_vectors[0], layer) for layer in layers
@@ -108,11 +109,13 @@ def _vector_conditions(
 ) -> Iterator[Condition]:
     """A vector at its selected layer, and random vectors beside it."""
     own = unsteered.steering_vector(name, selected_layer(unsteered.model, name))
-    yield from own.conditions(settings.where, settings.coefficients, depth=unsteered.n_layers)
+    removals, depth = settings.removals, unsteered.n_layers
+    yield from own.conditions(settings.where, settings.coefficients, removals, depth=depth)
     activations, labels = unsteered.activations_and_labels(own.layer)
-    yield own.condition("leace", 1.0, leace_erasure(activations, labels), settings.where)
+    if "leace" in removals:
+        yield own.condition("leace", 1.0, leace_erasure(activations, labels), settings.where)
     for direction, vector in own.random_vectors(settings.n_random, activations).items():
-        yield from vector.conditions(settings.where, (-1, 1), direction, unsteered.n_layers)
+        yield from vector.conditions(settings.where, (-1, 1), removals, direction, depth)
 
 
 def _comparison_conditions(
@@ -127,9 +130,7 @@ def _comparison_conditions(
             for variant in settings.compared_methods:
                 vector = unsteered.steering_vector(f"{prompt_set}/{variant}", layer)
                 vector = replace(vector, class_separation=added_norm)
-                for condition in vector.conditions(settings.where, (-1, 1)):
-                    if condition.kind != "remove":
-                        yield condition
+                yield from vector.conditions(settings.where, (-1, 1), ["mean"])
 
 
 def evenly_spaced_layers(n_layers: int, depth: int) -> list[int]:

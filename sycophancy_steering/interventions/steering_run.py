@@ -29,13 +29,15 @@ from sycophancy_steering.schemas.interventions import (
 from sycophancy_steering.schemas.table import Table
 from sycophancy_steering.storage.vector_files import read_vectors
 
-N_ABLATION = 100
-"""Answers of each family and class, at most, whose activations are read after an ablation."""
+STEERING_TABLES = (STEERED_ANSWERS, GENERATIONS, ABLATION_SCORES, STEERING_SIDE_EFFECTS)
 ABLATIONS = [
     *((OWN, kind) for kind in ("remove", "mean", "everywhere", "leace")),
     ("random 1", "remove"),
 ]
 """Direction and kind of the conditions after which activations are read."""
+COSTED_RANDOM = "random 1"
+"""The random vector whose side effects are measured."""
+SPLITS = ("select", "test")
 
 
 def steering_results(
@@ -45,8 +47,7 @@ def steering_results(
 
     `budget` is the number of prompt tokens in memory at a time.
     """
-    vectors = read_vectors(study.vector_file)[0].astype(np.float64)
-    answers, generations, ablations = [], [], []
+    answers, ablations = [], [ABLATION_SCORES.empty()]
     own: list[Condition] = []
     sample = study.sample("test")
     for family in sample["family"].unique(maintain_order=True):
@@ -55,34 +56,49 @@ def steering_results(
         of_vector = [
             condition for condition in planned["dose_response"] if condition.vector == study.vector
         ]
-        # Side effects are measured with the conditions of the first family.
+        # What is added is the same for all families; for side effects and responses, the conditions
+        # of the first will do.
         own = own or of_vector
 
         of_family = pl.col("family") == family
-        test, larger_select, larger_test = (
-            QuestionBatch.from_answers(part, study.prompts, language_model, budget)
-            for part in (
-                sample.filter(of_family),
-                sample_answers(study.split("select").filter(of_family), N_ABLATION),
-                sample_answers(study.split("test").filter(of_family), N_ABLATION),
-            )
-        )
+        test = study.questions(sample.filter(of_family), language_model, budget)
         answers.append(_steered_answers(test, planned, description))
-        generations.append(_generations(test, of_vector, max_new_tokens))
-        ablated = [
-            condition
-            for condition in of_vector
-            if (condition.direction, condition.kind) in ABLATIONS
-        ]
-        ablations.append(ablation_scores(ablated, vectors, larger_select, larger_test, description))
-    columns = pl.DataFrame([condition_columns(None), *map(condition_columns, own)], CONDITION)
-    costs = side_effects(language_model, budget, [condition.intervention for condition in own])
-    return [
-        (STEERED_ANSWERS, pl.concat(answers)),
-        (GENERATIONS, pl.concat(generations)),
-        (ABLATION_SCORES, pl.concat(ablations)),
-        (STEERING_SIDE_EFFECTS, pl.concat([columns, costs], how="horizontal")),
+        if study.settings.n_ablation:
+            ablations.append(_ablation_scores(study, family, of_vector, language_model, budget))
+    costed = [condition for condition in own if condition.direction in (OWN, COSTED_RANDOM)]
+    columns = pl.DataFrame([condition_columns(None), *map(condition_columns, costed)], CONDITION)
+    costs = side_effects(
+        language_model, budget, [condition.intervention for condition in costed], study.facts()
+    )
+    quoted = study.questions(
+        sample_answers(sample, study.settings.n_responses), language_model, budget
+    )
+    results = (
+        pl.concat(answers),
+        _generations(quoted, own, max_new_tokens),
+        pl.concat(ablations),
+        pl.concat([columns, costs], how="horizontal"),
+    )
+    return [*zip(STEERING_TABLES, results, strict=True)]
+
+
+def _ablation_scores(
+    study: Study,
+    family: str,
+    conditions: Sequence[Condition],
+    language_model: LanguageModel,
+    budget: int,
+) -> pl.DataFrame:
+    """The rows of `ABLATION_SCORES` of one family."""
+    vectors = read_vectors(study.vector_file)[0].astype(np.float64)
+    ablated = [
+        condition for condition in conditions if (condition.direction, condition.kind) in ABLATIONS
     ]
+    select, test = (
+        study.questions(answers.filter(pl.col("family") == family), language_model, budget)
+        for answers in (study.sample(split, study.settings.n_ablation) for split in SPLITS)
+    )
+    return ablation_scores(ablated, vectors, select, test, f"{study.model}: {family}")
 
 
 def _steered_answers(
@@ -117,13 +133,15 @@ def _steered_answers(
 def _generations(
     questions: QuestionBatch, conditions: Sequence[Condition], max_new_tokens: int
 ) -> pl.DataFrame:
-    """The rows of `GENERATIONS` of one family: without an intervention (coefficient 0), and with
-    each coefficient."""
-    added = [
+    """The rows of `GENERATIONS`: without an intervention (coefficient 0), and with
+    the lowest and the highest coefficient."""
+    own = [
         condition
         for condition in conditions
-        if condition.direction == OWN and condition.kind == "add"
+        if (condition.direction, condition.kind) == (OWN, "add")
     ]
+    by_coefficient = sorted(own, key=lambda condition: condition.coefficient)
+    added = (by_coefficient[0], by_coefficient[-1])
     interventions = [NO_INTERVENTION, *(condition.intervention for condition in added)]
     rows = questions.rows
     responses = questions.forward.continuations(rows, interventions, max_new_tokens)

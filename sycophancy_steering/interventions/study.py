@@ -10,19 +10,28 @@ import polars as pl
 from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import Suite, read_suite
+from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.interventions.asked_questions import asked_questions
 from sycophancy_steering.interventions.conditions import SteeringVector
 from sycophancy_steering.interventions.eligible_answers import (
     eligible_answers,
     families_with_both_classes,
     sample_answers,
 )
+from sycophancy_steering.interventions.plain_facts import (
+    PlainFact,
+    facts_in_words,
+    facts_with_letters,
+)
+from sycophancy_steering.interventions.question_batch import QuestionBatch, forward_of
 from sycophancy_steering.interventions.steering_plan import UnsteeredActivations
-from sycophancy_steering.questions.prompt_table import read_prompts
+from sycophancy_steering.questions.prompt_table import iter_prompts
 from sycophancy_steering.questions.question import Row
+from sycophancy_steering.schemas.labels import BEHAVIOUR
 from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, PROMPTS, VECTORS
 from sycophancy_steering.storage.activation_shards import read_ids
 from sycophancy_steering.storage.cell_files import selected_layer
-from sycophancy_steering.storage.label_files import read_labels
+from sycophancy_steering.storage.label_files import not_sycophantic, read_labels
 
 
 @dataclass(frozen=True)
@@ -35,9 +44,12 @@ class Study:
     answers: pl.DataFrame
     """All labelled answers, with the `row` of each in the prompt set."""
     eligible: pl.DataFrame
-    """Those that interventions are tried on (`eligible_answers`), of families with both classes."""
+    """Those that interventions are tried on (`eligible_answers`), of families in which the model is
+    sycophantic and has answers of both classes."""
     left_out: list[str]
     """Families with answers of one class only."""
+    not_sycophantic: list[str]
+    """Families in which the user's words do not move the model: nothing can be caused there."""
 
     @property
     def vector(self) -> str:
@@ -58,6 +70,14 @@ class Study:
     def prompts(self) -> Path:
         """The file of the evaluation set."""
         return PROMPTS / f"{self.suite.evaluation_set}.parquet"
+
+    def questions(
+        self, answers: pl.DataFrame, language_model: LanguageModel, budget: int
+    ) -> QuestionBatch:
+        """The questions of `answers`, as the model was asked them; `budget` is the number of prompt
+        tokens in memory at a time."""
+        rows = asked_questions(self.prompts, self.activations, {*answers["row"]})
+        return QuestionBatch(answers, rows, forward_of(rows, language_model, budget), budget)
 
     @property
     def labels_file(self) -> Path:
@@ -87,9 +107,16 @@ class Study:
         layer = selected_layer(self.model, self.vector)
         return self.unsteered().steering_vector(self.vector, layer)
 
+    def facts(self) -> list[PlainFact]:
+        """Plain facts, as the suite asks them, that the evaluation set does not use."""
+        if self.suite.facts == "letters":
+            return [*facts_with_letters()]
+        return facts_in_words({row.item for row in iter_prompts(self.prompts)})
+
     def example_pool(self) -> list[Row]:
         """The questions that the vector is made from, which prompts and fine-tuning use too."""
-        return read_prompts(PROMPTS / f"{self.prompt_set}.parquet")
+        prompts = PROMPTS / f"{self.prompt_set}.parquet"
+        return asked_questions(prompts, ACTIVATIONS / self.model / self.prompt_set)
 
 
 def read_study(model: str) -> Study:
@@ -99,7 +126,10 @@ def read_study(model: str) -> Study:
     ids = read_ids(ACTIVATIONS / model / suite.evaluation_set)
     labels_file = LABELS / model / f"{suite.evaluation_set}.parquet"
     labels = read_labels(labels_file, ids).with_row_index("row")
-    eligible, left_out = families_with_both_classes(eligible_answers(labels, settings.eligible))
+    behaviour = BEHAVIOUR.read(model=model, prompt_set=suite.evaluation_set)
+    unmoved = sorted(not_sycophantic(behaviour))
+    moved = labels.filter(~pl.col("family").is_in(unmoved))
+    eligible, left_out = families_with_both_classes(eligible_answers(moved, settings.eligible))
     return Study(
         model,
         settings,
@@ -107,4 +137,5 @@ def read_study(model: str) -> Study:
         labels.filter(pl.col("label").is_not_null()),
         eligible,
         left_out,
+        unmoved,
     )

@@ -6,6 +6,7 @@ import polars as pl
 
 from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.interventions.ablation_tables import auroc_after_ablation
+from sycophancy_steering.interventions.causal_effects import causal_effects
 from sycophancy_steering.interventions.dose_response import dose_response, two_layers
 from sycophancy_steering.interventions.effects import agreement, effects, with_predictivity
 from sycophancy_steering.interventions.generation_tables import generation_table, quoted_texts
@@ -16,11 +17,13 @@ from sycophancy_steering.schemas.interventions import (
     ABLATION,
     ABLATION_SCORES,
     AGREEMENT,
+    CAUSAL_EFFECTS,
     DOSE_RESPONSE,
     EFFECTS,
     GENERATION,
     GENERATIONS,
     HEADLINE,
+    PARTS,
     PROMPTED_ANSWERS,
     PROMPTING,
     SIDE_EFFECTS,
@@ -32,7 +35,8 @@ from sycophancy_steering.schemas.interventions import (
 from sycophancy_steering.schemas.paths import MODELS
 from sycophancy_steering.storage.cell_files import read_cells
 
-HEADLINE_FAMILIES = ("opinion", "misconception")
+PLANTED_FAMILIES = ("opinion", "misconception")
+"""Families that the planted cause of an organism decides."""
 
 
 def write_intervention_tables(model: str, suite: Suite) -> pl.DataFrame:
@@ -41,20 +45,16 @@ def write_intervention_tables(model: str, suite: Suite) -> pl.DataFrame:
     Raises InputError where a table that it reads is missing.
     """
     answers = STEERED_ANSWERS.read(model=model)
-    parts = {
-        str(part): group.drop("part")
-        for (part,), group in answers.group_by("part", maintain_order=True)
-    }
+    parts = {part: answers.filter(pl.col("part") == part).drop("part") for part in PARTS}
     responses = dose_response(parts["dose_response"])
     cells = read_cells(model, suite.extraction_sets)
     compared = with_predictivity(effects(parts["comparison"]), cells)
     generations = GENERATIONS.read(model=model)
-    of_headline = responses.filter(
-        pl.col("vector") == suite.intervention_vectors[0], pl.col("family").is_in(HEADLINE_FAMILIES)
-    )
+    of_headline = responses.filter(pl.col("vector") == suite.intervention_vectors[0])
     rows = headline_table(of_headline)
     for table, rows_of_table in (
         (DOSE_RESPONSE, responses),
+        (CAUSAL_EFFECTS, causal_effects(parts["dose_response"])),
         (TWO_LAYERS, two_layers(parts["two_layers"])),
         (EFFECTS, compared),
         (AGREEMENT, agreement(compared)),
@@ -75,4 +75,5 @@ def contradictions_of(model: str, headline: pl.DataFrame) -> list[str]:
     if not (MODELS / model / PLANTED_FILE).exists():
         return []
     truth = read_planted_cause(MODELS / model)
-    return [f"{model}: {contradiction}" for contradiction in contradictions(truth, headline)]
+    planted = headline.filter(pl.col("family").is_in(PLANTED_FAMILIES))
+    return [f"{model}: {contradiction}" for contradiction in contradictions(truth, planted)]

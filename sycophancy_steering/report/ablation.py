@@ -13,8 +13,10 @@ from sycophancy_steering.schemas.interventions import ORIGINAL, OWN, REFITTED
 from sycophancy_steering.schemas.table import estimate
 
 
-def ablation_section(ablation: pl.DataFrame, headline: str) -> Section:
-    """AUROCs one layer above the removal. `ablation` is ablation.csv."""
+def ablation_section(ablation: pl.DataFrame, headline: str) -> Section | None:
+    """AUROCs one layer above the removal. `ablation` is ablation.csv; None where it is empty."""
+    if not len(ablation):
+        return None
     families = ablation["family"].unique(maintain_order=True).to_list()
     removed_at = int(ablation.drop_nulls("layer")["layer"][0])
     readout_layer = min(removed_at + 1, ablation["readout_layer"].n_unique() - 1)

@@ -40,12 +40,6 @@ def behaviour_section(model: str, behaviour: pl.DataFrame) -> Section:
     return Section("behaviour", {"model": model, "families": families})
 
 
-def not_sycophantic(behaviour: pl.DataFrame) -> set[str]:
-    """The families in which there is nothing to predict: the user's words do not move the model."""
-    pooled = behaviour.filter(pl.col("source") == EVERY_SOURCE)
-    return {*pooled.filter(pl.col("sycophantic").not_())["family"]}
-
-
 def headline_behaviour(behaviour: pl.DataFrame) -> dict[str, dict[str, Any]]:
     """A model's part of reports/behaviour.json, by family."""
     pooled = behaviour.filter(pl.col("source") == EVERY_SOURCE)

@@ -14,11 +14,14 @@ DIRECTIONS = {False: "Away from sycophancy", True: "Towards sycophancy"}
 DOES_NOT_FIT = "does not fit"
 
 
-def causes_section(agreement: pl.DataFrame, two_layers: pl.DataFrame) -> Section:
+def causes_section(agreement: pl.DataFrame, two_layers: pl.DataFrame) -> Section | None:
     """Predictivity against causal effect, and additivity over layers.
 
-    `agreement` is agreement.csv of the interventions, `two_layers` two_layers.csv.
+    `agreement` is agreement.csv of the interventions, `two_layers` two_layers.csv; None where
+    neither was tried.
     """
+    if not len(two_layers):
+        return None
     families = [
         {**row, "added": interval_of(row, "slope"), "removed": interval_of(row, "removal")}
         for row in agreement.iter_rows(named=True)
@@ -37,8 +40,11 @@ def causes_section(agreement: pl.DataFrame, two_layers: pl.DataFrame) -> Section
     )
 
 
-def prompting_section(prompting: pl.DataFrame, headline: str) -> Section:
-    """Steering beside prompts of as many examples. `prompting` is prompting.csv."""
+def prompting_section(prompting: pl.DataFrame, headline: str) -> Section | None:
+    """Steering beside prompts of as many examples. `prompting` is prompting.csv; None where it is
+    empty."""
+    if not len(prompting):
+        return None
     families = prompting["family"].unique(maintain_order=True).to_list()
     tables = []
     for towards, words in DIRECTIONS.items():

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
-from sycophancy_steering.formatting.numbers import Range, interval_of
+from sycophancy_steering.formatting.numbers import Interval, Range, interval_of
 from sycophancy_steering.report.templates import Quotation, Section, TableData
 from sycophancy_steering.schemas.interventions import OWN
+from sycophancy_steering.storage.label_files import not_sycophantic
 
 REMOVALS = {
     "remove": "component removed",
@@ -26,11 +29,87 @@ WHERE = {
 """`interventions.where`, in words."""
 RATES, SHIFTS = ("rate_0", "rate_1"), ("shift", "wrong_way_share")
 UNCHANGED = "no intervention"
+SIGNIFICANCE = 0.05
+"""Below this p-value a vector moves answers further than random vectors do."""
 
 
-def steering_section(responses: pl.DataFrame, headline: str, where: str) -> Section:
-    """Whether the direction is a cause. `responses` is dose_response.csv."""
+@dataclass(frozen=True)
+class NotSteered:
+    """Families on which nothing is steered."""
+
+    not_sycophantic: Collection[str]
+    """The user's words do not move the model there."""
+    one_class: Collection[str]
+    """All eligible answers are alike."""
+
+
+def not_steered(behaviour: pl.DataFrame, responses: pl.DataFrame) -> NotSteered:
+    """The families of the table BEHAVIOUR that are missing in dose_response.csv, and why."""
+    missing = sorted({*behaviour["family"]} - {*responses["family"]})
+    unmoved = not_sycophantic(behaviour)
+    return NotSteered(
+        [family for family in missing if family in unmoved],
+        [family for family in missing if family not in unmoved],
+    )
+
+
+def causal_section(
+    effects: pl.DataFrame, responses: pl.DataFrame, missing: NotSteered, headline: str, where: str
+) -> Section:
+    """For each family, in a sentence, whether the vector moves answers as no random vector does.
+
+    `effects` is causal_effects.csv, and `responses` dose_response.csv.
+    """
+    effects, responses = (
+        table.filter(pl.col("vector") == headline) for table in (effects, responses)
+    )
+    families = []
+    for row in effects.iter_rows(named=True):
+        added, plus = interval_of(row, "slope"), _own_row(responses, row["family"], 1.0)
+        assert added
+        families.append(
+            {
+                **row,
+                "verdict": _verdict(added, row["slope_p"]),
+                "added": added,
+                "random": Range(row["random_slope_lowest"], row["random_slope_highest"]),
+                "removed": interval_of(row, "removal"),
+                "random_removed": _range_of(row, "random_removal"),
+                "baseline": plus["baseline_rate_0"],
+                "steered": interval_of(plus, "rate_0"),
+                "n_0": plus["n_0"],
+            }
+        )
+    facts: dict[str, object] = {"families": families, "missing": missing}
+    if families:
+        facts |= {"headline": headline, "where": WHERE[where]}
+        facts |= {"layer": families[0]["layer"], "n_random": families[0]["n_random"]}
+    return Section("causal", facts)
+
+
+def _verdict(added: Interval, p: float) -> str:
+    """`cause`, `wrong way` or `nothing`."""
+    if p >= SIGNIFICANCE or not (added.low > 0 or added.high < 0):
+        return "nothing"
+    return "cause" if added.low > 0 else "wrong way"
+
+
+def _own_row(responses: pl.DataFrame, family: str, coefficient: float) -> dict[str, Any]:
+    own = responses.filter(pl.col("direction") == OWN, pl.col("family") == family)
+    return _added(own, coefficient).row(0, named=True)
+
+
+def _range_of(row: Mapping[str, Any], name: str) -> Range | None:
+    lowest, highest = row[f"{name}_lowest"], row[f"{name}_highest"]
+    return None if lowest is None else Range(lowest, highest)
+
+
+def steering_section(responses: pl.DataFrame, headline: str, where: str) -> Section | None:
+    """Rates and shifts under every condition. `responses` is dose_response.csv; None without any
+    answer of the vector."""
     of_vector = responses.filter(pl.col("vector") == headline)
+    if not len(of_vector):
+        return None
     families = of_vector["family"].unique(maintain_order=True).to_list()
     own = of_vector.filter(pl.col("direction") == OWN)
     random = of_vector.filter(pl.col("direction") != OWN)
@@ -41,15 +120,15 @@ def steering_section(responses: pl.DataFrame, headline: str, where: str) -> Sect
         rates.append([f"{coefficient:+g}", *_intervals(part, families, RATES)])
         shifts.append([f"{coefficient:+g}", *_intervals(part, families, SHIFTS)])
     for kind, words in REMOVALS.items():
-        part = own.filter(pl.col("kind") == kind)
-        rates.append([words, *_intervals(part, families, RATES)])
+        if len(part := own.filter(pl.col("kind") == kind)):
+            rates.append([words, *_intervals(part, families, RATES)])
     for coefficient in (1, -1):
         part = _added(random, coefficient)
         rates.append([f"{coefficient:+d}, random", *_ranges(part, families, RATES)])
         shifts.append([f"{coefficient:+d}, random", *_ranges(part, families, SHIFTS)])
     for kind, words in (("mean", "set to its mean"), ("everywhere", "removed everywhere")):
-        part = random.filter(pl.col("kind") == kind)
-        rates.append([f"{words}, random", *_ranges(part, families, RATES)])
+        if len(part := random.filter(pl.col("kind") == kind)):
+            rates.append([f"{words}, random", *_ranges(part, families, RATES)])
     header = ["coefficient or removal", *families]
     return Section(
         "steering",
@@ -64,8 +143,14 @@ def steering_section(responses: pl.DataFrame, headline: str, where: str) -> Sect
     )
 
 
-def generation_section(texts: pl.DataFrame, headline: str) -> Section:
-    """What the steered model writes. `texts` is texts.csv."""
+def generation_section(
+    texts: pl.DataFrame, generation: pl.DataFrame, headline: str
+) -> Section | None:
+    """What the steered model writes. `texts` is texts.csv, `generation` generation.csv; None where
+    nothing was generated."""
+    if not len(texts):
+        return None
+    lowest, _, highest = (f"{number:+g}" for number in sorted(generation["coefficient"].unique()))
     rows = [
         [
             row["family"],
@@ -74,14 +159,18 @@ def generation_section(texts: pl.DataFrame, headline: str) -> Section:
         ]
         for row in texts.iter_rows(named=True)
     ]
-    header = ["family", "unsteered answer", "question (last turn)", "-1", "unsteered", "+1"]
-    return Section("generation", {"headline": headline, "texts": TableData(header, rows)})
+    header = ["family", "unsteered answer", "question (last turn)", lowest, "unsteered", highest]
+    facts = {"headline": headline, "lowest": lowest, "highest": highest}
+    return Section("generation", {**facts, "texts": TableData(header, rows)})
 
 
 def side_effects_section(
     side_effects: pl.DataFrame, generation: pl.DataFrame, headline: str
-) -> Section:
-    """What steering costs. `side_effects` is side_effects.csv, `generation` generation.csv."""
+) -> Section | None:
+    """What steering costs. `side_effects` is side_effects.csv, `generation` generation.csv; None
+    where nothing was steered."""
+    if not len(side_effects):
+        return None
     direction = pl.col("direction")
     own = side_effects.filter(direction.is_null() | (direction == OWN))
     random = side_effects.filter(direction.is_not_null() & (direction != OWN))
@@ -97,7 +186,7 @@ def side_effects_section(
         facts, nll = interval_of(row, "fact_accuracy"), interval_of(row, "neutral_nll")
         rows.append([words, facts, nll, None if share is None else f"{share:.1%}"])
     ranges = [Range(*_ends(random[column])) for column in ("fact_accuracy", "neutral_nll")]
-    rows.append(["random vectors, all", *ranges, None])
+    rows.append(["random vector", *ranges, None])
     header = [
         "coefficient or removal",
         "facts known",

@@ -22,7 +22,7 @@ from sycophancy_steering.report.analysis import (
     transfer_section,
 )
 from sycophancy_steering.report.anticipation import anticipation_section
-from sycophancy_steering.report.behaviour import behaviour_section, not_sycophantic
+from sycophancy_steering.report.behaviour import behaviour_section
 from sycophancy_steering.report.causes import causes_section, prompting_section
 from sycophancy_steering.report.comparison import selection_section, variance_components_section
 from sycophancy_steering.report.controls import controls_section
@@ -32,7 +32,9 @@ from sycophancy_steering.report.monitor import monitor_section
 from sycophancy_steering.report.power import power_section
 from sycophancy_steering.report.predictivity import cross_model_section, predictivity_section
 from sycophancy_steering.report.steering import (
+    causal_section,
     generation_section,
+    not_steered,
     side_effects_section,
     steering_section,
 )
@@ -49,6 +51,7 @@ from sycophancy_steering.schemas.controls import CONTROLS
 from sycophancy_steering.schemas.paths import VECTORS
 from sycophancy_steering.schemas.power import POWER
 from sycophancy_steering.storage.cell_files import read_cells, read_cross_model_cells
+from sycophancy_steering.storage.label_files import not_sycophantic
 from sycophancy_steering.storage.vector_files import read_variant_index
 
 
@@ -110,7 +113,7 @@ def model_sections(model: str, suite: Suite, settings: SummarySettings) -> list[
         )
     sections += analysis_sections(model, cells, suite, nothing)
     sections += consistency_sections(model, cells, suite)
-    sections += intervention_sections(model, suite, settings.interventions)
+    sections += intervention_sections(model, suite, settings.interventions, behaviour)
     owners = [p.vectors_from for p in settings.cross_model if p.evaluated_in == model]
     if owners:
         foreign = read_cross_model_cells(model, owners, suite.headline_set)
@@ -173,18 +176,21 @@ def consistency_sections(model: str, cells: pl.DataFrame, suite: Suite) -> list[
 
 
 def intervention_sections(
-    model: str, suite: Suite, settings: InterventionSettings
+    model: str, suite: Suite, settings: InterventionSettings, behaviour: pl.DataFrame
 ) -> list[Section | None]:
     """What steering does and costs, and how it compares with prompting."""
-    vector = suite.intervention_vectors[0]
+    vector, where = suite.intervention_vectors[0], settings.where
     tables = interventions
+    responses = tables.DOSE_RESPONSE.read(model=model)
+    effects = tables.CAUSAL_EFFECTS.read(model=model)
+    generation = tables.GENERATION.read(model=model)
+    missing = not_steered(behaviour, responses)
     return [
-        steering_section(tables.DOSE_RESPONSE.read(model=model), vector, settings.where),
-        generation_section(tables.TEXTS.read(model=model), vector),
+        causal_section(effects, responses, missing, vector, where),
+        steering_section(responses, vector, where),
+        generation_section(tables.TEXTS.read(model=model), generation, vector),
         ablation_section(tables.ABLATION.read(model=model), vector),
-        side_effects_section(
-            tables.SIDE_EFFECTS.read(model=model), tables.GENERATION.read(model=model), vector
-        ),
+        side_effects_section(tables.SIDE_EFFECTS.read(model=model), generation, vector),
         causes_section(tables.AGREEMENT.read(model=model), tables.TWO_LAYERS.read(model=model)),
         prompting_section(tables.PROMPTING.read(model=model), vector),
     ]

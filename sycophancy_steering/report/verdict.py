@@ -9,11 +9,12 @@ from typing import Any
 import polars as pl
 
 from sycophancy_steering.formatting.numbers import Interval, Range, interval_of, range_of
-from sycophancy_steering.report.behaviour import CONTROLS, not_sycophantic
+from sycophancy_steering.report.behaviour import CONTROLS
 from sycophancy_steering.report.predictivity import CHANCE
 from sycophancy_steering.report.templates import Section
 from sycophancy_steering.schemas.interventions import OWN
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE, POSITIONS, pooled_over_sources
+from sycophancy_steering.storage.label_files import not_sycophantic
 
 STRENGTH = 1.0
 """The coefficient whose effect the verdict names: one class separation towards sycophancy."""
@@ -77,7 +78,7 @@ def _predictions(
     cells: pl.DataFrame, position: str, families: Collection[str]
 ) -> dict[str, list[dict[str, Any]]]:
     """The families by what the vector predicts there: `predicted`, `opposite`, `not predicted`."""
-    found: dict[str, list[dict[str, Any]]] = {"predicted": [], "opposite": [], "not": []}
+    by_outcome: dict[str, list[dict[str, Any]]] = {"predicted": [], "opposite": [], "not": []}
     at_position = cells.filter(pl.col("position") == position, pl.col("family").is_in(families))
     for row in at_position.iter_rows(named=True):
         auroc, random = interval_of(row, "auroc"), range_of(row, "random")
@@ -90,8 +91,8 @@ def _predictions(
             "within_items": interval_of(row, "within_item_auroc"),
             "as_random": random.low <= auroc.value <= random.high,
         }
-        found[predicts(auroc)].append(facts)
-    return found
+        by_outcome[predicts(auroc)].append(facts)
+    return by_outcome
 
 
 def predicts(auroc: Interval) -> str:

@@ -25,12 +25,14 @@ QUESTION = {"id": pl.String, "item": pl.String, "family": pl.String, "label": pl
 LOG_ODDS = {"log_odds_before": pl.Float64, "log_odds_after": pl.Float64}
 """Of the sycophantic answer, without and with the intervention."""
 
+PARTS = ("dose_response", "two_layers", "comparison")
+"""What conditions are for: a vector's effect; two layers at once; the comparison of vectors."""
 STEERED_ANSWERS = Table(
     "reports/steering/{model}/answers.parquet",
     {"part": pl.String, **CONDITION, **QUESTION, **LOG_ODDS},
     STAGE,
 )
-"""A row a condition and question. `part` is `dose_response`, `two_layers` or `comparison`."""
+"""A row a condition and question. `part` is one of PARTS."""
 GENERATIONS = Table(
     "reports/steering/{model}/generations.parquet",
     {
@@ -43,8 +45,8 @@ GENERATIONS = Table(
     },
     STAGE,
 )
-"""The model's own response to each question under each coefficient, and the letter parsed from it
-(missing where none could be)."""
+"""The model's own response to some of the questions under the lowest coefficient, none (0) and the
+highest, and the letter parsed from it (missing where none could be)."""
 ABLATION_SCORES = Table(
     "reports/steering/{model}/ablation_scores.parquet",
     {
@@ -100,6 +102,27 @@ DOSE_RESPONSE = Table(
     TABLES_STAGE,
 )
 """Sycophantic shares under each condition, by the label (0 or 1) of the unchanged answer."""
+CAUSAL_EFFECTS = Table(
+    f"{FOLDER}/causal_effects.csv",
+    {
+        "vector": pl.String,
+        "layer": pl.Int64,
+        "family": pl.String,
+        **COUNTS,
+        **estimate("slope"),
+        **estimate("removal"),
+        "n_random": pl.Int64,
+        "random_slope_lowest": pl.Float64,
+        "random_slope_highest": pl.Float64,
+        "slope_p": pl.Float64,
+        "random_removal_lowest": pl.Float64,
+        "random_removal_highest": pl.Float64,
+        "removal_p": pl.Float64,
+    },
+    TABLES_STAGE,
+)
+"""The effect of adding and of removing each vector at the layer selected for it, among the effects
+of random vectors of the same norm there."""
 TWO_LAYERS = Table(
     f"{FOLDER}/two_layers.csv",
     {
@@ -184,7 +207,7 @@ TEXTS = Table(
     },
     TABLES_STAGE,
 )
-"""A few responses with coefficients -1, 0 and 1."""
+"""A few responses with the lowest coefficient, with none and with the highest."""
 CHANGED = {
     **COUNTS,
     "n_seeds": pl.Int64,

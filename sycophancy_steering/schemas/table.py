@@ -38,6 +38,10 @@ class Table:
         assert wanted == names.keys(), f"{self.pattern}: expected {wanted}, got {set(names)}"
         return Path(self.pattern.format(**names))
 
+    def empty(self) -> pl.DataFrame:
+        """The table without a row."""
+        return pl.DataFrame(schema=dict(self.columns))
+
     def write(self, table: pl.DataFrame, **names: str) -> None:
         """Writes `table` atomically, its columns in the contract's order.
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.foundation.grader_error import GraderError
+from sycophancy_steering.storage.cell_files import EVERY_SOURCE
 
 GRADER_ERROR_KEY = b"grader_error"
 
@@ -38,6 +39,13 @@ def read_labels(path: Path, ids: list[str], columns: Sequence[str] | None = None
             f"{path}: labels of other answers than the activations; run `dvc repro labels`"
         )
     return labels
+
+
+def not_sycophantic(behaviour: pl.DataFrame) -> set[str]:
+    """The families of the table BEHAVIOUR in which the user's words do not move the model: there is
+    nothing to predict or to cause."""
+    pooled = behaviour.filter(pl.col("source") == EVERY_SOURCE)
+    return {*pooled.filter(pl.col("sycophantic").not_())["family"]}
 
 
 def read_grader_error(path: Path) -> GraderError | None:

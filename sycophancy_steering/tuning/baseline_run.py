@@ -33,7 +33,9 @@ def run_baselines(study: Study, settings: TuningSettings, model: LazyModel) -> t
     plain, budget = model.language_model, model.budget
     comparison = BaselineComparison(models, study, read_mislabelled(models.adapters), budget)
     runs = runs_on_pairs(all_runs(settings))
-    prompting = PromptingSettings(settings.n_examples, settings.n_seeds)
+    prompting = PromptingSettings.of_every_method(
+        settings.n_examples, settings.n_seeds, study.settings.n_questions
+    )
     steered_answers, steered_costs = comparison.steered_answers(plain, settings)
     prompted = prompting_rows(prompted_answers(study, prompting, plain, budget))
     plain_results = comparison.plain_results(plain)

@@ -15,6 +15,7 @@ from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.conditions import SteeringVector
 from sycophancy_steering.interventions.few_shot_vectors import PairDifferences
+from sycophancy_steering.interventions.plain_facts import PlainFact
 from sycophancy_steering.interventions.prompting import sample_examples
 from sycophancy_steering.interventions.question_batch import QuestionBatch
 from sycophancy_steering.interventions.side_effects import neutral_nll, side_effects
@@ -72,6 +73,11 @@ class BaselineComparison:
         return self.study.example_pool()
 
     @cached_property
+    def facts(self) -> list[PlainFact]:
+        """Plain facts, knowledge of which training may cost."""
+        return self.study.facts()
+
+    @cached_property
     def pairs(self) -> PairDifferences:
         """Their activations."""
         return PairDifferences(self.study.model, self.study.prompt_set)
@@ -97,7 +103,7 @@ class BaselineComparison:
                 (run.method, f"{run.method} + steering"), log_odds, strict=True
             ):
                 answers.append(self._answers(run, method, plain.log_odds, after))
-            effects = side_effects(model, self.budget, [], plain.neutral_nll)
+            effects = side_effects(model, self.budget, [], self.facts, plain.neutral_nll)
             costs.append(_with_run(effects, run, run.method))
             del model
         return pl.concat(answers), pl.concat(costs)
@@ -110,7 +116,8 @@ class BaselineComparison:
         runs = [*steering_runs(settings)]
         interventions = [self._steering(run) for run in runs]
         before, *log_odds = self._batch(plain).log_odds([NO_INTERVENTION, *interventions])
-        unsteered, *steered = side_effects(plain, self.budget, interventions).iter_slices(1)
+        costs_of_all = side_effects(plain, self.budget, interventions, self.facts)
+        unsteered, *steered = costs_of_all.iter_slices(1)
         answers = [
             self._answers(run, "steering", before, after)
             for run, after in zip(runs, log_odds, strict=True)
@@ -144,7 +151,7 @@ class BaselineComparison:
         return Intervention({self.steering_vector.layer: change}, self.study.settings.where)
 
     def _batch(self, model: LanguageModel) -> QuestionBatch:
-        return QuestionBatch.from_answers(self.questions, self.study.prompts, model, self.budget)
+        return self.study.questions(self.questions, model, self.budget)
 
     def _answers(
         self, run: TrainingRun, method: str, before: Floats, after: Floats

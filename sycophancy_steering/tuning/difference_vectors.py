@@ -18,7 +18,7 @@ from sycophancy_steering.engine.intervention import NO_INTERVENTION
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.ablation_readout import ablation_scores
-from sycophancy_steering.interventions.question_batch import QuestionBatch, forward_of
+from sycophancy_steering.interventions.question_batch import forward_of
 from sycophancy_steering.interventions.study import Study
 from sycophancy_steering.questions.question import Row
 from sycophancy_steering.schemas.interventions import QUESTION
@@ -107,9 +107,7 @@ def scores_after_training(
         method, seed = (run.method, run.seed) if run else (None, None)
         for family in test["family"].unique(maintain_order=True):
             of_select, of_test = (
-                QuestionBatch.from_answers(
-                    sample.filter(pl.col("family") == family), study.prompts, model, budget
-                )
+                study.questions(sample.filter(pl.col("family") == family), model, budget)
                 for sample in (select, test)
             )
             description = f"{models.model}: {family}"

@@ -93,7 +93,9 @@ def _best_methods(
 ) -> dict[Key, tuple[float, PromptingMethod]]:
     """The best prompting method that fits the context, after its share of changed answers."""
     select = _select_questions(study, model)
-    prompting = PromptingSettings(settings.n_examples, settings.n_seeds)
+    prompting = PromptingSettings.of_every_method(
+        settings.n_examples, settings.n_seeds, study.settings.n_questions
+    )
     best: dict[Key, tuple[float, PromptingMethod]] = {}
     methods = [*prompting_methods(prompting, study.example_pool())]
     for method in tqdm(methods, unit="method", disable=None, desc=f"{study.model}, prompting"):
@@ -119,7 +121,7 @@ def _select_questions(study: Study, model: LazyModel) -> QuestionBatch:
             f"{study.model}: no family of {study.prompt_set} ({', '.join(families)}) has "
             "sycophantic and other answers on `select`, which choose the prompt to distil"
         )
-    return QuestionBatch.from_answers(sample, study.prompts, model.language_model, model.budget)
+    return study.questions(sample, model.language_model, model.budget)
 
 
 def _changed_share(select: QuestionBatch, method: PromptingMethod) -> float | None:
