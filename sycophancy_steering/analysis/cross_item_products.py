@@ -78,19 +78,22 @@ class Direction:
 
     @property
     def vectors(self) -> Floats:
-        """(groups + 1, d_model)"""
-        means = [
-            part.sign * part.left_out_sums / part.left_out_counts[:, None] for part in self.classes
-        ]
+        """(groups + 1, d_model); NaN where a class has no answers without a group."""
+        with np.errstate(invalid="ignore"):
+            means = [
+                part.sign * part.left_out_sums / part.left_out_counts[:, None]
+                for part in self.classes
+            ]
         return np.sum(means, axis=0)
 
     @property
     def lengths(self) -> Floats:
         """(groups + 1,) norms of the vectors, without the components having been equalised."""
-        return np.sum(
-            [part.sign * part.left_out_lengths / part.left_out_counts for part in self.classes],
-            axis=0,
-        )
+        with np.errstate(invalid="ignore"):
+            parts = [
+                part.sign * part.left_out_lengths / part.left_out_counts for part in self.classes
+            ]
+        return np.sum(parts, axis=0)
 
     @property
     def influences(self) -> Floats:
