@@ -53,7 +53,7 @@ def test_tables_of_a_study_equal_an_independent_computation(finished_study: Path
         for _, item in own.group_by("item"):
             if item["label"].n_unique() == 2:
                 areas.append(roc_auc_score(item["label"], item["projection"]))
-                weights.append(item["label"].sum() * (1 - item["label"]).sum())
+                weights.append(int(item["label"].sum()) * int((1 - item["label"]).sum()))
         assert row["n_mixed_items"] == len(areas)
         if areas:
             expected = np.average(areas, weights=weights)
