@@ -76,8 +76,8 @@ def test_a_family_that_is_predicted_is_named_with_its_interval():
 @pytest.mark.parametrize(
     ("auroc", "words"),
     [
-        (0.55, "predicts nothing; not suggestion 0.55"),
-        (0.2, "predicts nothing; upside down suggestion 0.20"),
+        (0.55, "the vector is not shown to predict anything: suggestion 0.55"),
+        (0.2, "the vector predicts upside down suggestion 0.20"),
         (0.65, "predicts suggestion 0.65 [0.55, 0.75] (no better than random directions"),
     ],
 )
