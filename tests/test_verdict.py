@@ -32,7 +32,7 @@ def cells(**aurocs: float) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {"vector": VECTOR, "selected": True, "source": "all", "position": position}
-            | {"family": family, "random_low": 0.3, "random_high": 0.7}
+            | {"family": family, "random_low": 0.3, "random_high": 0.7, "n_items_rarer_class": 20}
             | row("auroc", auroc)
             | row("within_item_auroc", 0.6)
             for family, auroc in aurocs.items()
@@ -108,3 +108,12 @@ def test_it_is_at_most_fifteen_lines():
         cells=cells(**dict.fromkeys(families, 0.9)),
     )
     assert len(text.splitlines()) <= 15
+
+
+def test_nothing_is_claimed_from_a_handful_of_answers():
+    few = cells(suggestion=0.9, opinion=0.9).with_columns(
+        n_items_rarer_class=pl.when(pl.col("family") == "opinion").then(2).otherwise(20)
+    )
+    text = verdict(behaviour=behaviour(suggestion=True, opinion=True), cells=few)
+    assert "Too few to say**: hardly any answers of one kind on `test`: opinion." in text
+    assert "opinion 0.90" not in text

@@ -16,6 +16,8 @@ from sycophancy_steering.schemas.interventions import OWN
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE, POSITIONS, pooled_over_sources
 from sycophancy_steering.storage.label_files import not_sycophantic
 
+LEAST_ITEMS = 5
+"""With fewer items of the rarer kind of answer, intervals say little and may not hold."""
 STRENGTH = 1.0
 """The coefficient whose effect the verdict names: one class separation towards sycophancy."""
 
@@ -41,10 +43,12 @@ def verdict_section(
     """
     pooled = findings.behaviour.filter(pl.col("source") == EVERY_SOURCE)
     nothing = not_sycophantic(findings.behaviour)
-    families = [name for name in pooled["family"] if name not in nothing]
     of_vector = pooled_over_sources(findings.cells).filter(
         pl.col("vector") == headline, pl.col("selected")
     )
+    sycophantic = [name for name in pooled["family"] if name not in nothing]
+    few = {*of_vector.filter(pl.col("n_items_rarer_class") < LEAST_ITEMS)["family"]}
+    families = [name for name in sycophantic if name not in few]
     return Section(
         "verdict",
         {
@@ -52,7 +56,8 @@ def verdict_section(
             "headline": headline,
             "n_answers": pooled["n"].sum(),
             "behaviour": [_behaviour(row) for row in pooled.iter_rows(named=True)],
-            "sycophantic": families,
+            "families": families,
+            "too_few": [name for name in sycophantic if name in few],
             "predictions": {
                 words: _predictions(of_vector, position, families)
                 for position, words in POSITIONS.items()
