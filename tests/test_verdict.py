@@ -117,3 +117,14 @@ def test_nothing_is_claimed_from_a_handful_of_answers():
     text = verdict(behaviour=behaviour(suggestion=True, opinion=True), cells=few)
     assert "Too few to say**: hardly any answers of one kind on `test`: opinion." in text
     assert "opinion 0.90" not in text
+
+
+def test_what_could_have_been_found_is_said():
+    power = pl.DataFrame(
+        {
+            "planted": ["half", "as_labelled", "as_labelled"],
+            "family": ["suggestion"] * 3,
+            "detectable_auroc": [0.7, 0.76, 0.76],
+        }
+    )
+    assert "whose true AUROC is 0.76 (suggestion) or more" in verdict(power=power)

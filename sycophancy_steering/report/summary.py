@@ -73,7 +73,7 @@ def summary(settings: SummarySettings) -> str:
     first, *others = settings.suites
     sections: list[Section | None] = [
         Section("title", {}),
-        verdict_of(first, settings.suites[first], others if settings.has_controls else ()),
+        verdict_of(first, settings, others if settings.has_controls else ()),
     ]
     if settings.has_controls:
         sections.append(controls_section(CONTROLS.read()))
@@ -82,8 +82,9 @@ def summary(settings: SummarySettings) -> str:
     return render_all(sections)
 
 
-def verdict_of(model: str, suite: Suite, controls: Sequence[str]) -> Section:
+def verdict_of(model: str, settings: SummarySettings, controls: Sequence[str]) -> Section:
     """What the study found about one model, in a few lines."""
+    suite = settings.suites[model]
     of_model = pl.col("model") == model
     findings = Findings(
         behaviour=labels.BEHAVIOUR.read(model=model, prompt_set=suite.evaluation_set),
@@ -91,6 +92,7 @@ def verdict_of(model: str, suite: Suite, controls: Sequence[str]) -> Section:
         incremental_validity=analysis.INCREMENTAL_VALIDITY.read(model=model),
         selected=comparison.SELECTED.read().filter(of_model),
         dose_response=interventions.DOSE_RESPONSE.read(model=model),
+        power=None if model in settings.organisms else POWER.read(model=model),
     )
     return verdict_section(model, suite.headline, findings, controls)
 

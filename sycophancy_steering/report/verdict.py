@@ -32,6 +32,8 @@ class Findings:
     incremental_validity: pl.DataFrame
     selected: pl.DataFrame
     dose_response: pl.DataFrame
+    power: pl.DataFrame | None = None
+    """The table POWER; None of a model whose cause is planted in training."""
 
 
 def verdict_section(
@@ -64,6 +66,7 @@ def verdict_section(
             },
             "texts": _added_to_text(findings.incremental_validity, families),
             "best": _best(findings.selected, families),
+            "detectable": _detectable(findings.power, families),
             "effects": _effects(findings.dose_response, headline, families),
             "controls": controls,
         },
@@ -132,6 +135,18 @@ def _best(selected: pl.DataFrame, families: Collection[str]) -> list[dict[str, A
     """The best vector on `select` before the answer, by family."""
     before = selected.filter(pl.col("position") == "prompt", pl.col("family").is_in(families))
     return [{**row, "auroc": interval_of(row, "auroc")} for row in before.iter_rows(named=True)]
+
+
+def _detectable(power: pl.DataFrame | None, families: Collection[str]) -> list[dict[str, Any]]:
+    """The smallest true AUROC that this study would have found, in four of five, by family."""
+    if power is None:
+        return []
+    known = power.filter(
+        pl.col("planted") == "as_labelled",
+        pl.col("family").is_in(families),
+        pl.col("detectable_auroc").is_not_null(),
+    )
+    return known.unique("family", maintain_order=True).rows(named=True)
 
 
 def _effects(
