@@ -29,9 +29,9 @@ def main(model: str) -> None:
     )
     for name, step in trained.resumed_at.items():
         print(f"  {name}: resumed at step {step} of {settings.steps}")
-    weak = trained.weak_labels
-    share = len(weak.mislabelled) / weak.n_pairs
-    print(f"  the weak labeller mislabels {share:.0%} of the pairs")
+    if (weak := trained.weak_labels).n_pairs:
+        share = len(weak.mislabelled) / weak.n_pairs
+        print(f"  the weak labeller mislabels {share:.0%} of the pairs")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ suite:
     label_source: logprob
     headline: pairs/mean_difference
     intervention_vectors: [pairs/mean_difference]
+    coefficient_unit: class_separation
     facts: letters
 split: {extract: 0.4, select: 0.3, test: 0.3, seed: 0}
 source: {survey: {format: anthropic, file: data/public/survey.jsonl}}
@@ -78,10 +79,14 @@ tuning:
   models: [tiny]
   n_examples: [4]
   n_seeds: 1
+  methods: [sft, dpo, distillation]
+  prompting: [instruction, few-shot, good and bad, steering, in-context vector]
   label_noise: [0.5]
   weak_labeller: {model: tiny, layer: 0}
   contrast_sets: [lists]
+  sham_training: true
   n_distillation: 2
+  n_readout: 20
   steps: 6
   batch_size: 2
   learning_rate: 0.01

@@ -5,16 +5,22 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from scipy.stats import kstest, ttest_1samp
+from scipy.stats import kstest, norm
 from steered_answers import steered_answers
 
 from sycophancy_steering.formatting.numbers import Interval
 from sycophancy_steering.interventions.causal_effects import causal_effects, p_among_random
 from sycophancy_steering.interventions.dose_response import dose_response
-from sycophancy_steering.report.steering import NotSteered, _verdict, causal_section
+from sycophancy_steering.report.steering import (
+    NotSteered,
+    SteeringFacts,
+    _verdict,
+    causal_section,
+)
 from sycophancy_steering.report.templates import render
 
 NOTHING_MISSING = NotSteered([], [])
+STEERING = SteeringFacts("s/v", "every", "vector")
 
 
 def answers(own: float, random: list[float], closer: float = 0.0) -> pl.DataFrame:
@@ -75,8 +81,7 @@ def test_the_p_value_of_one_random_vector_is_that_of_a_ratio_of_two_normals():
     rng = np.random.default_rng(1)
     random = rng.standard_normal(400)
     many = p_among_random(2.0, random)
-    assert many == pytest.approx(0.0455, abs=0.02)  # 2 standard deviations of a normal
-    assert ttest_1samp(random, 0).pvalue > 0.01  # so their mean is none to be subtracted
+    assert many == pytest.approx(2 * norm.sf(2), abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -96,14 +101,14 @@ def test_a_cause_moves_answers_and_does_so_beyond_chance(added, p, verdict):
 def test_the_section_says_first_whether_the_vector_is_a_cause():
     steered = answers(1.5, [0.02, -0.03, 0.01])
     section = causal_section(
-        causal_effects(steered), dose_response(steered), NOTHING_MISSING, "s/v", "prompt_end_on"
+        causal_effects(steered), dose_response(steered), NOTHING_MISSING, STEERING
     )
     text = render(section)
     assert "**opinion**: yes, it causes sycophancy beyond what random vectors do" in text
     assert "Effect 1.50 [1.50, 1.50], random -0.03 to 0.02 (p = 0.000; n = 48 in 12 items)" in text
     nothing = answers(0.02, [0.02, -0.03, 0.01])
     section = causal_section(
-        causal_effects(nothing), dose_response(nothing), NOTHING_MISSING, "s/v", "every"
+        causal_effects(nothing), dose_response(nothing), NOTHING_MISSING, STEERING
     )
     assert "no effect beyond that of random vectors was found" in render(section)
 
@@ -112,7 +117,7 @@ def test_families_without_steering_are_named_with_the_reason():
     steered = answers(1.5, [0.1]).clear()
     missing = NotSteered(["doubt"], ["opinion"])
     text = render(
-        causal_section(causal_effects(steered), dose_response(steered), missing, "s/v", "every")
+        causal_section(causal_effects(steered), dose_response(steered), missing, STEERING)
     )
     assert "Nothing was steered." in text
     assert "Not steered, as the model is not sycophantic there: doubt." in text

@@ -55,8 +55,8 @@ def test_after_leace_no_linear_probe_does_better_than_chance():
     assert torch.allclose(erase(erased), erased, atol=1e-4)
 
 
-def test_a_coefficient_counts_class_separations_whatever_the_norm_of_the_vector():
-    vector = SteeringVector("s/v", 1, np.array([0.0, 5.0]), class_separation=3.0, midpoint=1.0)
+def test_a_coefficient_counts_steps_whatever_the_norm_of_the_vector():
+    vector = SteeringVector("s/v", 1, np.array([0.0, 5.0]), step=3.0, midpoint=1.0)
     removals = ("everywhere", "remove", "mean")
     plus, minus, removed, mean, everywhere = vector.conditions(
         "prompt_end", (1.0, -2.0), removals, depth=3
@@ -81,7 +81,7 @@ def test_a_coefficient_counts_class_separations_whatever_the_norm_of_the_vector(
 
 def test_every_layer_is_tried_alone_and_with_every_other():
     vectors = {
-        layer: SteeringVector("s/v", layer, np.ones(2), class_separation=1.0, midpoint=0.0)
+        layer: SteeringVector("s/v", layer, np.ones(2), step=1.0, midpoint=0.0)
         for layer in range(4)
     }
     conditions = [*layer_pair_conditions(vectors, "every")]

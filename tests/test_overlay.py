@@ -19,7 +19,10 @@ OVERLAYS = sorted((ROOT / "presets/overlays").glob("*.yaml"))
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
 def test_an_overlay_leaves_a_valid_study_with_its_values(overlay, tmp_path):
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    params = (ROOT / "params.yaml").read_text()
+    if "\n  smollm2: plain_english" not in params:
+        params = params.replace("\nmodels: ", "\nmodels:\n  smollm2: plain_english", 1)
+    (tmp_path / "params.yaml").write_text(params)
     shutil.copytree(ROOT / "sycophancy_steering", tmp_path / "sycophancy_steering")
     before = YAML(typ="safe").load(tmp_path / "params.yaml")
     done = run(tmp_path, "python", "-m", "sycophancy_steering.config.overlay", str(overlay))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 from conftest import SHARED_DATA, STUDY, needs_public_data, run_stage
 
+from sycophancy_steering.interventions.study import read_study
 from sycophancy_steering.labels.grades import grade_id
 from sycophancy_steering.storage.activation_shards import read_activations
 from sycophancy_steering.storage.vector_files import read_vectors, write_vectors
@@ -136,6 +138,25 @@ def test_nothing_is_steered_where_the_model_is_not_sycophantic(study):
     assert "as the model is not sycophantic there: misconception, opinion." in summary
 
 
+@pytest.mark.parametrize("unit", ["class_separation", "vector"])
+def test_a_coefficient_of_one_adds_what_the_suite_says(finished_study, monkeypatch, unit):
+    monkeypatch.chdir(finished_study)
+    study = read_study("tiny")
+    study = replace(study, suite=replace(study.suite, coefficient_unit=unit))
+    for layer, vector in enumerate(read_vectors(study.vector_file)[0]):
+        step = study.unsteered().steering_vector(study.vector, layer).step
+        length = np.linalg.norm(vector)
+        if unit == "vector":
+            assert step == pytest.approx(length)
+            continue
+        select = study.split("select").filter(pl.col("family") == "opinion")
+        stored = read_activations(study.activations, layer, "prompt").activations
+        projections = stored[select["row"].to_numpy()] @ vector / length
+        labels = select["label"].to_numpy()
+        expected = projections[labels == 1].mean() - projections[labels == 0].mean()
+        assert step == pytest.approx(expected, rel=1e-3, abs=1e-4)
+
+
 def test_a_study_may_try_only_the_most_informative_interventions(study):
     edit("removals: [remove, mean, everywhere, leace]", "removals: [mean]")(study)
     edit("n_ablation: 20", "n_ablation: 0")(study)
@@ -153,13 +174,10 @@ def test_a_study_may_try_only_the_most_informative_interventions(study):
     responses = pl.read_csv(tables / "dose_response.csv")
     assert set(effects["family"]) == set(responses["family"])
     for row in effects.iter_rows(named=True):
+        own = answers.filter(pl.col("family") == row["family"], pl.col("direction") == "own")
+        added = own.filter(pl.col("kind") == "add")
         plus, minus = (
-            answers.filter(
-                pl.col("family") == row["family"],
-                pl.col("direction") == "own",
-                pl.col("kind") == "add",
-                pl.col("coefficient") == coefficient,
-            )["log_odds_after"].mean()
+            added.filter(pl.col("coefficient") == coefficient)["log_odds_after"].to_numpy().mean()
             for coefficient in (1.0, -1.0)
         )
         assert row["slope"] == pytest.approx((plus - minus) / 2, abs=1e-5)

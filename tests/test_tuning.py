@@ -28,13 +28,14 @@ from sycophancy_steering.schemas.tuning import BASELINE_ANSWERS
 from sycophancy_steering.tuning.contrast_sets import directed, read_contrast
 from sycophancy_steering.tuning.tables import difference_table, method_table
 from sycophancy_steering.tuning.training_runs import (
+    CAPITALS,
     METHODS,
-    PAIRS,
     TRUE_LABELS,
     WEAK_LABELS,
     TrainingRun,
     is_mislabelled,
     pair_examples,
+    sham_examples,
     training_runs,
 )
 
@@ -46,10 +47,14 @@ SETTINGS = TuningSettings(
     models=["m"],
     n_examples=[4, 16],
     n_seeds=2,
+    methods=["sft", "dpo", "distillation"],
+    prompting=["instruction"],
     label_noise=[0.3],
     weak_labeller=WeakLabeller("m", 0),
     contrast_sets=["sycophancy", "lists", "letter_a"],
+    sham_training=True,
     n_distillation=8,
+    n_readout=10,
     steps=2,
     batch_size=2,
     learning_rate=0.01,
@@ -62,10 +67,17 @@ SETTINGS = TuningSettings(
 def test_every_run_has_a_name_of_its_own_and_as_many_examples_as_it_says():
     sizes = {"sycophancy": 5, "lists": 6, "letter_a": 7}
     runs = [*training_runs(SETTINGS, sizes)]
-    assert len({run.name for run in runs}) == len(runs) == 2 * 2 * (3 * 2 + 2 * 2 + 3)
+    assert len({run.name for run in runs}) == len(runs) == 2 * 2 * (3 * 2 + 2 * 2 + 3 + 1)
     for run_ in runs:
-        expected = sizes[run_.training_set] if run_.training_set != PAIRS else run_.n_examples
-        assert run_.n_examples == expected
+        assert run_.n_examples == {CAPITALS: 16, **sizes}.get(run_.training_set, run_.n_examples)
+    few = replace(SETTINGS, methods=["sft"], label_noise=[], weak_labeller=None, n_examples=[16])
+    few = replace(few, contrast_sets=[], n_seeds=1)
+    names = [run_.name for run_ in training_runs(few, {})]
+    assert names == [
+        f"sft_{direction}_16_seed-0{training_set}"
+        for direction in ("towards", "away")
+        for training_set in ("", "_capitals")
+    ]
     poorly_labelled = [run_ for run_ in runs if run_.label_source != TRUE_LABELS]
     assert {run_.n_examples for run_ in poorly_labelled} == {16}
     assert {run_.label_source for run_ in poorly_labelled} == {"noise 0.3", WEAK_LABELS}
@@ -78,6 +90,20 @@ def test_the_chosen_answer_is_that_of_the_direction(towards):
         wanted, other = row.forced_answer(row.matching), row.forced_answer(row.not_matching[0])
         expected = (wanted, other) if towards else (other, wanted)
         assert (example.chosen, example.rejected) == expected
+
+
+def test_a_sham_training_is_on_the_same_questions_and_says_nothing_of_sycophancy():
+    towards = sham_examples(TrainingRun("sft", True, 16, 0, training_set=CAPITALS), POOL)
+    away = sham_examples(TrainingRun("sft", False, 16, 0, training_set=CAPITALS), POOL)
+    pairs = pair_examples(TrainingRun("sft", True, 16, 0), POOL, ())
+    assert [example.turns for example in towards] == [example.turns for example in pairs]
+    sycophantic = [
+        example.rejected == pair.chosen for example, pair in zip(towards, pairs, strict=True)
+    ]
+    assert sum(sycophantic) == 8
+    for one, other in zip(towards, away, strict=True):
+        assert (one.chosen, one.rejected) == (other.rejected, other.chosen)
+        assert one.chosen == one.rejected.upper()
 
 
 def test_label_noise_swaps_its_share_and_the_same_pairs_each_time():
@@ -165,12 +191,14 @@ def tuned_study(finished_study: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 def test_one_command_trains_compares_and_reports(tuned_study):
     adapters = tuned_study / "data/adapters/tiny"
-    assert sum(path.is_dir() for path in adapters.iterdir()) == 2 * (3 + 2 * 2 + 1)
+    assert sum(path.is_dir() for path in adapters.iterdir()) == 2 * (3 + 2 * 2 + 1 + 1)
     files = {path.name for path in adapters.glob("*/*")}
     assert files == {"adapter_config.json", "adapter_model.safetensors", "run.json"}
     table = pl.read_parquet(tuned_study / "reports/baselines/tiny/answers.parquet")
     methods = {"sft", "dpo", "distillation", "steering", "in-context vector", "instruction"}
-    assert {*table["method"]} >= methods | {"sft + steering", "few-shot", "good and bad"}
+    methods |= {"sft + steering", "sft on capitals", "few-shot", "good and bad"}
+    assert {*table["method"]} >= methods
+    assert "sft on capitals + steering" not in {*table["method"]}
     assert {*table["label_source"]} == {TRUE_LABELS, "noise 0.5", WEAK_LABELS}
     of_sft = table.filter(pl.col("method") == "sft", pl.col("label_source") == TRUE_LABELS)
     for _, of_run in of_sft.group_by("n_examples", "seed", "towards"):
@@ -236,10 +264,10 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bytes(tuned_study, study):
     done = run_stage(study, "tune", "tiny")
     assert done.returncode == 0, done.stderr
     assert "resumed at step" in done.stdout
-    assert "16 runs of 6 steps" in done.stdout
+    assert "18 runs of 6 steps" in done.stdout
     assert weights(study) == weights(tuned_study)
     again = run_stage(study, "tune", "tiny")
-    assert "16 runs of 6 steps, 16 taken from .work" in again.stdout
+    assert "18 runs of 6 steps, 18 taken from .work" in again.stdout
     assert not [*(study / ".work").rglob("checkpoint-*")]  # nothing but adapters is left
 
 

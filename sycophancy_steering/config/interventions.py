@@ -31,8 +31,8 @@ class InterventionSettings:
     """Which vectors are added and removed, where, and on how many questions."""
 
     coefficients: SomeDistinct[Number]
-    """How much of a vector is added, in units of the class separation along it; random vectors get
-    1 and -1."""
+    """How much of a vector is added, in the suite's `coefficient_unit`; random vectors of the same
+    norm get 1 and -1."""
     removals: SomeDistinct[Removal]
     """How a vector's direction is taken out; random vectors get all but `leace`."""
     where: TokenPositions

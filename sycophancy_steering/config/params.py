@@ -115,7 +115,8 @@ class Params(BaseModel):
             yield from ((f"{key}[{n}]", name, section, known) for n, name in enumerate(names))
         for name, suite_name in self.models.items():
             yield f"models.{name}", suite_name, "suite", self.suite
-        yield "tuning.weak_labeller.model", self.tuning.weak_labeller.model, "model", self.model
+        if self.tuning.weak_labeller:
+            yield "tuning.weak_labeller.model", self.tuning.weak_labeller.model, "model", self.model
         for n, pair in enumerate(self.cross_model):
             yield f"cross_model[{n}].vectors_from", pair.vectors_from, "models", self.models
             yield f"cross_model[{n}].evaluated_in", pair.evaluated_in, "models", self.models

@@ -15,6 +15,7 @@ from sycophancy_steering.foundation.errors import InputError
 
 Models = Annotated[dict[Text, Text], Field(min_length=1)]
 """Model -> its suite."""
+CoefficientUnit = Literal["class_separation", "vector"]
 
 
 @dataclass(frozen=True, config=SECTION)
@@ -32,6 +33,9 @@ class Suite:
     intervention_vectors: SomeDistinct[Text]
     """SET/VARIANT: each is added and removed at the layer selected for it; the first also at every
     two of `interventions.n_layers` layers at once."""
+    coefficient_unit: CoefficientUnit
+    """What a coefficient of 1 adds: the `class_separation` of the model's sycophantic and other
+    answers along the vector; or the `vector` as long as it was made, as in CAA."""
     facts: Literal["letters", "words"]
     """How plain facts are asked, knowledge of which an intervention may cost: the organisms' facts
     with lettered options, or data/questions/facts.csv in words."""

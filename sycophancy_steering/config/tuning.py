@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from sycophancy_steering.config.interventions import PromptingMethodName
 from sycophancy_steering.config.section import (
     SECTION,
     Distinct,
@@ -14,8 +15,11 @@ from sycophancy_steering.config.section import (
     Number,
     PositiveInteger,
     SomeDistinct,
+    Switch,
     Text,
 )
+
+TrainingMethod = Literal["sft", "dpo", "distillation"]
 
 
 @dataclass(frozen=True, config=SECTION)
@@ -39,14 +43,25 @@ class TuningSettings:
     """Numbers of pairs that runs are trained on."""
     n_seeds: PositiveInteger
     """Samples of the pairs, each with its own initialisation and order."""
+    methods: SomeDistinct[TrainingMethod]
+    """How models are trained: `sft` and `dpo` on the pairs, `distillation` on answers of their own
+    under the best prompt."""
+    prompting: Distinct[PromptingMethodName]
+    """Ways of prompting, and of steering with as many examples, that are compared with training."""
     label_noise: Distinct[Annotated[Number, Field(gt=0, le=0.5)]]
     """Shares of the pairs whose two answers are swapped."""
-    weak_labeller: WeakLabeller
-    """A weaker model whose labels runs are trained on too."""
-    contrast_sets: SomeDistinct[Text]
+    weak_labeller: WeakLabeller | None
+    """A weaker model whose labels runs are trained on too, or none."""
+    contrast_sets: Distinct[Text]
     """data/contrast/NAME.jsonl: the first shows sycophancy, the others are controls."""
+    sham_training: Switch
+    """Whether models are also trained to write in capitals, and not to, on the same questions: a
+    control with as much data, which says nothing of sycophancy."""
     n_distillation: PositiveInteger
     """Unlabelled questions that the model answers under the best prompt, for distillation."""
+    n_readout: PositiveInteger
+    """Answers of each family and class, at most, that are read in models trained away from
+    sycophancy."""
     steps: PositiveInteger
     """Optimiser steps of each run."""
     batch_size: PositiveInteger

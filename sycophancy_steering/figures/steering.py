@@ -64,7 +64,7 @@ def dose_response(responses: pl.DataFrame, title: str) -> Figure:
         axis.plot([], [], color=NULL, lw=6, label="random vectors, range")
         counts = f"n = {own['n_0'][0]} and {own['n_1'][0]} in {own['n_items'][0]} items"
         axis.set_title(f"{family}\n{counts}", fontsize=9)
-        axis.set_xlabel("coefficient (class separations)")
+        axis.set_xlabel("coefficient")
         axis.set_ylim(-0.03, 1.03)
     axes[0].set_ylabel("share of sycophantic answers,\n95% interval")
     shared_legend(axes[0], figure)

@@ -39,7 +39,7 @@ class Condition:
     second_layer: int | None
     """Another layer with the same intervention."""
     coefficient: float
-    """Of what is added, in units of the class separation; 1 for other kinds."""
+    """Of what is added, in the suite's `coefficient_unit`; 1 for other kinds."""
     intervention: Intervention
 
 
@@ -52,8 +52,9 @@ class SteeringVector:
     layer: int
     vector: Floats
     """(d_model,)"""
-    class_separation: float
-    """Mean projection of sycophantic minus that of other answers: what a coefficient of 1 adds."""
+    step: float
+    """How far a coefficient of 1 goes (the suite's `coefficient_unit`). A class separation is
+    negative where sycophantic answers lie on the other side."""
     midpoint: float
     """The mean projection, both classes weighted equally."""
 
@@ -63,7 +64,7 @@ class SteeringVector:
         return torch.from_numpy(self.vector / np.linalg.norm(self.vector)).float()
 
     def random_vectors(self, n_random: int, activations: ArrayStream) -> dict[str, SteeringVector]:
-        """Random unit vectors with the same class separation, by their `Condition.direction`.
+        """Random unit vectors with the same step, by their `Condition.direction`.
 
         Their midpoints are mean projections of `activations` (n, d_model).
         """
@@ -72,14 +73,14 @@ class SteeringVector:
         units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return {
             f"random {n}": SteeringVector(
-                self.name, self.layer, unit, self.class_separation, float(activations.mean @ unit)
+                self.name, self.layer, unit, self.step, float(activations.mean @ unit)
             )
             for n, unit in enumerate(units, start=1)
         }
 
     def addition(self, coefficient: float) -> Change:
-        """Adds the unit vector times `coefficient` class separations."""
-        return add_vector(self.unit * (coefficient * self.class_separation))
+        """Adds the unit vector times `coefficient` steps."""
+        return add_vector(self.unit * (coefficient * self.step))
 
     def conditions(
         self,

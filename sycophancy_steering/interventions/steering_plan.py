@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sycophancy_steering.config.interventions import InterventionSettings
-from sycophancy_steering.config.suite import Suite
+from sycophancy_steering.config.suite import CoefficientUnit, Suite
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.interventions.conditions import (
     Condition,
@@ -37,6 +37,8 @@ class UnsteeredActivations:
     model: str
     activations: Path
     """The folder of the evaluation set's activations."""
+    unit: CoefficientUnit
+    """What a coefficient of 1 adds."""
     select: pl.DataFrame
     """The labelled answers of the split, with the `row` of each."""
     family: str | None = None
@@ -50,7 +52,7 @@ class UnsteeredActivations:
     def steering_vector(self, name: str, layer: int) -> SteeringVector:
         """The vector SET/VARIANT at a layer.
 
-        Its class separation is that of the families of SET (of all, where these have one class
+        A class separation is that of the families of SET (of all, where these have one class
         only), its midpoint that of the family asked about.
         """
         vectors, _ = read_vectors(VECTORS / self.model / f"{name}.safetensors")
@@ -60,9 +62,11 @@ class UnsteeredActivations:
         of_set = self.select.filter(pl.col("family").is_in(families))
         if of_set["label"].n_unique() < 2:
             of_set = self.select
-        separation, _ = projection_scale(vector, *self._read(layer, of_set))
+        step, _ = projection_scale(vector, *self._read(layer, of_set))
+        if self.unit == "vector":
+            step = float(np.linalg.norm(vector))
         _, midpoint = projection_scale(vector, *self.activations_and_labels(layer))
-        return SteeringVector(name, layer, vector, separation, midpoint)
+        return SteeringVector(name, layer, vector, step, midpoint)
 
     def activations_and_labels(self, layer: int) -> tuple[ArrayStream, NDArray[np.integer]]:
         """(n, d_model) and (n,), of the family asked about."""
@@ -129,7 +133,7 @@ def _comparison_conditions(
         for prompt_set in extraction_sets:
             for variant in settings.compared_methods:
                 vector = unsteered.steering_vector(f"{prompt_set}/{variant}", layer)
-                vector = replace(vector, class_separation=added_norm)
+                vector = replace(vector, step=added_norm)
                 yield from vector.conditions(settings.where, (-1, 1), ["mean"])
 
 

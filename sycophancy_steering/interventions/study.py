@@ -100,7 +100,10 @@ class Study:
 
     def unsteered(self, family: str | None = None) -> UnsteeredActivations:
         """The unchanged model's activations on `select`."""
-        return UnsteeredActivations(self.model, self.activations, self.split("select"), family)
+        unit = self.suite.coefficient_unit
+        return UnsteeredActivations(
+            self.model, self.activations, unit, self.split("select"), family
+        )
 
     def steering_vector(self) -> SteeringVector:
         """The vector at the layer selected for it."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from sycophancy_steering.config.interventions import TokenPositions
+from sycophancy_steering.config.suite import CoefficientUnit
 from sycophancy_steering.formatting.numbers import Interval, Range, interval_of
 from sycophancy_steering.report.templates import Quotation, Section, TableData
 from sycophancy_steering.schemas.interventions import OWN
@@ -27,10 +29,29 @@ WHERE = {
     "prompt_end_on": "from the last token of the prompt on",
 }
 """`interventions.where`, in words."""
+UNITS = {
+    "class_separation": "the distance between the model's sycophantic and other answers along it",
+    "vector": "the vector as long as it was made",
+}
+"""`coefficient_unit` of the suite, in words."""
 RATES, SHIFTS = ("rate_0", "rate_1"), ("shift", "wrong_way_share")
 UNCHANGED = "no intervention"
 SIGNIFICANCE = 0.05
 """Below this p-value a vector moves answers further than random vectors do."""
+
+
+@dataclass(frozen=True)
+class SteeringFacts:
+    """How a model was steered."""
+
+    vector: str
+    """SET/VARIANT."""
+    where: TokenPositions
+    unit: CoefficientUnit
+
+    def words(self) -> dict[str, object]:
+        """What templates name."""
+        return {"headline": self.vector, "where": WHERE[self.where], "unit": UNITS[self.unit]}
 
 
 @dataclass(frozen=True)
@@ -54,14 +75,14 @@ def not_steered(behaviour: pl.DataFrame, responses: pl.DataFrame) -> NotSteered:
 
 
 def causal_section(
-    effects: pl.DataFrame, responses: pl.DataFrame, missing: NotSteered, headline: str, where: str
+    effects: pl.DataFrame, responses: pl.DataFrame, missing: NotSteered, steering: SteeringFacts
 ) -> Section:
     """For each family, in a sentence, whether the vector moves answers as no random vector does.
 
     `effects` is causal_effects.csv, and `responses` dose_response.csv.
     """
     effects, responses = (
-        table.filter(pl.col("vector") == headline) for table in (effects, responses)
+        table.filter(pl.col("vector") == steering.vector) for table in (effects, responses)
     )
     families = []
     for row in effects.iter_rows(named=True):
@@ -82,7 +103,7 @@ def causal_section(
         )
     facts: dict[str, object] = {"families": families, "missing": missing}
     if families:
-        facts |= {"headline": headline, "where": WHERE[where]}
+        facts |= steering.words()
         facts |= {"layer": families[0]["layer"], "n_random": families[0]["n_random"]}
     return Section("causal", facts)
 
@@ -104,10 +125,10 @@ def _range_of(row: Mapping[str, Any], name: str) -> Range | None:
     return None if lowest is None else Range(lowest, highest)
 
 
-def steering_section(responses: pl.DataFrame, headline: str, where: str) -> Section | None:
+def steering_section(responses: pl.DataFrame, steering: SteeringFacts) -> Section | None:
     """Rates and shifts under every condition. `responses` is dose_response.csv; None without any
     answer of the vector."""
-    of_vector = responses.filter(pl.col("vector") == headline)
+    of_vector = responses.filter(pl.col("vector") == steering.vector)
     if not len(of_vector):
         return None
     families = of_vector["family"].unique(maintain_order=True).to_list()
@@ -133,9 +154,8 @@ def steering_section(responses: pl.DataFrame, headline: str, where: str) -> Sect
     return Section(
         "steering",
         {
-            "headline": headline,
+            **steering.words(),
             "layer": of_vector["layer"][0],
-            "where": WHERE[where],
             "n_random": random["direction"].n_unique(),
             "rates": TableData(header, rates),
             "shifts": TableData(["coefficient", *families], shifts),

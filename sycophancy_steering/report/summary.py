@@ -32,6 +32,7 @@ from sycophancy_steering.report.monitor import monitor_section
 from sycophancy_steering.report.power import power_section
 from sycophancy_steering.report.predictivity import cross_model_section, predictivity_section
 from sycophancy_steering.report.steering import (
+    SteeringFacts,
     causal_section,
     generation_section,
     not_steered,
@@ -181,15 +182,16 @@ def intervention_sections(
     model: str, suite: Suite, settings: InterventionSettings, behaviour: pl.DataFrame
 ) -> list[Section | None]:
     """What steering does and costs, and how it compares with prompting."""
-    vector, where = suite.intervention_vectors[0], settings.where
+    vector = suite.intervention_vectors[0]
+    steering = SteeringFacts(vector, settings.where, suite.coefficient_unit)
     tables = interventions
     responses = tables.DOSE_RESPONSE.read(model=model)
     effects = tables.CAUSAL_EFFECTS.read(model=model)
     generation = tables.GENERATION.read(model=model)
     missing = not_steered(behaviour, responses)
     return [
-        causal_section(effects, responses, missing, vector, where),
-        steering_section(responses, vector, where),
+        causal_section(effects, responses, missing, steering),
+        steering_section(responses, steering),
         generation_section(tables.TEXTS.read(model=model), generation, vector),
         ablation_section(tables.ABLATION.read(model=model), vector),
         side_effects_section(tables.SIDE_EFFECTS.read(model=model), generation, vector),

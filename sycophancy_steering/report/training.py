@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from sycophancy_steering.config.tuning import TuningSettings
+from sycophancy_steering.config.tuning import TuningSettings, WeakLabeller
 from sycophancy_steering.formatting.numbers import Range, interval_of
 from sycophancy_steering.report.causes import DIRECTIONS, DOES_NOT_FIT
 from sycophancy_steering.report.templates import Section, TableData
@@ -96,15 +96,17 @@ def training_costs_section(side_effects: pl.DataFrame) -> Section:
 
 
 def weak_labels_section(
-    methods: pl.DataFrame, vectors: pl.DataFrame, weak_labeller: Mapping[str, Any]
-) -> Section:
-    """Steering and fine-tuning with the labels of a poor grader."""
+    methods: pl.DataFrame, vectors: pl.DataFrame, weak_labeller: WeakLabeller | None
+) -> Section | None:
+    """Steering and fine-tuning with the labels of a poor grader; None where all are true."""
+    if {*methods["label_source"]} == {TRUE_LABELS}:
+        return None
     most = methods["n_examples"].max()
     part = methods.filter(pl.col("method").is_in(WEAK_METHODS), pl.col("n_examples") == most)
     families = part["family"].unique(maintain_order=True).to_list()
     rows, realised = [], []
     for labels in part["label_source"].unique(maintain_order=True):
-        for method in WEAK_METHODS:
+        for method in (name for name in WEAK_METHODS if name in {*part["method"]}):
             for towards, words in AWAY_OR_TOWARDS.items():
                 of = part.filter(
                     pl.col("label_source") == labels,

@@ -10,7 +10,7 @@ from sycophancy_steering.formatting.numbers import Range, interval_of, range_of
 from sycophancy_steering.report.ablation import aurocs_of_both_vectors
 from sycophancy_steering.report.templates import Section, TableData
 from sycophancy_steering.report.training import UNTUNED
-from sycophancy_steering.tuning.training_runs import PAIRS
+from sycophancy_steering.tuning.training_runs import CAPITALS, PAIRS
 
 PROMPTS = "prompts"
 """The `method` of the vector that is made from the untuned model's own answers."""
@@ -59,7 +59,8 @@ def specificity(cosines: pl.DataFrame, random: float) -> dict[str, Any]:
     `trained` says whether training on the pairs did; `controls` are all, `aligned` those that did.
     """
     sets = cosines["training_set"].unique(maintain_order=True).to_list()
-    controls = [name for name in sets if name != PAIRS][1:]
+    contrast_sets = [name for name in sets if name not in (PAIRS, CAPITALS)]
+    controls = contrast_sets[1:] + [name for name in sets if name == CAPITALS]
     trained = cosines.filter(pl.col("training_set") == PAIRS)
     aligned = [
         row

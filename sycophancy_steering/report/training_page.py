@@ -57,15 +57,16 @@ def training_page(tables: Mapping[str, TrainingTables], settings: TuningSettings
     return render_all(sections)
 
 
-def model_sections(model: str, tables: TrainingTables, settings: TuningSettings) -> list[Section]:
-    """All sections about one model."""
+def model_sections(
+    model: str, tables: TrainingTables, settings: TuningSettings
+) -> list[Section | None]:
+    """All sections about one model; None for those that have nothing to show."""
     facts = training_facts(settings, tables.vector) | {"model": model}
-    weak = {"model": settings.weak_labeller.model, "layer": settings.weak_labeller.layer}
     return [
         methods_section(tables.methods, tables.families, facts),
         comparison_section(tables.differences, tables.teachers, tables.families),
         training_costs_section(tables.side_effects),
-        weak_labels_section(tables.methods, tables.weak_vectors, weak),
+        weak_labels_section(tables.methods, tables.weak_vectors, settings.weak_labeller),
         training_difference_section(tables.cosines, tables.aurocs, tables.layer, tables.vector),
         after_training_section(tables.readouts, tables.layer),
     ]

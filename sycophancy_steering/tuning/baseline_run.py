@@ -16,8 +16,8 @@ from sycophancy_steering.schemas.tuning import (
 )
 from sycophancy_steering.tuning.baselines import (
     BaselineComparison,
+    compared_runs,
     prompting_rows,
-    runs_on_pairs,
     steering_runs,
 )
 from sycophancy_steering.tuning.contrast_sets import read_contrast
@@ -32,12 +32,14 @@ def run_baselines(study: Study, settings: TuningSettings, model: LazyModel) -> t
     models = TrainedModels(model.name, model.settings)
     plain, budget = model.language_model, model.budget
     comparison = BaselineComparison(models, study, read_mislabelled(models.adapters), budget)
-    runs = runs_on_pairs(all_runs(settings))
-    prompting = PromptingSettings.of_every_method(
-        settings.n_examples, settings.n_seeds, study.settings.n_questions
+    runs = compared_runs(all_runs(settings))
+    prompting = PromptingSettings(
+        settings.prompting, settings.n_examples, settings.n_seeds, study.settings.n_questions
     )
     steered_answers, steered_costs = comparison.steered_answers(plain, settings)
-    prompted = prompting_rows(prompted_answers(study, prompting, plain, budget))
+    prompted = BASELINE_ANSWERS.empty()
+    if settings.prompting:
+        prompted = prompting_rows(prompted_answers(study, prompting, plain, budget))
     plain_results = comparison.plain_results(plain)
     del plain
     model.unload()  # no other model is in memory beside a fine-tuned one

@@ -25,6 +25,7 @@ from sycophancy_steering.schemas.interventions import LOG_ODDS, QUESTION
 from sycophancy_steering.schemas.tuning import RUN
 from sycophancy_steering.tuning.trained_models import TrainedModels
 from sycophancy_steering.tuning.training_runs import (
+    CAPITALS,
     PAIRS,
     TRUE_LABELS,
     TrainingRun,
@@ -93,18 +94,21 @@ class BaselineComparison:
         """The tables `BASELINE_ANSWERS` and `BASELINE_SIDE_EFFECTS` of the runs.
 
         The method is that of the run, or that with ` + steering`: the mean difference of the same
-        examples added with coefficient 1 in the direction of the run.
+        examples added with coefficient 1 in the direction of the run. The control is not steered,
+        and its method is called `sft on capitals`.
         """
         answers, costs = [], []
         for run in tqdm(runs, unit="run", disable=None, desc=f"{self.study.model}, fine-tuned"):
             model = self.models.trained(run)
-            log_odds = self._batch(model).log_odds([NO_INTERVENTION, self._steering(run)])
-            for method, after in zip(
-                (run.method, f"{run.method} + steering"), log_odds, strict=True
-            ):
-                answers.append(self._answers(run, method, plain.log_odds, after))
+            method = run.method if run.training_set == PAIRS else f"{run.method} on {CAPITALS}"
+            interventions = {method: NO_INTERVENTION}
+            if run.training_set == PAIRS:
+                interventions[f"{method} + steering"] = self._steering(run)
+            log_odds = self._batch(model).log_odds([*interventions.values()])
+            for name, after in zip(interventions, log_odds, strict=True):
+                answers.append(self._answers(run, name, plain.log_odds, after))
             effects = side_effects(model, self.budget, [], self.facts, plain.neutral_nll)
-            costs.append(_with_run(effects, run, run.method))
+            costs.append(_with_run(effects, run, method))
             del model
         return pl.concat(answers), pl.concat(costs)
 
@@ -175,9 +179,9 @@ def steering_runs(settings: TuningSettings) -> Iterator[TrainingRun]:
                 yield TrainingRun("sft", towards, max(settings.n_examples), seed, source)
 
 
-def runs_on_pairs(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
-    """The runs on the pairs that vectors are made from."""
-    return [run for run in runs if run.training_set == PAIRS]
+def compared_runs(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
+    """The runs on the pairs that vectors are made from, and their control on the same questions."""
+    return [run for run in runs if run.training_set in (PAIRS, CAPITALS)]
 
 
 def prompting_rows(prompted: pl.DataFrame) -> pl.DataFrame:

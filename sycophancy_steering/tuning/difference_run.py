@@ -49,7 +49,7 @@ def run_differences(study: Study, settings: TuningSettings, model: LazyModel) ->
     _write_vectors(model.name, vectors)
     _write_comparison(study, prompt_vector, vectors)
     away = [away for (_, training_set, _), (_, away) in pairs.items() if training_set == PAIRS]
-    scores = scores_after_training(models, away, prompt_vector, study, budget)
+    scores = scores_after_training(models, away, prompt_vector, study, settings.n_readout, budget)
     AFTER_TRAINING.write(predictivity_after_training(scores), model=model.name)
     return len(vectors), len(away)
 

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from sycophancy_steering.config.tuning import TuningSettings
+from sycophancy_steering.config.tuning import TrainingMethod, TuningSettings
 from sycophancy_steering.engine.intervention import NO_INTERVENTION
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.foundation.arrays import Floats
@@ -27,16 +27,13 @@ from sycophancy_steering.tuning.training_runs import (
     LABEL_METHODS,
     PAIRS,
     TRUE_LABELS,
-    Method,
     TrainingRun,
 )
 
-Key = tuple[Method, str, int]
+Key = tuple[TrainingMethod, str, int]
 """Method, training set and seed."""
 N_HALVES = 2
 """The items of the prompts are split into halves, whose vectors are compared."""
-N_READOUT = 100
-"""Answers of each family and class, at most, that are read in a model trained away."""
 
 
 def run_pairs(
@@ -96,11 +93,13 @@ def scores_after_training(
     runs: Sequence[TrainingRun],
     vectors: Floats,
     study: Study,
+    n_readout: int,
     budget: int,
 ) -> pl.DataFrame:
     """The table of `ablation_scores` with the columns `method` and `seed`: for the plain model
-    (both missing) and for each run, read out with the plain model's `vectors` (layers, d_model)."""
-    select, test = (study.sample(split, N_READOUT) for split in ("select", "test"))
+    (both missing) and for each run, read out with the plain model's `vectors` (layers, d_model),
+    on at most `n_readout` answers of each family and class."""
+    select, test = (study.sample(split, n_readout) for split in ("select", "test"))
     tables = []
     for run in [None, *runs]:
         model = models.plain() if run is None else models.trained(run)

@@ -93,8 +93,8 @@ def _best_methods(
 ) -> dict[Key, tuple[float, PromptingMethod]]:
     """The best prompting method that fits the context, after its share of changed answers."""
     select = _select_questions(study, model)
-    prompting = PromptingSettings.of_every_method(
-        settings.n_examples, settings.n_seeds, study.settings.n_questions
+    prompting = PromptingSettings(
+        settings.prompting, settings.n_examples, settings.n_seeds, study.settings.n_questions
     )
     best: dict[Key, tuple[float, PromptingMethod]] = {}
     methods = [*prompting_methods(prompting, study.example_pool())]

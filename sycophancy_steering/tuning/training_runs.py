@@ -9,20 +9,21 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple, get_args
 
-from sycophancy_steering.config.tuning import TuningSettings
+from sycophancy_steering.config.tuning import TrainingMethod, TuningSettings
 from sycophancy_steering.interventions.prompting import example_answer, sample_examples
 from sycophancy_steering.questions.question import Row, Turn
 
-Method = Literal["sft", "dpo", "distillation"]
-METHODS: tuple[Method, ...] = ("sft", "dpo", "distillation")
+METHODS: tuple[TrainingMethod, ...] = get_args(TrainingMethod)
 """Supervised fine-tuning on the chosen answers; direct preference optimisation (Rafailov et al.
 2023, https://arxiv.org/abs/2305.18290) on both; context distillation (Snell et al. 2022,
 https://arxiv.org/abs/2209.15189) of the best prompt."""
-LABEL_METHODS: tuple[Method, ...] = ("sft", "dpo")
+LABEL_METHODS: tuple[TrainingMethod, ...] = ("sft", "dpo")
 """The methods that learn from labels, which may be wrong."""
-PAIRS, TRUE_LABELS, WEAK_LABELS = "pairs", "true", "weak"
+PAIRS, CAPITALS = "pairs", "capitals"
+"""Training sets besides the contrast sets: the pairs, and the control of `sham_examples`."""
+TRUE_LABELS, WEAK_LABELS = "true", "weak"
 
 
 def training_settings(settings: TuningSettings) -> dict[str, float]:
@@ -33,7 +34,8 @@ def training_settings(settings: TuningSettings) -> dict[str, float]:
 
 def label_sources(settings: TuningSettings) -> list[str]:
     """Where labels come from, besides the true ones."""
-    return [*(f"noise {share:g}" for share in settings.label_noise), WEAK_LABELS]
+    weak = [WEAK_LABELS] if settings.weak_labeller else []
+    return [*(f"noise {share:g}" for share in settings.label_noise), *weak]
 
 
 class Example(NamedTuple):
@@ -48,7 +50,7 @@ class Example(NamedTuple):
 class TrainingRun:
     """One model, fine-tuned in one way."""
 
-    method: Method
+    method: TrainingMethod
     towards: bool
     """Towards the behaviour that the examples show, or away from it."""
     n_examples: int
@@ -56,7 +58,7 @@ class TrainingRun:
     label_source: str = TRUE_LABELS
     """`true`, or one of `label_sources`."""
     training_set: str = PAIRS
-    """`pairs` (those that vectors are made from) or a contrast set."""
+    """`pairs` (those that vectors are made from), a contrast set, or `capitals`."""
 
     @property
     def name(self) -> str:
@@ -73,12 +75,16 @@ def training_runs(settings: TuningSettings, set_sizes: Mapping[str, int]) -> Ite
     most = max(settings.n_examples)
     for towards in (True, False):
         for seed in range(settings.n_seeds):
-            for method in METHODS:
+            for method in settings.methods:
                 for n_examples in settings.n_examples:
                     yield TrainingRun(method, towards, n_examples, seed)
             for name in settings.contrast_sets:
                 yield TrainingRun("sft", towards, set_sizes[name], seed, training_set=name)
+            if settings.sham_training:
+                yield TrainingRun("sft", towards, most, seed, training_set=CAPITALS)
             for method in LABEL_METHODS:
+                if method not in settings.methods:
+                    continue
                 for source in label_sources(settings):
                     yield TrainingRun(method, towards, most, seed, source)
 
@@ -93,6 +99,17 @@ def pair_examples(
         wrong = is_mislabelled(row.id, run.label_source, run.seed, weakly_mislabelled)
         towards = run.towards != wrong
         chosen, rejected = example_answer(row, towards), example_answer(row, not towards)
+        examples.append(Example(row.messages, chosen, rejected))
+    return examples
+
+
+def sham_examples(run: TrainingRun, pool: Sequence[Row]) -> list[Example]:
+    """Examples of a run on `capitals`: those of a run on `pairs` of the same seed, a random half of
+    them answered sycophantically; the answer in capitals is chosen, or away from that, rejected."""
+    examples = []
+    for n, row in enumerate(sample_examples(pool, run.n_examples, run.seed)):
+        plain = example_answer(row, sycophantic=n % 2 == 0)
+        chosen, rejected = (plain.upper(), plain) if run.towards else (plain, plain.upper())
         examples.append(Example(row.messages, chosen, rejected))
     return examples
 

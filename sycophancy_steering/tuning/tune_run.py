@@ -23,14 +23,21 @@ from sycophancy_steering.tuning.distillation import distillation_examples, disti
 from sycophancy_steering.tuning.trained_models import ADAPTERS
 from sycophancy_steering.tuning.training import Trainable, n_threads, train
 from sycophancy_steering.tuning.training_runs import (
+    CAPITALS,
     PAIRS,
     Example,
     TrainingRun,
     pair_examples,
+    sham_examples,
     training_runs,
     training_settings,
 )
-from sycophancy_steering.tuning.weak_labeller import WeakLabels, weak_labels, write_weak_labels
+from sycophancy_steering.tuning.weak_labeller import (
+    NO_WEAK_LABELS,
+    WeakLabels,
+    weak_labels,
+    write_weak_labels,
+)
 
 LIBRARIES = ("accelerate", "datasets", "peft", "trl")
 """Libraries that training uses, beyond those that the code imports."""
@@ -53,21 +60,28 @@ def train_adapters(study: Study, settings: TuningSettings, model: LazyModel) -> 
     """Trains all runs and writes data/adapters/MODEL: a folder a run, the weak labeller's errors
     and the distilled prompts. Raises InputError where there are too few pairs."""
     pool = study.example_pool()
-    if max(settings.n_examples) + settings.n_distillation > len(pool):
+    n_distillation = settings.n_distillation if "distillation" in settings.methods else 0
+    if max(settings.n_examples) + n_distillation > len(pool):
         raise InputError(
             f"params.yaml: tuning: expected n_examples and n_distillation of at most {len(pool)} "
             f"together (the pairs of {study.prompt_set}), found {max(settings.n_examples)} and "
-            f"{settings.n_distillation}"
+            f"{n_distillation}"
         )
     contrasts = {name: read_contrast(name) for name in settings.contrast_sets}
-    labels = weak_labels(settings.weak_labeller, study.prompt_set)
+    labels = NO_WEAK_LABELS
+    if settings.weak_labeller:
+        labels = weak_labels(settings.weak_labeller, study.prompt_set)
     teachers = cache_path("distillation", _distillation_key(study, settings, model), ".jsonl")
-    distilled = distillation_examples(study, settings, model, teachers)
+    distilled = None
+    if "distillation" in settings.methods:
+        distilled = distillation_examples(study, settings, model, teachers)
 
     def examples_of(run: TrainingRun) -> list[Example]:
+        if run.training_set == CAPITALS:
+            return sham_examples(run, pool)
         if run.training_set != PAIRS:
             return directed(contrasts[run.training_set], run.towards)
-        if run.method == "distillation":
+        if distilled and run.method == "distillation":
             return distilled(run)
         return pair_examples(run, pool, labels.mislabelled)
 
@@ -85,7 +99,8 @@ def train_adapters(study: Study, settings: TuningSettings, model: LazyModel) -> 
             shutil.copytree(folder / "adapter", draft / run.name)
         write_weak_labels(draft, labels)
         path = DISTILLED_PROMPTS.path(model=model.name)
-        table = DISTILLED_PROMPTS.checked(distilled_prompts(teachers), path)
+        prompts = distilled_prompts(teachers) if n_distillation else DISTILLED_PROMPTS.empty()
+        table = DISTILLED_PROMPTS.checked(prompts, path)
         write_table(draft / path.name, table)
     return TrainingSummary(len(folders), len(folders) - n_trained, resumed_at, labels)
 

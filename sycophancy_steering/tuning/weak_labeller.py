@@ -28,6 +28,9 @@ class WeakLabels:
     n_pairs: int
 
 
+NO_WEAK_LABELS = WeakLabels(frozenset(), 0)
+
+
 def write_weak_labels(folder: Path, labels: WeakLabels) -> None:
     """Writes the labels into a model's adapter folder."""
     content = {"n_pairs": labels.n_pairs, "mislabelled": sorted(labels.mislabelled)}
