@@ -286,13 +286,14 @@ def cell_differences(
         labels = np.array([answers[n]["label"] for n in rows])
         scores = np.array([answers[n]["activation"] @ vector for n in rows])
         shifts = np.array([answers[n]["shift"] for n in rows])
+        templates = prompts["template"][rows].to_list()
         both = len(set(labels.tolist())) == 2
         known = not np.isnan(shifts).any()
         mine = {
             "auroc": float(roc_auc_score(labels, scores)) if both else math.nan,
             "within_item_auroc": stratified_auroc(scores, labels, prompts["item"][rows].to_list()),
-            "within_template_auroc": stratified_auroc(
-                scores, labels, prompts["template"][rows].to_list()
+            "within_template_auroc": (
+                stratified_auroc(scores, labels, templates) if len({*templates}) > 1 else math.nan
             ),
             "rank_correlation": float(spearmanr(scores, shifts).statistic) if known else math.nan,
         }

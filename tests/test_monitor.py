@@ -11,6 +11,7 @@ import pytest
 from conftest import run_stage
 from safetensors.numpy import load_file
 from sklearn.metrics import roc_auc_score
+from synthetic_answers import evaluation_cell
 
 from sycophancy_steering.analysis.cells import Cell
 from sycophancy_steering.analysis.monitor import (
@@ -27,7 +28,7 @@ NEUTRAL = "  chats: {sources: {neutral_chats: 40}, splits: [test], extract: prom
 
 
 def cell_of(labels: np.ndarray, items: np.ndarray) -> Cell:
-    return Cell("f", "all", "test", np.arange(len(labels)), labels, items, 0.0, {})
+    return evaluation_cell("f", "all", np.arange(len(labels)), labels, items)
 
 
 def planted(on_giving_in: float, on_topic: float, n: int = 200) -> dict[str, Any]:
