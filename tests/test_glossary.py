@@ -63,7 +63,8 @@ def columns() -> set[str]:
 def metric_keys() -> set[str]:
     """The keys of the metrics files, families as FAMILY."""
     files = [json.loads(path.read_text()) for path in (ROOT / "reports/metrics").glob("*.json")]
-    families = {key.removesuffix("_best") for file in files for key in file if key[-5:] == "_best"}
+    behaviour = json.loads((ROOT / "reports/behaviour.json").read_text())
+    families = {family for of_model in behaviour.values() for family in of_model}
     keys = {key for file in files for key in file}
     return {
         f"FAMILY_{suffix}" if stem in families else key

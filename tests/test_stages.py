@@ -34,7 +34,7 @@ FIGURES = (
 )
 ANALYSES = (
     *("predictivity", "transfer", "transfer_from_cosines", "incremental_validity", "tokens"),
-    *("sample_efficiency", "agreement", "variance", "reliability"),
+    *("sample_efficiency", "agreement", "variance", "reliability", "large_dimensions"),
 )
 INTERVENTIONS = (
     *("dose_response", "two_layers", "effects", "agreement", "side_effects", "generation"),
