@@ -201,7 +201,7 @@ def differences(mine: dict[str, float], reported: dict[str, float]) -> list[tupl
 
 def main() -> int:
     """Compares, prints, and returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("--rows", type=int, help="questions to ask; without it, all")
     options = parser.parse_args()
@@ -295,7 +295,7 @@ def cell_differences(
             "within_template_auroc": (
                 stratified_auroc(scores, labels, templates) if len({*templates}) > 1 else math.nan
             ),
-            "rank_correlation": float(spearmanr(scores, shifts).statistic) if known else math.nan,
+            "rank_correlation": float(spearmanr(scores, shifts)[0]) if known else math.nan,
         }
         named = {f"{cell['family']}: {name}": value for name, value in mine.items()}
         reported = {f"{cell['family']}: {name}": cell[name] for name in mine}

@@ -8,7 +8,7 @@ import pytest
 from synthetic_answers import synthetic_answers
 
 from sycophancy_steering.analysis.large_dimensions import large_dimension_rows
-from sycophancy_steering.config.variants import Variant
+from sycophancy_steering.config.variants import Position, Variant
 from sycophancy_steering.report.large_dimensions import large_dimensions_section, layer_ranges
 from sycophancy_steering.report.templates import render
 from sycophancy_steering.schemas.analysis import LARGE_DIMENSIONS
@@ -20,7 +20,9 @@ from sycophancy_steering.vectors.methods import METHODS, steering_vector
 N, WIDTH, PLANTED = 80, 24, 7
 
 
-def planted(folder, factor: float = 1000, position: str = "answer") -> tuple[Contrast, np.ndarray]:
+def planted(
+    folder, factor: float = 1000, position: Position = "answer"
+) -> tuple[Contrast, np.ndarray]:
     """Answers whose coordinate `PLANTED` is noise, `factor` times the others; and their cause."""
     rng = np.random.default_rng(0)
     cause = rng.normal(size=WIDTH)
