@@ -295,7 +295,9 @@ def cell_differences(
             "within_template_auroc": (
                 stratified_auroc(scores, labels, templates) if len({*templates}) > 1 else math.nan
             ),
-            "rank_correlation": float(spearmanr(scores, shifts)[0]) if known else math.nan,
+            "rank_correlation": float(np.asarray(spearmanr(scores, shifts))[0])
+            if known
+            else math.nan,
         }
         named = {f"{cell['family']}: {name}": value for name, value in mine.items()}
         reported = {f"{cell['family']}: {name}": cell[name] for name in mine}
