@@ -98,7 +98,8 @@ def test_a_sham_training_is_on_the_same_questions_and_says_nothing_of_sycophancy
     pairs = pair_examples(TrainingRun("sft", True, 16, 0), POOL, ())
     assert [example.turns for example in towards] == [example.turns for example in pairs]
     sycophantic = [
-        example.rejected == pair.chosen for example, pair in zip(towards, pairs, strict=True)
+        example.rejected == pair.chosen.lower()
+        for example, pair in zip(towards, pairs, strict=True)
     ]
     assert sum(sycophantic) == 8
     for one, other in zip(towards, away, strict=True):

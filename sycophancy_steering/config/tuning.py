@@ -55,8 +55,8 @@ class TuningSettings:
     contrast_sets: Distinct[Text]
     """data/contrast/NAME.jsonl: the first shows sycophancy, the others are controls."""
     sham_training: Switch
-    """Whether models are also trained to write in capitals, and not to, on the same questions: a
-    control with as much data, which says nothing of sycophancy."""
+    """Whether models are also trained to write in capitals, or in small letters, on the same
+    questions: a control with as much data, which says nothing of sycophancy."""
     n_distillation: PositiveInteger
     """Unlabelled questions that the model answers under the best prompt, for distillation."""
     n_readout: PositiveInteger

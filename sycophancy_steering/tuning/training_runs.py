@@ -105,11 +105,13 @@ def pair_examples(
 
 def sham_examples(run: TrainingRun, pool: Sequence[Row]) -> list[Example]:
     """Examples of a run on `capitals`: those of a run on `pairs` of the same seed, a random half of
-    them answered sycophantically; the answer in capitals is chosen, or away from that, rejected."""
+    them answered sycophantically; the answer in capitals is chosen, or away from that, the one in
+    small letters."""
     examples = []
     for n, row in enumerate(sample_examples(pool, run.n_examples, run.seed)):
         plain = example_answer(row, sycophantic=n % 2 == 0)
-        chosen, rejected = (plain.upper(), plain) if run.towards else (plain, plain.upper())
+        capitals, small = plain.upper(), plain.lower()
+        chosen, rejected = (capitals, small) if run.towards else (small, capitals)
         examples.append(Example(row.messages, chosen, rejected))
     return examples
 
