@@ -74,6 +74,7 @@ prompting:
   methods: [instruction, few-shot, good and bad, steering, in-context vector]
   n_examples: [2]
   n_seeds: 1
+  families: all
   n_questions: 4
 tuning:
   models: [tiny]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from tiny_models import rows
 
-from sycophancy_steering.config.interventions import PromptingSettings
+from sycophancy_steering.config.interventions import PromptingMethodName, PromptingSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.interventions.prompting import (
@@ -26,7 +27,7 @@ POOL = [replace(row, id=f"{n}") for n in range(4) for row in rows()]
 
 
 def test_every_method_is_used_in_both_directions_with_every_sample():
-    every = PromptingSettings.of_every_method([1, 3], n_seeds=2, n_questions=5)
+    every = PromptingSettings([*get_args(PromptingMethodName)], [1, 3], 2, "all", 5)
     methods = [*prompting_methods(every, POOL)]
     counts = Counter(method.name for method in methods)
     assert counts == {"instruction": 2, "few-shot": 8, "good and bad": 8}

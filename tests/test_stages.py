@@ -163,12 +163,16 @@ def test_a_study_may_try_only_the_most_informative_interventions(study):
     edit("compared_methods: [mean_difference]", "compared_methods: []")(study)
     edit("n_layers: 2", "n_layers: 0")(study)
     edit("methods: [instruction, few-shot, good and bad, ", "methods: [few-shot, ")(study)
+    edit("families: all", "families: own")(study)
     for stage in ("interventions", "intervention_tables", "figures", "report"):
         done = run_stage(study, stage)
         assert done.returncode == 0, done.stderr
     answers = pl.read_parquet(study / "reports/steering/tiny/answers.parquet")
     assert answers["part"].unique().to_list() == ["dose_response"]
     assert set(answers["kind"]) == {"add", "mean"}
+    prompted = pl.read_parquet(study / "reports/prompting/tiny/answers.parquet")
+    assert set(prompted["method"]) == {"few-shot", "steering", "in-context vector"}
+    assert set(prompted["family"]) == {"opinion"}  # that of the examples
     tables = study / "reports/interventions/tiny"
     effects = pl.read_csv(tables / "causal_effects.csv")
     responses = pl.read_csv(tables / "dose_response.csv")

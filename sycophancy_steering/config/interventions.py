@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
@@ -82,12 +82,7 @@ class PromptingSettings:
     """Numbers of examples in the prompt; vectors are made from as many."""
     n_seeds: PositiveInteger
     """How often the examples are sampled."""
+    families: Literal["own", "all"]
+    """Which questions are asked: of the examples' `own` families, or of `all` that are steered."""
     n_questions: PositiveInteger
     """Questions of `test` for each family and kind of answer, at most."""
-
-    @classmethod
-    def of_every_method(
-        cls, n_examples: list[int], n_seeds: int, n_questions: int
-    ) -> PromptingSettings:
-        """All methods with these numbers."""
-        return cls([*get_args(PromptingMethodName)], n_examples, n_seeds, n_questions)

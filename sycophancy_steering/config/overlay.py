@@ -16,18 +16,22 @@ from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
 
-LINE_WIDTH = 120
+LINE_WIDTH = 1000
+"""No line of params.yaml is broken."""
 
 
 @command(__doc__, overlay="a file with some of the sections of params.yaml")
 def main(overlay: str) -> None:
     """Lays the file named on the command line over params.yaml."""
-    values = read_yaml(Path(overlay))
-    read_yaml(PARAMS)  # one line where it is missing or no YAML
-    yaml = YAML()  # keeps comments and the order of keys
+    for path in (Path(overlay), PARAMS):
+        read_yaml(path)  # one line where it is missing or no YAML
+    yaml = YAML()  # keeps comments, the order of keys and how lists are written
+    yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = LINE_WIDTH
     yaml.preserve_quotes = True
-    params = yaml.load(PARAMS.read_text(encoding="utf-8"))
+    values, params = (
+        yaml.load(path.read_text(encoding="utf-8")) for path in (Path(overlay), PARAMS)
+    )
     replaced = replace_values(params, values, overlay)
     validated(Params, params, Path(overlay), "")
     with atomic_write(PARAMS) as draft, draft.open("w", encoding="utf-8") as file:

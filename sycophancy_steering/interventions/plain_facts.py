@@ -10,7 +10,7 @@ from sycophancy_steering.questions.question import Turn
 from sycophancy_steering.sources.built_in import fact_turns, read_tables
 from sycophancy_steering.sources.plain_english import read_facts
 
-N_FACTS = 30
+N_FACTS = 24
 """Facts in words that are asked, at most."""
 
 

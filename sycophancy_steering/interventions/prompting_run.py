@@ -29,6 +29,10 @@ def prompted_answers(
     """
     pool, vector = study.example_pool(), study.steering_vector()
     sample = study.sample("test", prompting.n_questions)
+    if prompting.families == "own":
+        sample = sample.filter(pl.col("family").is_in({row.family for row in pool}))
+    if not len(sample):
+        return PROMPTED_ANSWERS.empty()
     questions = study.questions(sample, language_model, budget)
     pairs = PairDifferences(study.model, study.prompt_set)
     steered = [

@@ -35,8 +35,8 @@ ABLATIONS = [
     ("random 1", "remove"),
 ]
 """Direction and kind of the conditions after which activations are read."""
-COSTED_RANDOM = "random 1"
-"""The random vector whose side effects are measured."""
+COSTED_RANDOM = ("random 1", "add")
+"""The random vector whose side effects are measured, and what is done with it."""
 SPLITS = ("select", "test")
 
 
@@ -65,7 +65,11 @@ def steering_results(
         answers.append(_steered_answers(test, planned, description))
         if study.settings.n_ablation:
             ablations.append(_ablation_scores(study, family, of_vector, language_model, budget))
-    costed = [condition for condition in own if condition.direction in (OWN, COSTED_RANDOM)]
+    costed = [
+        condition
+        for condition in own
+        if condition.direction == OWN or (condition.direction, condition.kind) == COSTED_RANDOM
+    ]
     columns = pl.DataFrame([condition_columns(None), *map(condition_columns, costed)], CONDITION)
     costs = side_effects(
         language_model, budget, [condition.intervention for condition in costed], study.facts()

@@ -34,7 +34,11 @@ def run_baselines(study: Study, settings: TuningSettings, model: LazyModel) -> t
     comparison = BaselineComparison(models, study, read_mislabelled(models.adapters), budget)
     runs = compared_runs(all_runs(settings))
     prompting = PromptingSettings(
-        settings.prompting, settings.n_examples, settings.n_seeds, study.settings.n_questions
+        settings.prompting,
+        settings.n_examples,
+        settings.n_seeds,
+        "all",
+        study.settings.n_questions,
     )
     steered_answers, steered_costs = comparison.steered_answers(plain, settings)
     prompted = BASELINE_ANSWERS.empty()

@@ -94,7 +94,11 @@ def _best_methods(
     """The best prompting method that fits the context, after its share of changed answers."""
     select = _select_questions(study, model)
     prompting = PromptingSettings(
-        settings.prompting, settings.n_examples, settings.n_seeds, study.settings.n_questions
+        settings.prompting,
+        settings.n_examples,
+        settings.n_seeds,
+        "all",
+        study.settings.n_questions,
     )
     best: dict[Key, tuple[float, PromptingMethod]] = {}
     methods = [*prompting_methods(prompting, study.example_pool())]
