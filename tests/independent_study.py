@@ -64,14 +64,16 @@ class PlainModel:
         """Token ids of the greedy reply, without the end of the turn."""
         ids = self.tokens(chat)
         if (key := str(ids)) not in self._said:
+            prompt = torch.tensor([ids])
+            written = self.model.generate(
+                prompt,
+                attention_mask=torch.ones_like(prompt),
+                max_new_tokens=self.max_new_tokens,
+                do_sample=False,
+            )[0, len(ids) :].tolist()
             stop = self.model.generation_config.eos_token_id
             stops = stop if isinstance(stop, list) else [stop]
-            reply: list[int] = []
-            while len(reply) < self.max_new_tokens:
-                logits = self.model(torch.tensor([ids + reply])).logits[0, -1]
-                if (token := int(logits.argmax())) in stops:
-                    break
-                reply.append(token)
+            reply = [token for token in written if token not in stops]
             self._said[key] = reply
         return self._said[key]
 

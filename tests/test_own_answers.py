@@ -97,6 +97,7 @@ def test_a_study_keeps_what_the_model_said_and_asks_about_it(study: Path):
     refused = run_stage(study, "labels")
     assert refused.returncode == 1 and "no answer counts" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+    assert f"(in {len(rows) - 12}, its own first turn names no option" in refused.stderr
     again = run_stage(study, "activations", "tiny")
     assert "none run" in again.stdout, again.stdout
 
