@@ -32,6 +32,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 TOLERANCE = 1e-6
 WEIGHTS = Path.home() / ".cache/sycophancy-steering"
+NUMBERS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty"
+).split()
 Chat = list[dict[str, Any]]
 
 
@@ -111,8 +115,10 @@ def mentioned(text: str, texts: dict[str, str]) -> str | None:
     found = []
     for letter, option in texts.items():
         words = re.sub(r"^(the|a|an) ", "", option.rstrip("."), flags=re.IGNORECASE)
+        digits = NUMBERS.index(words.lower()) if words.lower() in NUMBERS else words
         named = re.search(
-            rf"(?<!\w)(?<!not )(?<!not the )(?<!not a )(?<!not an ){re.escape(words)}(?!\w)",
+            r"(?<!\w)(?<!not )(?<!not the )(?<!not a )(?<!not an )"
+            rf"({re.escape(words)}|{re.escape(str(digits))})(?!\w|[.,]\d)",
             text,
             re.IGNORECASE,
         )

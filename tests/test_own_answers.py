@@ -118,3 +118,19 @@ def test_a_study_keeps_what_the_model_said_and_asks_about_it(study: Path):
 def test_an_answer_in_a_sentence_is_the_only_option_that_is_mentioned(text, letter):
     found = find_answer(text, CHOICES, "mention")
     assert (found and found.letter) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("A yard is equal to 3 feet.", "A"),
+        ("There are seven.", "B"),
+        ("3.5 feet", None),
+        ("3,000 feet", None),
+        ("13 feet", None),
+        ("3 or 7", None),
+    ],
+)
+def test_a_number_is_mentioned_in_words_or_in_digits(text, letter):
+    found = find_answer(text, [("A", "Three"), ("B", "7")], "mention")
+    assert (found and found.letter) == letter

@@ -10,6 +10,14 @@ BRACKETED = re.compile(r"\(\s*([A-Z])\s*\)")
 BARE = re.compile(r"\W*([A-Z])(?![\w'’])")
 """A single capital at the beginning: "A", "B." or " A: Agree" ("A dog" is excluded below)."""
 ARTICLE = re.compile(r"^(?:the|a|an) ", re.IGNORECASE)
+NUMBERS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
+    *("nineteen", "twenty"),
+)
+DIGITS = dict(zip(NUMBERS, map(str, range(len(NUMBERS))), strict=True))
+NAMES = {digits: name for name, digits in DIGITS.items() if name != "one"}
+"""Answers that are a number may be said in digits, and the other way round ("one" is a pronoun)."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,7 @@ def find_answer(text: str, choices: list[tuple[str, str]], form: str) -> Answer 
     anywhere, or the bare letter at the beginning, unless a word follows that is not the choice's
     own text ("A dog" is no answer A). With "free" it is the text of a choice at the beginning, case
     and outer white space aside. With "mention" it is the only choice whose text is in `text` as
-    whole words, unless a "not" is before it.
+    whole words, unless a "not" is before it; a number up to 20 may be in words or in digits.
     """
     texts = dict(choices)
     if form == "mention":
@@ -56,8 +64,8 @@ def _only_mentioned(text: str, texts: Mapping[str, str]) -> Answer | None:
     """The choice that is mentioned and not denied; None where there is none, or more than one."""
     mentioned = {}
     for letter, body in texts.items():
-        words = ARTICLE.sub("", body.rstrip("."))
-        pattern = rf"(?<![\w])(not )?(?:the |a |an )?{re.escape(words)}(?![\w])"
+        named = "|".join(map(re.escape, _spellings(ARTICLE.sub("", body.rstrip(".")))))
+        pattern = rf"(?<![\w])(not )?(?:the |a |an )?(?:{named})(?!\w|[.,]\d)"
         matches = [m for m in re.finditer(pattern, text, re.IGNORECASE) if not m[1]]
         if matches:
             mentioned[letter] = matches[0].end()
@@ -65,6 +73,12 @@ def _only_mentioned(text: str, texts: Mapping[str, str]) -> Answer | None:
         return None
     ((letter, end),) = mentioned.items()
     return Answer(letter, end)
+
+
+def _spellings(words: str) -> list[str]:
+    """The words and, for a number up to 20, its digits or its name."""
+    other = DIGITS.get(words.casefold()) or NAMES.get(words)
+    return [words, other] if other else [words]
 
 
 def answer_wordings(written: str, letter: str, text: str, form: str) -> list[str]:
