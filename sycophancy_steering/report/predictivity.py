@@ -10,9 +10,8 @@ import polars as pl
 from sycophancy_steering.formatting.numbers import Interval, interval_of, p_text, range_of
 from sycophancy_steering.report.templates import Section, TableData
 from sycophancy_steering.schemas.table import estimate
-from sycophancy_steering.statistics.auroc import simultaneous_intervals
+from sycophancy_steering.statistics.auroc import LEAST_ITEMS, simultaneous_intervals
 from sycophancy_steering.statistics.estimates import Estimate
-from sycophancy_steering.statistics.stratified_auroc import LEAST_ITEMS
 from sycophancy_steering.storage.cell_files import (
     POSITIONS,
     null_vectors,

@@ -13,13 +13,12 @@ from sycophancy_steering.report.behaviour import CONTROLS
 from sycophancy_steering.report.predictivity import CHANCE
 from sycophancy_steering.report.templates import Section
 from sycophancy_steering.schemas.interventions import OWN
+from sycophancy_steering.statistics.auroc import LEAST_ITEMS
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE, POSITIONS, pooled_over_sources
 from sycophancy_steering.storage.label_files import not_sycophantic
 
-LEAST_ITEMS = 5
-"""With fewer items of the rarer kind of answer, intervals say little and may not hold."""
 STRENGTH = 1.0
-"""The coefficient whose effect the verdict names: one class separation towards sycophancy."""
+"""The coefficient whose effect the verdict names, in the suite's unit, towards sycophancy."""
 
 
 @dataclass(frozen=True)

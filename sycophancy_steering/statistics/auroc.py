@@ -17,6 +17,9 @@ from sycophancy_steering.statistics.ranks import sorted_ranks, tied_ranks
 
 BATCH_SCORES = 2**18
 """Scores that are ranked at once."""
+LEAST_ITEMS = 5
+"""With fewer items of the rarer class, an interval of a difference is too narrow, and that of an
+AUROC says little."""
 
 
 def auroc(scores: Floats, labels: Labels) -> Floats:

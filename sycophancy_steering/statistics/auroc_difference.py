@@ -7,7 +7,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sycophancy_steering.foundation.arrays import Floats, Labels
-from sycophancy_steering.statistics.auroc import auroc, n_items_of_rarer_class, placements
+from sycophancy_steering.statistics.auroc import (
+    LEAST_ITEMS,
+    auroc,
+    n_items_of_rarer_class,
+    placements,
+)
 from sycophancy_steering.statistics.estimates import (
     Estimate,
     clustered_standard_error,
@@ -23,14 +28,14 @@ def auroc_difference(
     Errors that both share cancel: the variance is that of the differences between the answers'
     placements, summed by item (DeLong et al. 1988, https://doi.org/10.2307/2531595, clustered as
     in Obuchowski 1997). The interval is Student's t; it has no width where both order all pairs
-    alike, and is NaN with fewer than two items of either class.
+    alike, and is NaN with fewer than `LEAST_ITEMS` items of either class.
     """
     value_scores, value_baseline = auroc(scores, labels), auroc(baseline, labels)
     value = value_scores - value_baseline
     influence = placements(scores, labels, value_scores)
     influence = influence - placements(baseline, labels, value_baseline)
     n_items = n_items_of_rarer_class(labels, clusters)
-    if n_items < 2 or np.isnan(value).all():
+    if n_items < LEAST_ITEMS or np.isnan(value).all():
         nan = np.full_like(value, np.nan)
         return Estimate(value, nan, nan)
     half_width = t_quantile(n_items - 1) * clustered_standard_error(influence, clusters)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sycophancy_steering.foundation.arrays import Floats, Labels
-from sycophancy_steering.statistics.auroc import n_items_of_rarer_class
+from sycophancy_steering.statistics.auroc import LEAST_ITEMS, n_items_of_rarer_class
 from sycophancy_steering.statistics.estimates import (
     Estimate,
     clustered_standard_error,
@@ -26,9 +26,6 @@ Strata = NDArray[np.generic]
 MOST_COMPARED = 2**12
 """Pairs of a stratum that are compared one by one: a tenth of the time of sorting for the few
 answers of an item, and as much memory for the scores of many vectors."""
-LEAST_ITEMS = 5
-"""With fewer items of the rarer class in strata with both, an interval says nothing; so does a
-number."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def stratified_auroc_difference(
     Errors that both share cancel, as in `auroc_difference`: the variance is that of the
     differences between the answers' influences, summed by item. The interval is Student's t with
     `degrees_of_freedom`; it has no width where both order all pairs alike, and is NaN with fewer
-    than two items of either class in strata with both.
+    than `LEAST_ITEMS` items of either class in strata with both.
     """
     informative = informative_answers(labels, strata)
     scores, baseline = scores[..., informative], baseline[informative]
@@ -90,7 +87,7 @@ def stratified_auroc_difference(
     value, influence = stratified_influences(scores, labels, strata, clusters)
     value_baseline, influence_baseline = stratified_influences(baseline, labels, strata, clusters)
     value = value - value_baseline
-    if n_items_of_rarer_class(labels, clusters) < 2:
+    if n_items_of_rarer_class(labels, clusters) < LEAST_ITEMS:
         nan = np.full_like(value, np.nan)
         return Estimate(value, nan, nan)
     error = clustered_standard_error(influence - influence_baseline, clusters)
