@@ -54,7 +54,8 @@ class PlainModel:
                 "gguf_file": f"{revision}.gguf",
             }
         self.tokenizer = AutoTokenizer.from_pretrained(**where)
-        self.model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32).eval()
+        model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        self.model = model.eval()
         self.max_new_tokens = max_new_tokens
         self._said: dict[str, list[int]] = {}
 
