@@ -164,6 +164,11 @@ HUB = {"kind": "hub", "name": "a/b", "revision": "0" * 40}
             "cross_model[0].evaluated_in: expected an entry of models: tiny; found 'x'",
         ),
         (
+            "tuning.models",
+            ["x"],
+            "tuning.models[0]: expected an entry of model: tiny; found 'x'",
+        ),
+        (
             "tuning.weak_labeller.model",
             "x",
             "tuning.weak_labeller.model: expected an entry of model: tiny; found 'x'",

@@ -109,7 +109,7 @@ class Params(BaseModel):
             ("checkpoints", self.checkpoints, "checkpoint", self.checkpoint),
             ("controls", self.controls, "prompt_set", self.prompt_set),
             ("models", [*self.models], "model", self.model),
-            ("tuning.models", self.tuning.models, "models", self.models),
+            ("tuning.models", self.tuning.models, "model", self.model),
         ]
         for key, names, section, known in lists:
             yield from ((f"{key}[{n}]", name, section, known) for n, name in enumerate(names))
