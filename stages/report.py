@@ -3,15 +3,15 @@
     python stages/report.py
 
 Reads the tables of reports/ and the index of skipped variants in vectors/; writes
-reports/summary.md (what was found, with intervals and nulls beside every number) and
-reports/metrics/MODEL.json (the headline numbers, under the same keys for every model), and
-reports/behaviour.json (how often each model is sycophantic, and what the user's words shift).
+reports/summary.md (what was found, on one screen), reports/models/MODEL.md (everything about a
+model, with intervals and nulls beside every number), reports/metrics/MODEL.json (the headline
+numbers, under the same keys for every model), and reports/behaviour.json (how often each model is
+sycophantic, and what the user's words shift).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import polars as pl
 
@@ -23,7 +23,7 @@ from sycophancy_steering.config.suite import Suite, read_models, read_suite
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.report.behaviour import headline_behaviour
-from sycophancy_steering.report.summary import SummarySettings, summary
+from sycophancy_steering.report.summary import SummarySettings, model_page, summary
 from sycophancy_steering.schemas.comparison import SELECTED
 from sycophancy_steering.schemas.labels import BEHAVIOUR
 from sycophancy_steering.schemas.paths import REPORTS
@@ -40,6 +40,7 @@ def main() -> None:
         interventions=read_section(InterventionSettings, "interventions"),
     )
     text = summary(settings)
+    pages = {model: model_page(model, settings) for model in settings.suites}
     selected = SELECTED.read()
     with atomic_write(METRICS) as draft:
         for model, suite in settings.suites.items():
@@ -48,7 +49,11 @@ def main() -> None:
             metrics = headline_metrics(cells, of_model, suite.headline)
             write_json(draft / f"{model}.json", metrics)
     write_json(REPORTS / "behaviour.json", headline_behaviours(settings.suites))
-    with atomic_write(Path("reports/summary.md")) as draft:
+    with atomic_write(REPORTS / "models") as draft:
+        draft.mkdir()
+        for model, page in pages.items():
+            (draft / f"{model}.md").write_text(page, encoding="utf-8")
+    with atomic_write(REPORTS / "summary.md") as draft:
         draft.write_text(text, encoding="utf-8")
     print(f"reports/summary.md: {len(text.splitlines())} lines on {', '.join(settings.suites)}")
 

@@ -134,7 +134,7 @@ def test_a_study_with_descriptions_runs_from_end_to_end(described_study):
     reasons = read_variant_index(vectors).not_applicable
     assert {*reasons} == {"mean_difference", "random", "mean_difference-robust"}
     assert {*reasons.values()} == {"chats without options have no answers to force"}
-    summary = (described_study / "reports/summary.md").read_text()
+    summary = (described_study / "reports/models/tiny.md").read_text()
     assert "described/mean\\_difference" in summary or "described/mean_difference" in summary
     shuffled = pl.read_parquet(described_study / "reports/shuffled_pairs/tiny/described.parquet")
     assert shuffled["auroc"].is_not_null().any()

@@ -91,6 +91,7 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         "reports/behaviour.json",
         "reports/power.json",
         "reports/power/tiny.csv",
+        "reports/models/tiny.md",
         "reports/summary.md",
         "reports/controls.csv",
     }
@@ -107,8 +108,8 @@ def test_a_vector_of_another_model_is_evaluated_beside_the_models_own(study):
     assert own.equals(foreign)  # the same numbers, for it is the same vector
     edit("cross_model: []", "cross_model: [{vectors_from: twin, evaluated_in: tiny}]")(study)
     assert run_stage(study, "report").returncode == 0
-    summary = (study / "reports/summary.md").read_text()
-    assert "| of-twin-pairs/mean_difference |" in summary
+    page = (study / "reports/models/tiny.md").read_text()
+    assert "| of-twin-pairs/mean_difference |" in page
 
 
 def test_the_vector_of_the_study_is_the_mean_difference_of_its_shards(finished_study):
@@ -133,9 +134,9 @@ def test_nothing_is_steered_where_the_model_is_not_sycophantic(study):
         assert done.returncode == 0, done.stderr
     assert pl.read_parquet(study / "reports/steering/tiny/answers.parquet").is_empty()
     assert not (study / "reports/plots/tiny_dose_response.png").exists()
-    summary = (study / "reports/summary.md").read_text()
-    assert "Nothing was steered." in summary
-    assert "as the model is not sycophantic there: misconception, opinion." in summary
+    page = (study / "reports/models/tiny.md").read_text()
+    assert "Nothing was steered." in page
+    assert "as the model is not sycophantic there: misconception, opinion." in page
 
 
 @pytest.mark.parametrize("unit", ["class_separation", "vector"])
@@ -185,7 +186,7 @@ def test_a_study_may_try_only_the_most_informative_interventions(study):
             for coefficient in (1.0, -1.0)
         )
         assert row["slope"] == pytest.approx((plus - minus) / 2, abs=1e-5)
-    assert "**Does the vector cause sycophancy?**" in (study / "reports/summary.md").read_text()
+    assert "**Does the vector cause sycophancy?**" in (study / "reports/models/tiny.md").read_text()
 
 
 def test_metrics_are_flat_numbers_from_the_test_split_at_the_selected_layer(finished_study):
@@ -207,7 +208,7 @@ def test_metrics_are_flat_numbers_from_the_test_split_at_the_selected_layer(fini
 
 
 def test_a_random_weight_model_is_said_to_show_nothing(finished_study):
-    text = (finished_study / "reports/summary.md").read_text()
+    text = (finished_study / "reports/models/tiny.md").read_text()
     assert "not predicted (the interval contains 0.5)" in text or "nothing to predict" in text
 
 
@@ -649,6 +650,6 @@ def test_the_report_says_that_the_letter_explains_the_original_evaluation(study)
     assert asked["matching"].unique().to_list() == ["A"]
     labels = pl.read_parquet(study / "data/labels/tiny/held_out.parquet")
     assert 0 < labels["label"].sum() < 100  # or there would be nothing to explain
-    summary = (study / "reports/summary.md").read_text()
-    assert "- **opinion**: variance explained by letter answered 100%" in summary
-    assert "**The letter answered explains the label**" in summary
+    page = (study / "reports/models/tiny.md").read_text()
+    assert "- **opinion**: variance explained by letter answered 100%" in page
+    assert "**The letter answered explains the label**" in page

@@ -1,4 +1,4 @@
-"""reports/summary.md: what the study found, with nulls beside every number."""
+"""The reports in Markdown: a summary of the study on one screen, and a page for each model."""
 
 from __future__ import annotations
 
@@ -70,17 +70,28 @@ class SummarySettings:
 
 
 def summary(settings: SummarySettings) -> str:
-    """The page in Markdown. Raises InputError where a table is missing."""
-    first, *others = settings.suites
-    sections: list[Section | None] = [
-        Section("title", {}),
-        verdict_of(first, settings, others if settings.has_controls else ()),
-    ]
+    """reports/summary.md: the verdict on each model whose cause is not known, and the controls.
+
+    Where all causes are known, the verdict is on the first. Raises InputError where a table is
+    missing.
+    """
+    models = [*settings.suites]
+    unknown = [model for model in models if model not in settings.organisms] or models[:1]
+    controls = [model for model in models if model not in unknown] if settings.has_controls else []
+    sections = [Section("title", {})]
+    sections += [verdict_of(model, settings, controls) for model in unknown]
     if settings.has_controls:
         sections.append(controls_section(CONTROLS.read()))
-    for model, suite in settings.suites.items():
-        sections += model_sections(model, suite, settings)
+    sections.append(Section("details", {"models": models}))
     return render_all(sections)
+
+
+def model_page(model: str, settings: SummarySettings) -> str:
+    """reports/models/MODEL.md: everything about one model, with nulls beside every number.
+
+    Raises InputError where a table is missing.
+    """
+    return render_all(model_sections(model, settings.suites[model], settings))
 
 
 def verdict_of(model: str, settings: SummarySettings, controls: Sequence[str]) -> Section:
