@@ -39,10 +39,14 @@ def diagram(path: Path) -> str:
         for name, stage in stages.items()
     )
     graph = stage_graph(stages)
+    writers: dict[tuple[str, ...], list[str]] = {}
+    for writer in stages:
+        readers = tuple(reader for reader in stages if graph.has_edge(writer, reader))
+        writers.setdefault(readers, []).append(writer)
     arrows = (
-        f"    {writer} --> {' & '.join(readers)}"
-        for writer in stages
-        if (readers := [name for name in stages if graph.has_edge(writer, name)])
+        f"    {' & '.join(writing)} --> {' & '.join(readers)}"
+        for readers, writing in writers.items()
+        if readers
     )
     return "\n".join(["```mermaid", "flowchart TD", *labels, *arrows, "```"])
 

@@ -65,8 +65,8 @@ def short_verdict(model: str) -> str:
     lines = [
         f"- **Is it sycophantic?** In {len(families)} of {len(pooled)} kinds of question"
         + (f" (not in {', '.join(sorted(nothing))})." if nothing else "."),
-        f"- **Does the vector predict it?** Before it answers, in {before} kinds with enough answers; "
-        f"after, in {after} (`{suite.headline}`).",
+        f"- **Does the vector predict it?** Before it answers, in {before} kinds with enough "
+        f"answers; after, in {after} (`{suite.headline}`).",
         f"- **Could that have been found?** {found_sentence([*detectable.values()])}",
         f"- **Is the vector a cause?** Adding it does more than random vectors in "
         f"{share(causes, effects)}.",
@@ -92,9 +92,7 @@ def found_sentence(detectable: Sequence[float]) -> str:
     )
 
 
-def steering_effects(
-    responses: pl.DataFrame, headline: str
-) -> dict[str, tuple[Interval, Range]]:  # fmt: skip
+def steering_effects(responses: pl.DataFrame, headline: str) -> dict[str, tuple[Interval, Range]]:
     """What adding the vector once does to the log-odds of giving in, and the range of what random
     vectors of its norm do, by family."""
     added = responses.filter(
