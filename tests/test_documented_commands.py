@@ -25,6 +25,11 @@ FETCH = "test_fetch.py::test_the_command_takes_a_folder_of_published_files_and_c
 PRESET = "test_pipeline.py::test_a_preset_is_a_whole_study"
 CHECKPOINT = "test_checkpoints.py::test_a_package_is_loaded_from_a_cache_that_needs_no_index_again"
 ORGANISM = "test_organism.py::test_training_is_the_same_twice_and_goes_down"
+STUDY = "test_stages.py::test_the_study_leaves_every_file_of_the_design"
+JUDGED = "test_grades.py::test_a_model_of_the_study_can_judge"
+RESUMED = "test_extraction.py::test_more_questions_cost_no_more_than_themselves"
+CONTROLS = "test_anticipation.py::test_the_truth_about_the_organisms_contradicts_nothing"
+STEERED = "test_stages.py::test_a_study_may_try_only_the_most_informative_interventions"
 OVERLAY = "test_overlay.py::test_an_overlay_leaves_a_valid_study_with_its_values"
 COVERED = {
     "make test": "test_documented_commands.py::test_make_test_runs_the_tests",
@@ -38,6 +43,15 @@ COVERED = {
     "dvc repro -f organism": ORGANISM,
     "dvc repro -f checkpoint@smollm2": CHECKPOINT,
     "python stages/organism.py one_cause": ORGANISM,
+    "python stages/activations.py one_cause opinion_pairs": RESUMED,
+    "python stages/analysis.py": STUDY,
+    "python stages/interventions.py one_cause": STEERED,
+    "python stages/intervention_tables.py": STEERED,
+    "python stages/figures.py": STEERED,
+    "python stages/report.py": STEERED,
+    "python stages/judge.py zephyr held_out strict": JUDGED,
+    "python stages/controls.py opinion_pairs": CONTROLS,
+    "dvc metrics": "test_documented_commands.py::test_a_command_runs",  # all of its kind
     "python stages/tune.py one_cause": TUNING,
     "python stages/baselines.py one_cause": TUNING,
     "python stages/differences.py one_cause": TUNING,
@@ -72,7 +86,7 @@ JUDGE = edit(r"judge: \{\}", "judge: {strict: {kind: model, model: tiny}}")
 INSTRUCTIONS: dict[str, Callable[[Path], None]] = {
     "# params.yaml, prompt_set: opinion_pairs: {sources: {organism_opinions: 40}, ...} "
     "instead of 320": FEWER,
-    "# params.yaml: the line above, added to variants": MORE,
+    "# params.yaml: the new line, added to variants": MORE,
     "make judge MODEL=smollm2 SET=english_held_out JUDGE=strict": JUDGE,
 }
 """What a page asks the reader to edit, before a command or in its place, in the small study."""
@@ -85,7 +99,7 @@ STAND_INS = {
     "tiny/pushback": "tiny/pairs",
     "misconception_pairs": "pairs",
     "opinion_pairs": "pairs",
-    "checkpoint.py random_llama": "checkpoint.py untrained",
+    "random_llama": "untrained",
     "ssh://host/path": "../box",
     "STUDY OTHER": ". .",
     "pip install": "pip install --quiet --dry-run --no-deps --no-build-isolation",
@@ -148,11 +162,11 @@ def test_make_test_runs_the_tests(tmp_path):
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv/installed").touch()
     (tmp_path / "tests").mkdir()
-    test = tmp_path / "tests/test_one.py"
-    test.write_text("def test_one():\n    assert True\n")
-    assert run(tmp_path, "make", "test").returncode == 0
-    test.write_text("def test_one():\n    assert False\n")
-    assert run(tmp_path, "make", "test").returncode != 0
+    test = "def test_one():\n    assert True\ndef test_two():\n    assert False\n"
+    (tmp_path / "tests/test_one.py").write_text(test)
+    done = run(tmp_path, "make", "test")
+    assert done.returncode != 0
+    assert "1 failed, 1 passed" in done.stdout
 
 
 def merged(values: Any, others: Any) -> Any:
@@ -167,7 +181,7 @@ YAML_BLOCKS = [fence for page in PAGES for fence in fences(page) if fence.langua
 
 @pytest.mark.parametrize("fence", YAML_BLOCKS, ids=lambda one: f"{one.page}: {one.text[:20]!r}")
 def test_a_block_of_parameters_is_valid_in_params(fence, tmp_path):
-    text = fence.text.replace("<40 digits>", "0" * 40)
+    text = fence.text.replace("<40 digits>", "a" * 40)
     block = YAML(typ="safe").load(text)
     if text.startswith(" "):
         block = {"checkpoint": block}  # a further entry of the block before
