@@ -19,10 +19,9 @@ def parameter_reference(path: Path) -> str:
     parts: list[str] = []
     seen: set[str] = set()
     for key, value in schema["properties"].items():
-        settings, by_name = _settings_of(value, schema)
+        settings, form = _settings_of(value, schema)
         meaning = _words(value.get("description") or settings[0].get("description", ""))
-        form = "entries by name" if by_name and settings else _type(value, schema)
-        parts.append(f"## {key}\n{meaning}" + ("" if settings and not by_name else f" ({form})"))
+        parts.append(f"## {key}\n{meaning}" + (f" ({form})" if form else ""))
         for section in settings:
             parts += _section(section, schema, titled=len(settings) > 1)
             for name in _nested(section, schema):
@@ -46,21 +45,28 @@ def _section(section: Schema, schema: Schema, titled: bool) -> Iterator[str]:
             f"`{key}`",
             _type(value, schema),
             _words(value.get("description", "")),
-            "required" if key in required else f"`{json.dumps(value.get('default'))}`",
+            "required" if key in required else _default(value),
         ]
         for key, value in properties.items()
         if not (titled and key == "kind")
     ]
-    yield markdown_table(["key", "value", "meaning", "where left out"], rows)
+    yield markdown_table(["key", "value", "meaning", "if left out"], rows)
 
 
-def _settings_of(value: Schema, schema: Schema) -> tuple[list[Schema], bool]:
-    """The sections that a key holds, and whether they are entries under names of the user's."""
-    by_name = "additionalProperties" in value or "items" in value
+def _default(value: Schema) -> str:
+    return f"`{json.dumps(value['default'])}`" if "default" in value else "optional"
+
+
+def _settings_of(value: Schema, schema: Schema) -> tuple[list[Schema], str]:
+    """The sections that a key of params.yaml holds, and in which form, if not as one section."""
     inner = value.get("additionalProperties") or value.get("items") or value
     options = inner.get("oneOf", [inner]) if isinstance(inner, Mapping) else []
-    references = [option["$ref"] for option in options if "$ref" in option]
-    return [_resolve(reference, schema) for reference in references], by_name
+    settings = [_resolve(option["$ref"], schema) for option in options if "$ref" in option]
+    if not settings:
+        return [], _type(value, schema)
+    if "additionalProperties" in value:
+        return settings, "entries by name"
+    return settings, "a list of entries" if "items" in value else ""
 
 
 def _nested(section: Schema, schema: Schema) -> Iterator[str]:
@@ -79,6 +85,9 @@ def _type(value: Schema, schema: Schema) -> str:
     """What a value may be, in words."""
     if "$ref" in value:
         return _type(_resolve(value["$ref"], schema), schema) or "a section"
+    match value.get("anyOf"):
+        case [one, {"type": "array", "items": items}] if one == items:
+            return f"{_type(one, schema)}, or a list of such"
     for several in ("anyOf", "oneOf"):
         if several in value:
             return " or ".join(dict.fromkeys(_type(part, schema) for part in value[several]))
@@ -86,7 +95,7 @@ def _type(value: Schema, schema: Schema) -> str:
         return ", ".join(f"`{choice}`" for choice in value.get("enum", [value.get("const")]))
     match value.get("type"):
         case "array":
-            return f"a list: {_type(value.get('items', {}), schema)}"
+            return f"a list of {_type(value.get('items', {}), schema)}"
         case "object" if "properties" in value:
             return f"a section: {value.get('title')}"
         case "object":
