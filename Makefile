@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study tuning test check public grade judge bench clean-work
+.PHONY: study tuning test check docs public grade judge bench clean-work
 
 study: .venv/installed
 	python -m sycophancy_steering.config.check
@@ -17,6 +17,13 @@ tuning: .venv/installed
 
 test: .venv/installed
 	python -m pytest
+
+# Numbers, diagram and reference pages are filled in; then a site in docs/_build, of which every
+# warning is an error, such as a link that leads nowhere.
+docs: .venv/installed
+	python -m sycophancy_steering.documentation.fill
+	sphinx-build -q -W --keep-going -E -c docs -d docs/_build/.doctrees . docs/_build
+	@echo docs/_build/index.html
 
 # Public questions, some 30 MB. ORIGIN is github, a mirror's address, or a folder that has them.
 ORIGIN ?= github

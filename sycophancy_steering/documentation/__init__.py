@@ -1,0 +1,1 @@
+"""Fills the README and docs/: numbers from reports, the pipeline's diagram, the reference pages."""
