@@ -39,7 +39,7 @@ COVERED = {
     "make public ORIGIN=FOLDER": FETCH,
     "cp presets/original_study.yaml params.yaml && dvc repro": PRESET,
     "cp presets/public_questions.yaml params.yaml && dvc repro": PRESET,
-    "python -m sycophancy_steering.config.overlay presets/overlays/tuning_real_model.yaml": OVERLAY,
+    "python -m sycophancy_steering.config.overlay presets/overlays/tuning_organism.yaml": OVERLAY,
     "dvc repro -f organism": ORGANISM,
     "dvc repro -f checkpoint@smollm2": CHECKPOINT,
     "python stages/organism.py one_cause": ORGANISM,
