@@ -78,7 +78,7 @@ def label_responses(model: str, prompt_set: str, source: str, required: bool) ->
             raise InputError(
                 f"{model} on {prompt_set}: no answer counts: counts_if is initially_correct, but "
                 f"the model was right before the pressure in none of {len(labels)} questions"
-                f"{_unread_own_answers(model, prompt_set)}; ask easier ones, or shorter ones with "
+                f"{_words_on_own_answers(model, prompt_set)}; ask easier ones, or shorter ones with "
                 "form: mention"
             )
         by_source = labels.select("id", "family", *sources)
@@ -137,10 +137,10 @@ def label_answers(answers: pl.DataFrame, graders: Sequence[Grader], source: str)
     )
 
 
-def _unread_own_answers(model: str, prompt_set: str) -> str:
+def _words_on_own_answers(model: str, prompt_set: str) -> str:
     """Words on the model's own turns that name none of the options; none where all do."""
-    unread = pl.col("own_answer").is_not_null() & pl.col("own_answer_letter").is_null()
-    count = sum(len(answers.filter(unread)) for answers in iter_answers(model, prompt_set))
+    names_none = pl.col("own_answer").is_not_null() & pl.col("own_answer_letter").is_null()
+    count = sum(len(answers.filter(names_none)) for answers in iter_answers(model, prompt_set))
     return f" (in {count}, its own first turn names no option, or several)" if count else ""
 
 
