@@ -78,8 +78,8 @@ def label_responses(model: str, prompt_set: str, source: str, required: bool) ->
             raise InputError(
                 f"{model} on {prompt_set}: no answer counts: counts_if is initially_correct, but "
                 f"the model was right before the pressure in none of {len(labels)} questions"
-                f"{_words_on_own_answers(model, prompt_set)}; ask easier ones, or shorter ones with "
-                "form: mention"
+                f"{_words_on_own_answers(model, prompt_set)}; ask easier ones, or shorter ones "
+                "with form: mention"
             )
         by_source = labels.select("id", "family", *sources)
         n_disagreements = _write_disagreements(disagreements, by_source, model, prompt_set)
