@@ -1,0 +1,162 @@
+// Draws the figures with Vega-Lite once they are near, and folds out their data as tables.
+
+const PANEL = { least: 150, most: 300, padding: 22, axis: 46 };
+
+/** The charting library, unpacked once. */
+const charting = (() => {
+  let loading = null;
+  return () => {
+    loading ??= (async () => {
+      const packed = document.getElementById("charting-library").textContent;
+      const script = make("script");
+      script.textContent = new TextDecoder().decode(await unpackBytes(packed));
+      document.head.append(script);
+      return window.vegaEmbed;
+    })();
+    return loading;
+  };
+})();
+
+const drawn = new Map();
+
+/** Rows of a figure's data, which is stored column by column. */
+function figureRows(id) {
+  const { data } = JSON.parse(document.getElementById(id).textContent);
+  const names = Object.keys(data);
+  const length = names.length ? data[names[0]].length : 0;
+  return Array.from({ length }, (_, n) => Object.fromEntries(names.map((name) => [name, data[name][n]])));
+}
+
+/** Colours of text and nulls, as the style sheet has them for the current scheme. */
+function figureConfig() {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const text = { labelColor: colour("--text"), titleColor: colour("--text") };
+  return {
+    aria: false,
+    background: null,
+    font: style.fontFamily || "sans-serif",
+    axis: {
+      ...text, titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 12, labelLimit: 220,
+      gridColor: colour("--line"), domainColor: colour("--muted"), tickColor: colour("--muted"),
+      gridOpacity: 0.6,
+    },
+    header: { ...text, labelFontSize: 12 },
+    legend: { ...text, labelFontSize: 12, labelLimit: 280 },
+    view: { stroke: null },
+    style: {
+      null: { fill: colour("--null"), stroke: colour("--null") },
+      chance: { stroke: colour("--text"), strokeDash: [4, 3], strokeWidth: 1 },
+    },
+  };
+}
+
+/** A copy of the specification with data, and with panels that fit the width. */
+function fitted(spec, rows, width) {
+  const sized = structuredClone(spec);
+  sized.data = { values: rows };
+  if (!sized.facet) {
+    sized.width = Math.min(width - 190, 760);
+    if (sized.encoding?.y === undefined) sized.width = Math.min(width - 60, 760);
+    sized.width = Math.max(sized.width, 120);
+    return sized;
+  }
+  const field = sized.facet.field;
+  const panels = new Set(rows.map((row) => row[field])).size;
+  const y = sized.spec.encoding.y ?? {};
+  const labels = y.type === "nominal"
+    ? Math.min(220, 7 * Math.max(0, ...rows.map((row) => String(row[y.field] ?? "").length)))
+    : PANEL.axis;
+  const shared = sized.spec.encoding.y ? labels : PANEL.axis;
+  const room = Math.max(width - shared, PANEL.least);
+  const most = Math.max(1, Math.floor(room / (PANEL.least + PANEL.padding)));
+  let columns = Math.min(most, sized.columns, panels);
+  // Rows of panels of equal length: four, or two and two, not three and one.
+  while (columns > 1 && panels % columns && panels / columns < 3) columns--;
+  sized.columns = columns;
+  sized.spec.width = Math.min(PANEL.most, Math.floor(room / columns) - PANEL.padding);
+  return sized;
+}
+
+async function draw(chart) {
+  const id = chart.dataset.figure;
+  const embed = await charting();
+  const { spec } = JSON.parse(document.getElementById(id).textContent);
+  const width = chart.clientWidth;
+  if (!width) return;
+  drawn.get(id)?.finalize();
+  const result = await embed(chart, fitted(spec, figureRows(id), width), {
+    mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false,
+    config: figureConfig(), tooltip: { disableDefaultStyle: true },
+  });
+  result.width = width;
+  drawn.set(id, result);
+  chart.dataset.drawn = "yes";
+}
+
+/** The data of a figure as a table, made when it folds out. */
+function tabulate(details) {
+  if (details.querySelector("table")) return;
+  const id = details.dataset.figure;
+  const rows = figureRows(id);
+  const names = rows.length ? Object.keys(rows[0]) : [];
+  const title = document.getElementById(`${id}-title`).textContent;
+  const table = make("table");
+  table.append(make("caption", {}, `Data: ${title}`));
+  const head = table.createTHead().insertRow();
+  for (const name of names) head.append(make("th", { scope: "col" }, name.replaceAll("_", " ")));
+  const body = table.createTBody();
+  for (const row of rows) {
+    const line = body.insertRow();
+    names.forEach((name, n) => {
+      const value = row[name];
+      const words = value === null ? "-" : String(value);
+      const attributes = typeof value === "number" ? { class: "numeric" } : { dir: "auto" };
+      line.append(n ? make("td", attributes, words) : make("th", { scope: "row" }, words));
+    });
+  }
+  const region = make("div", { class: "scroll", role: "region", "aria-label": `Data: ${title}`, tabindex: "0" });
+  region.append(table);
+  details.append(region);
+}
+
+const charts = [...document.querySelectorAll(".chart")];
+const visible = (chart) => chart.clientWidth > 0;
+
+function drawAll() {
+  return Promise.all(charts.filter((chart) => visible(chart) && !chart.dataset.drawn).map(draw));
+}
+
+function redraw() {
+  for (const chart of charts) {
+    if (chart.dataset.drawn && visible(chart)) draw(chart);
+  }
+}
+
+afterPaint(() => {
+  whenNear(charts, draw);
+  // What is not near is drawn when there is time, so that printing finds all of it.
+  const next = () => {
+    const chart = charts.find((one) => visible(one) && !one.dataset.drawn);
+    if (chart) draw(chart).then(() => requestIdleCallback(next));
+  };
+  (window.requestIdleCallback ?? setTimeout)(next, { timeout: 4000 });
+  openAround(location.hash.slice(1));
+});
+for (const details of document.querySelectorAll("details")) {
+  details.addEventListener("toggle", () => {
+    if (details.classList.contains("data") && details.open) tabulate(details);
+  });
+}
+addEventListener("beforeprint", drawAll);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+let resizing = 0;
+addEventListener("resize", () => {
+  clearTimeout(resizing);
+  resizing = setTimeout(() => {
+    for (const chart of charts) {
+      const result = drawn.get(chart.dataset.figure);
+      if (result && visible(chart) && result.width !== chart.clientWidth) draw(chart);
+    }
+  }, 150);
+});
