@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from sycophancy_steering.formatting.numbers import interval_of, interval_text
-from sycophancy_steering.page.charts import lines
+from sycophancy_steering.page.charts import LOG, lines
 from sycophancy_steering.page.colours import MOST_SERIES
 from sycophancy_steering.page.estimates import chart_data, plain, point_of
 from sycophancy_steering.page.section import Figure, FoldedTable, Section
@@ -67,7 +67,7 @@ def agreement(study: Study) -> Section | None:
             "does not agree with its twin is mostly noise: near 0 no conclusion from it stands.",
             lines(
                 {"title": "cosine of two vectors", "domain": [-1, 1], "chance": 0},
-                {"field": "pairs", "title": "pairs each (log scale)", "scale": {"type": "log"}},
+                {"field": "pairs", "title": "pairs each (log scale)", "scale": LOG},
                 plain(sets),
             ),
             chart_data(points, ["series", "pairs"]),

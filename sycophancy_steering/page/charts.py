@@ -15,7 +15,13 @@ from sycophancy_steering.page.colours import scale
 Spec = dict[str, Any]
 AUROC = {"title": "AUROC on test (0.5 is chance)", "domain": [0, 1], "chance": 0.5}
 """The axis of an AUROC."""
-NULL_BAND, CHANCE = {"style": "null"}, {"style": "chance"}
+LOG = {"type": "log", "nice": False, "padding": 8}
+"""The scale of an axis on which steps are ratios."""
+CHANCE = {"style": "chance"}
+KNOWN_NULL = [{"filter": {"field": "null_low", "valid": True}}]
+"""Rows that have a null: often those of the first series alone."""
+ROW, SERIES_ROW = 8, 13
+"""Pixels of a row of dots: between two rows, and for each of its series."""
 
 
 def dots(
@@ -30,31 +36,25 @@ def dots(
     `axis` has `title`, and perhaps `domain` and `chance`. With `panels`, there is one for each of
     these values of the column `panel`. With `null`, a grey band spans `null_low` to `null_high`.
     """
-    y: Spec = {"field": rows, "type": "nominal", "sort": None, "title": None}
-    offset = {"yOffset": {"field": "series", "sort": [*series]}} if len(series) > 1 else {}
-    x = _axis(axis)
-    colour = _colour(series)
+    place: Spec = {"y": {"field": rows, "type": "nominal", "sort": None, "title": None}}
+    if len(series) > 1:
+        place["yOffset"] = {"field": "series", "sort": [*series]}
+    x, colour = _axis(axis), _colour(series)
     layers: list[Spec] = []
     if null:
-        layers.append(
-            {
-                "mark": {"type": "rule", "strokeWidth": 9, **NULL_BAND},
-                "encoding": {"x": x | {"field": "null_low"}, "x2": {"field": "null_high"}},
-            }
-        )
+        band = {"x": x | {"field": "null_low"}, "x2": {"field": "null_high"}}
+        layers.append({"mark": "bar", "transform": KNOWN_NULL, "encoding": place | band})
     layers += _chance(axis, "x")
+    whisker = {"x": x | {"field": "low"}, "x2": {"field": "high"}}
     layers += [
-        {
-            "mark": {"type": "rule", "strokeWidth": 2},
-            "encoding": {"x": x | {"field": "low"}, "x2": {"field": "high"}} | colour | offset,
-        },
+        {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": place | whisker | colour},
         {
             "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
-            "encoding": {"x": x | {"field": "value"}, **_tooltip(rows, null)} | colour | offset,
+            "encoding": place | {"x": x | {"field": "value"}, **_tooltip(rows, null)} | colour,
         },
     ]
-    step = 12 * max(len(series), 2)
-    return _panels({"height": {"step": step}, "encoding": {"y": y}, "layer": layers}, panels)
+    height = {"step": ROW + SERIES_ROW * len(series), "for": "position"}
+    return _panels({"height": height, "layer": layers}, panels)
 
 
 def lines(
@@ -64,39 +64,42 @@ def lines(
     panels: Sequence[str] = (),
     null: bool = False,
 ) -> Spec:
-    """Lines over the column `x` with 95% bands, a colour a `series`; as `dots` besides."""
-    horizontal = {"type": "quantitative", **x}
+    """Lines over the column `x` with 95% bands, a colour a `series`; as `dots` besides.
+
+    With `panels`, only the first series has a band: several in a small panel hide one another.
+    """
+    place = {"x": {"type": "quantitative", **x}}
     y, colour = _axis(axis), _colour(series)
     layers: list[Spec] = []
     if null:
-        layers.append(
-            {
-                "mark": {"type": "area", **NULL_BAND, "opacity": 0.45},
-                "encoding": {"y": y | {"field": "null_low"}, "y2": {"field": "null_high"}},
-            }
-        )
+        null_band = {"y": y | {"field": "null_low"}, "y2": {"field": "null_high"}}
+        mark = {"type": "area", "opacity": 0.6}
+        layers.append({"mark": mark, "transform": KNOWN_NULL, "encoding": place | null_band})
     layers += _chance(axis, "y")
+    band: Spec = {
+        "mark": {"type": "area", "opacity": 0.18},
+        "encoding": place | {"y": y | {"field": "low"}, "y2": {"field": "high"}} | colour,
+    }
+    if panels:
+        band["transform"] = [{"filter": {"field": "series", "equal": series[0]}}]
+    value = {"y": y | {"field": "value"}}
+    hover = _tooltip(str(x["field"]), null)
     layers += [
+        band,
+        {"mark": {"type": "line", "strokeWidth": 1.8}, "encoding": place | value | colour},
         {
-            "mark": {"type": "area", "opacity": 0.16},
-            "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}} | colour,
-        },
-        {
-            "mark": {"type": "line", "strokeWidth": 1.8},
-            "encoding": {"y": y | {"field": "value"}} | colour,
-        },
-        {
-            "mark": {"type": "point", "filled": True, "size": 24, "opacity": 1},
-            "encoding": {"y": y | {"field": "value"}, **_tooltip(str(x["field"]), null)} | colour,
+            "mark": {"type": "point", "filled": True, "size": 26, "opacity": 1},
+            "encoding": place | value | hover | colour,
         },
     ]
-    return _panels({"height": 170, "encoding": {"x": horizontal}, "layer": layers}, panels)
+    return _panels({"height": 170, "layer": layers}, panels)
 
 
 def grid(rows: str, columns: str, title: str, chance: float) -> Spec:
     """Numbers in a grid of the columns `rows` and `columns`, coloured by how far from `chance`."""
     y = {"field": rows, "type": "nominal", "sort": None, "title": None}
-    x = {"field": columns, "type": "nominal", "sort": None, "title": None, "axis": {"orient": "top"}}
+    x = {"field": columns, "type": "nominal", "sort": None, "title": None}
+    x["axis"] = {"orient": "top", "labelAngle": 0}
     dark = f"abs(datum.value - {chance}) > 0.28"
     return {
         "height": {"step": 34},
@@ -148,7 +151,7 @@ def strips(axis: Mapping[str, Any], rows: str, series: Sequence[str], panels: Se
 
 
 def _axis(axis: Mapping[str, Any]) -> Spec:
-    settings: Spec = {"type": "quantitative", "title": axis["title"]}
+    settings: Spec = {"type": "quantitative", "title": axis["title"], "axis": {"tickCount": 5}}
     if "domain" in axis:
         settings["scale"] = {"domain": [*axis["domain"]]}
     return settings
@@ -162,7 +165,7 @@ def _chance(axis: Mapping[str, Any], channel: str) -> list[Spec]:
 
 
 def _colour(series: Sequence[str], legend: bool = True) -> Spec:
-    shown = {"title": None, "orient": "top", "symbolType": "circle"} if legend else None
+    shown = {"title": None, "orient": "top", "symbolType": "circle", "symbolOpacity": 1} if legend else None
     if len(series) < 2:
         shown = None
     encoding = {"field": "series", "type": "nominal", "scale": scale(series), "legend": shown}

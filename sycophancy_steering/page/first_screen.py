@@ -61,7 +61,7 @@ class ModelVerdict:
 def model_verdict(study: Study) -> ModelVerdict:
     """What the study found about its model."""
     facts = study.verdict
-    simpler = simpler_things(study)
+    simpler = [one for one in simpler_things(study) if one.family in facts["families"]]
     rows = [
         _behaves(facts, study.families),
         _predicts(facts, BEFORE, "Does the vector predict it before it answers?"),
@@ -129,7 +129,8 @@ def _better(simpler: Sequence[Simpler]) -> Row:
     for one in simpler:
         name, auroc = one.best
         picture = dot(auroc, SHARES, null=one.random, tick=one.vector.value)
-        cells[one.family] = Cell(picture, interval_text(auroc), f"by {name}", one.n)
+        beside = f"by {name}, vector {number_text(one.vector.value)}"
+        cells[one.family] = Cell(picture, interval_text(auroc), beside, one.n)
     better = [one for one in simpler if one.better]
     if better:
         verdict = f"Better than {named(sorted({one.best[0] for one in better}))}, on {len(better)}"
@@ -177,19 +178,19 @@ def _sentence(rows: Sequence[Row]) -> str:
     behaves, before, after, better, causes = rows[:5]
     if behaves.tone == NO:
         return "The user's words do not move its answers, so there is nothing to predict."
-    first = f"It gives in to the user, on {behaves.verdict.removeprefix('Yes, on ')}. "
+    first = f"It gives in to the user on {behaves.verdict.removeprefix('Yes, on ')}. "
     if before.tone == YES:
         predicts = "Its steering vector predicts whether it will, before it answers"
         predicts += ", and better than simpler things" if better.tone == YES else (
             ", but nothing shows that it does so better than simpler things"
         )
     else:
-        predicts = "Nothing shows that its steering vector predicts whether it will, before it answers"
+        predicts = "Nothing shows that its steering vector predicts this before it answers"
         if after.tone == YES:
             predicts += " (it does once it has answered)"
     cause = {
         YES: "; adding the vector moves the answers, so it is a cause.",
-        NO: "; nor that the vector is a cause." if before.tone != YES else "; nothing shows that it "
+        NO: ", nor that the vector is a cause." if before.tone != YES else "; nothing shows that it "
         "is a cause.",
         UNCLEAR: "; whether it is a cause was not tried.",
     }

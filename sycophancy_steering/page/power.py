@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from sycophancy_steering.formatting.numbers import number_text
-from sycophancy_steering.page.charts import lines
+from sycophancy_steering.page.charts import LOG, lines
 from sycophancy_steering.page.colours import MOST_SERIES
 from sycophancy_steering.page.estimates import chart_data, plain, point_of
 from sycophancy_steering.page.section import Figure, FoldedTable, Section
@@ -61,7 +61,7 @@ def power(study: Study) -> Section | None:
                 {
                     "field": "size",
                     "title": "size, in typical distances from the mean (log scale)",
-                    "scale": {"type": "log"},
+                    "scale": LOG,
                 },
                 plain(families),
             ),

@@ -58,8 +58,8 @@ def prediction(study: Study) -> Section:
                 ]
     before, after = (_predicted(study, where) for where in POSITIONS.values())
     finding = (
-        f"Before the answer, {suite.headline} at layer {study.layer} predicts "
-        f"{named(before, 'nothing')}; after it, {named(after, 'nothing')}."
+        f"{suite.headline}, at the layer chosen on other questions, {_predicts(before)} before the "
+        f"answer, and {_predicts(after)} after it."
     )
     tables = [
         FoldedTable(f"AUROC of every vector of the set, {one['readout']}", one["table"])
@@ -88,6 +88,10 @@ def prediction(study: Study) -> Section:
         tables,
         {"families": facts["families"]},
     )
+
+
+def _predicts(families: list[str]) -> str:
+    return f"predicts {named(families)}" if families else "is not shown to predict anything"
 
 
 def _predicted(study: Study, where: str) -> list[str]:

@@ -41,8 +41,11 @@ def simpler(study: Study) -> Section | None:
         interventions.PROMPTING.read(model=study.model), study.suite.intervention_vectors[0]
     )
     if prompting:
-        caption = "Share of answers changed, by prompting and by steering with as many examples"
-        tables += [FoldedTable(caption, table) for table in prompting.facts["tables"]]
+        tables += [
+            FoldedTable(f"Share of answers changed by prompting and by steering: {words}", table)
+            for table in prompting.facts["tables"]
+            for words in [str(table.header[0]).lower()]
+        ]
     names = {"model": study.model, "prompt_set": study.suite.evaluation_set}
     sources = labels.SOURCE_AGREEMENT.read(**names)
     of_labels = labels_section(labels.CONFOUNDS.read(**names), sources).facts

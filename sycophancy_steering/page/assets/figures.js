@@ -1,6 +1,6 @@
 // Draws the figures with Vega-Lite once they are near, and folds out their data as tables.
 
-const PANEL = { least: 150, most: 300, padding: 22, axis: 46 };
+const PANEL = { least: 150, most: 300, padding: 22, axis: 46, labels: 225 };
 
 /** The charting library, unpacked once. */
 const charting = (() => {
@@ -44,11 +44,20 @@ function figureConfig() {
     header: { ...text, labelFontSize: 12 },
     legend: { ...text, labelFontSize: 12, labelLimit: 280 },
     view: { stroke: null },
+    bar: { color: colour("--null"), opacity: 0.6 }, // bars and areas without a series are nulls
+    area: { color: colour("--null") },
     style: {
-      null: { fill: colour("--null"), stroke: colour("--null") },
       chance: { stroke: colour("--text"), strokeDash: [4, 3], strokeWidth: 1 },
     },
   };
+}
+
+/** Pixels that the labels of the rows take: of numbers, or of words. */
+function rowLabels(spec, rows) {
+  const y = (spec.encoding ?? spec.layer.at(-1).encoding).y;
+  if (y.type !== "nominal") return PANEL.axis;
+  const longest = Math.max(0, ...rows.map((row) => String(row[y.field] ?? "").length));
+  return Math.min(PANEL.labels, 6.5 * longest + 20);
 }
 
 /** A copy of the specification with data, and with panels that fit the width. */
@@ -56,19 +65,13 @@ function fitted(spec, rows, width) {
   const sized = structuredClone(spec);
   sized.data = { values: rows };
   if (!sized.facet) {
-    sized.width = Math.min(width - 190, 760);
-    if (sized.encoding?.y === undefined) sized.width = Math.min(width - 60, 760);
-    sized.width = Math.max(sized.width, 120);
+    const legend = sized.encoding?.x ? 90 : 0; // a grid of numbers has its colours beside it
+    sized.width = Math.max(120, Math.min(width - rowLabels(sized, rows) - legend - 20, 760));
     return sized;
   }
   const field = sized.facet.field;
   const panels = new Set(rows.map((row) => row[field])).size;
-  const y = sized.spec.encoding.y ?? {};
-  const labels = y.type === "nominal"
-    ? Math.min(220, 7 * Math.max(0, ...rows.map((row) => String(row[y.field] ?? "").length)))
-    : PANEL.axis;
-  const shared = sized.spec.encoding.y ? labels : PANEL.axis;
-  const room = Math.max(width - shared, PANEL.least);
+  const room = Math.max(width - rowLabels(sized.spec, rows), PANEL.least);
   const most = Math.max(1, Math.floor(room / (PANEL.least + PANEL.padding)));
   let columns = Math.min(most, sized.columns, panels);
   // Rows of panels of equal length: four, or two and two, not three and one.
