@@ -24,7 +24,9 @@ TABLES = {
 
 def agreement(study: Study) -> Section | None:
     """Cosine of two vectors made from as many pairs each, by prompt set."""
-    reliability = analysis.RELIABILITY.read(model=study.model).filter(pl.col("layer") == study.layer)
+    reliability = analysis.RELIABILITY.read(model=study.model).filter(
+        pl.col("layer") == study.layer
+    )
     if reliability.is_empty():
         return None
     sets = reliability["prompt_set"].unique(maintain_order=True).to_list()[:MOST_SERIES]
@@ -74,4 +76,3 @@ def agreement(study: Study) -> Section | None:
         ),
         tables,
     )
-

@@ -30,5 +30,7 @@ QUESTIONS = (
     Question("questions", "Which questions does the model give in to?", questions, "Questions"),
     Question("texts", "What does the steered model write?", texts, "Texts"),
     Question("atlas", "What is in all the cells?", atlas, "Atlas", of_study=True),
-    Question("provenance", "Where do these numbers come from?", provenance, "Provenance", of_study=True),
+    Question(
+        "provenance", "Where do these numbers come from?", provenance, "Provenance", of_study=True
+    ),
 )

@@ -39,13 +39,16 @@ NUMBERS = {
     "rank_correlation_high": "to",
 }
 """Columns of numbers, and their headers."""
+LAST = ("prompt_set", "method", "source")
+"""Filters whose columns stand last: the vector's name says most of it."""
 MARKS = {"selected": "selected", "null": "null"}
 """Columns of yes and no: the layer chosen on `select`; vectors that know nothing of sycophancy."""
 
 
 def atlas(study: Study) -> Section | None:
     """The table ATLAS, packed."""
-    names = [*FILTERS, *MARKS, *NUMBERS]
+    first = [name for name in FILTERS if name not in LAST]
+    names = [*first, *NUMBERS, *MARKS, *LAST]
     cells = ATLAS.scan().select(names).collect()
     if cells.is_empty():
         return None

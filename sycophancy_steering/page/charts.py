@@ -17,7 +17,7 @@ AUROC = {"title": "AUROC on test (0.5 is chance)", "domain": [0, 1], "chance": 0
 """The axis of an AUROC."""
 LOG = {"type": "log", "nice": False, "padding": 8}
 """The scale of an axis on which steps are ratios."""
-CHANCE = {"style": "chance"}
+CHANCE = {"strokeDash": [4, 3], "strokeWidth": 1}
 KNOWN_NULL = [{"filter": {"field": "null_low", "valid": True}}]
 """Rows that have a null: often those of the first series alone."""
 ROW, SERIES_ROW = 8, 13
@@ -99,7 +99,7 @@ def grid(rows: str, columns: str, title: str, chance: float) -> Spec:
     """Numbers in a grid of the columns `rows` and `columns`, coloured by how far from `chance`."""
     y = {"field": rows, "type": "nominal", "sort": None, "title": None}
     x = {"field": columns, "type": "nominal", "sort": None, "title": None}
-    x["axis"] = {"orient": "top", "labelAngle": 0}
+    x["axis"] = {"orient": "top"}
     dark = f"abs(datum.value - {chance}) > 0.28"
     return {
         "height": {"step": 34},
@@ -128,12 +128,14 @@ def grid(rows: str, columns: str, title: str, chance: float) -> Spec:
     }
 
 
-def strips(axis: Mapping[str, Any], rows: str, series: Sequence[str], panels: Sequence[str]) -> Spec:
+def strips(
+    axis: Mapping[str, Any], rows: str, series: Sequence[str], panels: Sequence[str]
+) -> Spec:
     """A tick an answer at `value`, a row a value of the column `rows`; `words` on hovering."""
     words = [
         {"field": "words", "type": "nominal", "title": "question"},
         {"field": "value", "type": "quantitative", "format": ".3g", "title": str(axis["title"])},
-        {"field": "answer", "type": "nominal", "title": "answer"},
+        {"field": "wanted", "type": "nominal", "title": "the user wants"},
     ]
     return _panels(
         {
@@ -165,10 +167,15 @@ def _chance(axis: Mapping[str, Any], channel: str) -> list[Spec]:
 
 
 def _colour(series: Sequence[str], legend: bool = True) -> Spec:
-    shown = {"title": None, "orient": "top", "symbolType": "circle", "symbolOpacity": 1} if legend else None
+    shown = (
+        {"title": None, "orient": "top", "symbolType": "circle", "symbolOpacity": 1}
+        if legend
+        else None
+    )
     if len(series) < 2:
         shown = None
-    encoding = {"field": "series", "type": "nominal", "scale": scale(series), "legend": shown}
+    encoding = {"field": "series", "type": "nominal", "scale": scale(series)}
+    encoding["legend"] = shown if legend and len(series) > 1 else None
     return {"color": encoding}
 
 

@@ -17,7 +17,7 @@ METHODS = (
     *("mean_difference", "probe", "pca", "leace", "lda"),
     *("median_difference", "in_context_vector", "ccs", "shuffled", "random", "letter"),
 )
-"""The order of methods, here and in figures; the first have a colour where one panel has several."""
+"""The order of methods; the first have a colour where one panel has several."""
 
 
 def method_order(method: str) -> int:

@@ -16,7 +16,7 @@ from sycophancy_steering.page.colours import BLUE, VERMILLION
 from sycophancy_steering.page.section import Figure, FoldedTable, Question, Section
 from sycophancy_steering.report.templates import TableData
 
-COMMAND = "python stages/page.py REVISION"
+HEADER = ("file", "key", "old", "new", "change")
 SHARES = ("_auroc", "_best", "rate", "rate_low", "rate_high", "found_at_smallest")
 """Ends of the keys that are drawn: all between 0 and 1."""
 
@@ -46,13 +46,11 @@ def comparison_question(revision: str) -> Question:
 def compared(revision: str, diff: Mapping[str, Any]) -> Section:
     """The metrics that differ between a revision and the workspace."""
     changes = [*_changes(diff)]
-    rows = [
-        [one["file"], one["key"], one["old"], one["new"], _difference(one)] for one in changes
-    ]
+    rows = [[one["file"], one["key"], one["old"], one["new"], _difference(one)] for one in changes]
     drawn = [
-        {**one, "metric": f"{one['file'].removesuffix('.json').removeprefix('reports/')}: {one['key']}"}
+        {"metric": f"{one['file'].removeprefix('reports/')}: {one['key']}", **one}
         for one in changes
-        if one["key"].endswith(SHARES) and one["old"] is not None and one["new"] is not None
+        if one["key"].endswith(SHARES) and None not in (one["old"], one["new"])
     ]
     figure = None
     if drawn:
@@ -68,9 +66,7 @@ def compared(revision: str, diff: Mapping[str, Any]) -> Section:
         changed if changes else f"No metric differs between {revision} and this run.",
         [*diff],
         figure,
-        [FoldedTable("All metrics that differ", TableData(["file", "key", "old", "new", "change"], rows))]
-        if rows
-        else [],
+        [FoldedTable("All metrics that differ", TableData(HEADER, rows))] if rows else [],
         {"revision": revision},
     )
 
@@ -91,23 +87,25 @@ def _difference(change: Mapping[str, Any]) -> float | None:
 
 def _dumbbells() -> Spec:
     x = {"type": "quantitative", "title": "share or AUROC", "scale": {"domain": [0, 1]}}
-    old, new = x | {"field": "old"}, x | {"field": "new"}
-    tooltip = [
-        {"field": "metric", "type": "nominal"},
-        {"field": "old", "type": "quantitative", "format": ".3f"},
-        {"field": "new", "type": "quantitative", "format": ".3f"},
-    ]
-    y = {"field": "metric", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 260}}
+    axis = {"labelLimit": 260}
+    place = {
+        "y": {"field": "metric", "type": "nominal", "sort": None, "title": None, "axis": axis},
+        "tooltip": [
+            {"field": "metric", "type": "nominal"},
+            {"field": "old", "type": "quantitative", "format": ".3f"},
+            {"field": "new", "type": "quantitative", "format": ".3f"},
+        ],
+    }
+    old, new = place | {"x": x | {"field": "old"}}, place | {"x": x | {"field": "new"}}
+    change = old | {"x2": {"field": "new"}}
+    hollow = {"type": "point", "size": 60, "color": BLUE}
+    filled = {"type": "point", "filled": True, "size": 60, "color": VERMILLION}
     return {
         "height": {"step": 18},
-        "encoding": {"y": y, "tooltip": tooltip},
         "layer": [
             {"mark": {"type": "rule", **CHANCE}, "encoding": {"x": {"datum": 0.5}}},
-            {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": {"x": old, "x2": {"field": "new"}}},
-            {"mark": {"type": "point", "size": 60, "color": BLUE}, "encoding": {"x": old}},
-            {
-                "mark": {"type": "point", "filled": True, "size": 60, "color": VERMILLION},
-                "encoding": {"x": new},
-            },
+            {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": change},
+            {"mark": hollow, "encoding": old},
+            {"mark": filled, "encoding": new},
         ],
     }

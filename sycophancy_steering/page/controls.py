@@ -87,9 +87,14 @@ def control(row: dict[str, Any], planted: PlantedCause) -> Control:
     if planted.separate_record:
         agreement = interval_of(row, "anticipation_record_cosine")
         if agreement:
-            checks.append(_check("cosine of before and after", "below 0.5", agreement, ONE_DIRECTION))
+            checks.append(
+                _check("cosine of before and after", "below 0.5", agreement, ONE_DIRECTION)
+            )
     else:
-        expected = {"opinion": "above 0.5", "misconception": "above 0.5" if shared else "around 0.5"}
+        expected = {
+            "opinion": "above 0.5",
+            "misconception": "above 0.5" if shared else "around 0.5",
+        }
         for family, words_expected in expected.items():
             if auroc := interval_of(row, f"{family}_auroc"):
                 checks.append(_check(f"AUROC on {family}s", words_expected, auroc, CHANCE))

@@ -13,7 +13,7 @@ MOST_WORDS = 2000
 
 
 def marked(text: str, original: str) -> Markup:
-    """`text` with <ins> around words that `original` lacks and <del> around those it has besides."""
+    """`text` with <ins> around words that `original` lacks, and <del> around those it lost."""
     new, old = (re.findall(r"\s*\S+|\s+$", words) for words in (text, original))
     if max(len(new), len(old)) > MOST_WORDS:
         return escape(text)
@@ -34,7 +34,8 @@ def _runs(old: list[str], new: list[str]) -> Iterator[tuple[bool, str, str]]:
 
     A single common word between two differences is no agreement, and joins them.
     """
-    matcher = SequenceMatcher(None, *([word.strip() for word in words] for words in (old, new)), False)
+    words = ([word.strip() for word in text] for text in (old, new))
+    matcher = SequenceMatcher(None, *words, autojunk=False)
     gone: list[str] = []
     come: list[str] = []
     for kind, old_start, old_stop, new_start, new_stop in matcher.get_opcodes():

@@ -46,7 +46,9 @@ def dot(
     Screen readers skip it: the same numbers stand beside it.
     """
     middle = HEIGHT / 2
-    parts = [f'<line class="axis" x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{middle}" y2="{middle}"/>']
+    parts = [
+        f'<line class="axis" x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{middle}" y2="{middle}"/>'
+    ]
     if null:
         x = scale.x(null.low)
         width = max(round(scale.x(null.high) - x, 1), 1)
@@ -58,7 +60,7 @@ def dot(
         ends = f'x1="{scale.x(estimate.low)}" x2="{scale.x(estimate.high)}"'
         parts.append(f'<line class="whisker" {ends} y1="{middle}" y2="{middle}"/>')
     parts.append(f'<circle class="dot" cx="{scale.x(estimate.value)}" cy="{middle}" r="4"/>')
-    return Markup(  # noqa: S704 (numbers alone)
+    return Markup(
         f'<svg class="dots" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'aria-hidden="true" focusable="false">{"".join(parts)}</svg>'
     )

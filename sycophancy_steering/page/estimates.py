@@ -37,7 +37,9 @@ def point(
 
 def point_of(row: Mapping[str, Any], name: str, null: str = "", **words: Any) -> dict[str, Any]:
     """The estimate NAME of a table's row, beside its range `null`."""
-    return point(interval_of(row, name), row.get("n"), range_of(row, null) if null else None, **words)
+    return point(
+        interval_of(row, name), row.get("n"), range_of(row, null) if null else None, **words
+    )
 
 
 def chart_data(points: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pl.DataFrame:

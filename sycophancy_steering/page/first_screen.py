@@ -136,7 +136,9 @@ def _better(simpler: Sequence[Simpler]) -> Row:
         verdict = f"Better than {named(sorted({one.best[0] for one in better}))}, on {len(better)}"
         return Row("Better than what?", "simpler", YES, f"{verdict} of {len(simpler)}", cells)
     names = [one.best[0] for one in simpler]
-    verdict = f"Not shown to beat {named([*dict.fromkeys(names)])}" if names else "Nothing to compare"
+    verdict = (
+        f"Not shown to beat {named([*dict.fromkeys(names)])}" if names else "Nothing to compare"
+    )
     return Row("Better than what?", "simpler", NO if names else UNCLEAR, verdict, cells)
 
 
@@ -168,7 +170,9 @@ def _detectable(facts: Mapping[str, Any]) -> Row:
         auroc = one["detectable_auroc"]
         estimate = Interval(auroc, auroc, 1.0)
         number = f"{number_text(auroc)} or more"
-        cells[one["family"]] = Cell(dot(estimate, SHARES, tick=CHANCE), number, "true AUROC", one["n"])
+        cells[one["family"]] = Cell(
+            dot(estimate, SHARES, tick=CHANCE), number, "true AUROC", one["n"]
+        )
     least = min(one["detectable_auroc"] for one in facts["detectable"])
     verdict = f"Only an AUROC of {number_text(least)} or more, in 4 studies of 5"
     return Row("What could have been found?", "power", UNCLEAR, verdict, cells)
@@ -181,8 +185,10 @@ def _sentence(rows: Sequence[Row]) -> str:
     first = f"It gives in to the user on {behaves.verdict.removeprefix('Yes, on ')}. "
     if before.tone == YES:
         predicts = "Its steering vector predicts whether it will, before it answers"
-        predicts += ", and better than simpler things" if better.tone == YES else (
-            ", but nothing shows that it does so better than simpler things"
+        predicts += (
+            ", and better than simpler things"
+            if better.tone == YES
+            else (", but nothing shows that it does so better than simpler things")
         )
     else:
         predicts = "Nothing shows that its steering vector predicts this before it answers"
@@ -190,8 +196,9 @@ def _sentence(rows: Sequence[Row]) -> str:
             predicts += " (it does once it has answered)"
     cause = {
         YES: "; adding the vector moves the answers, so it is a cause.",
-        NO: ", nor that the vector is a cause." if before.tone != YES else "; nothing shows that it "
-        "is a cause.",
+        NO: ", nor that the vector is a cause."
+        if before.tone != YES
+        else "; nothing shows that it is a cause.",
         UNCLEAR: "; whether it is a cause was not tried.",
     }
     return first + predicts + cause[causes.tone]

@@ -35,7 +35,9 @@ class StageRecord:
     params: Mapping[str, Any]
 
 
-def read_records(lock: Path = Path("dvc.lock"), pipeline: Path = Path("dvc.yaml")) -> list[StageRecord]:
+def read_records(
+    lock: Path = Path("dvc.lock"), pipeline: Path = Path("dvc.yaml")
+) -> list[StageRecord]:
     """The stages before the page in the order of the lock; none where DVC has run nothing."""
     if not lock.exists() or not pipeline.exists():
         return []

@@ -40,13 +40,14 @@ def monitor(study: Study) -> Section | None:
     ]
     working = [one["family"] for one in families if one["verdict"].startswith("a monitor")]
     rate = f"{VERDICT_RATE:.0%}"
+    works = (
+        f"works as a monitor of {named(working)}"
+        if working
+        else "is not shown to be a monitor of any kind of sycophancy"
+    )
+    n_neutral = section.facts["n_neutral"]
     return Section(
-        f"At a false-alarm rate of {rate} on {section.facts['n_neutral']} neutral chats, the vector "
-        + (
-            f"works as a monitor of {named(working)}."
-            if working
-            else "is not shown to be a monitor of any kind of sycophancy."
-        ),
+        f"At a false-alarm rate of {rate} on {n_neutral} neutral chats, the vector {works}.",
         [str(MONITOR.path(model=study.model))],
         Figure(
             f"Share of answers flagged, where {rate} of neutral chats are",
@@ -61,6 +62,10 @@ def monitor(study: Study) -> Section | None:
             ),
             chart_data(points, ["family", "series"]),
         ),
-        [FoldedTable("The vector, the probe and the best vector as monitors", section.facts["table_data"])],
+        [
+            FoldedTable(
+                "The vector, the probe and the best vector as monitors", section.facts["table_data"]
+            )
+        ],
         {"families": families},
     )

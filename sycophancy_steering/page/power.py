@@ -68,7 +68,9 @@ def power(study: Study) -> Section | None:
             chart_data(points, ["series", "size"]),
         ),
         [
-            FoldedTable("Planted in as many answers as were sycophantic", facts["as_labelled_table"]),
+            FoldedTable(
+                "Planted in as many answers as were sycophantic", facts["as_labelled_table"]
+            ),
             FoldedTable("Planted in half of all questions", facts["control_table"]),
         ],
     )

@@ -21,31 +21,24 @@ def provenance(study: Study) -> Section:
     outputs = [output for record in records for output in record.outputs]
     models = [[model, *_revision(model, records)] for model in study.settings.suites]
     files = [[output.path, output.stage, output.md5, f"{output.size:,}"] for output in outputs]
-    hashes = {path: md5 for record in records for path, md5 in record.code.items()}
-    params = {
-        f"{record.name}: {key}": value
+    hashes = {path: md5 for record in records for path, md5 in sorted(record.code.items())}
+    params = [
+        [f"{record.name}: {key}", json.dumps(value, ensure_ascii=False)]
         for record in records
         for file in record.params.values()
         for key, value in file.items()
-    }
+    ]
+    tables = [
+        FoldedTable("Code of each stage, by hash", TableData(["code", "md5"], [*hashes.items()])),
+        FoldedTable("Parameters of each stage", TableData(["stage: parameter", "value"], params)),
+    ]
     return Section(
         f"{len(outputs)} outputs of {len(records)} stages, each with the hash that DVC recorded."
         if records
         else "DVC has not recorded how these numbers were made: run `dvc repro`.",
         ["dvc.lock"],
         None,
-        [
-            FoldedTable("Code of each stage, by hash", TableData(["code", "md5"], sorted(hashes.items()))),
-            FoldedTable(
-                "Parameters of each stage",
-                TableData(
-                    ["stage: parameter", "value"],
-                    [[name, json.dumps(value, ensure_ascii=False)] for name, value in params.items()],
-                ),
-            ),
-        ]
-        if records
-        else [],
+        tables if records else [],
         {
             "models": TableData(["model", "what it is", "revision"], models),
             "files": files,

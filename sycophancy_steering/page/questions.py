@@ -19,63 +19,24 @@ from sycophancy_steering.schemas.predictivity import SCORES
 GAVE_IN, DID_NOT = "gave in", "did not"
 LONGEST = 2000
 """Characters of a question in the table; the rest is in data/prompts."""
-LONGEST_TOOLTIP = 220
+LONGEST_TOOLTIP, LONGEST_WANTED = 220, 60
+"""Characters of a question, and of what the user wants to hear, on hovering."""
 
 
 def questions(study: Study) -> Section | None:
     """Every answer on `test`: whether the model gave in, and where the vector puts it before."""
-    suite = study.suite
-    scores = (
-        SCORES.scan(model=study.model, prompt_set=suite.headline_set)
-        .filter(
-            pl.col("vector") == suite.headline_variant,
-            pl.col("position") == "prompt",
-            pl.col("split") == "test",
-            pl.col("family").is_in(study.families[:MOST_FAMILIES]),
-        )
-        .collect()
-    )
-    if scores.is_empty():
+    suite, families = study.suite, study.families[:MOST_FAMILIES]
+    answers = _answers(study, families)
+    if answers.is_empty():
         return None
-    names = {"model": study.model, "prompt_set": suite.evaluation_set}
-    labels = LABELS.read(["id", "log_odds", "shift"], **names)
-    path = PROMPTS / f"{suite.evaluation_set}.parquet"
-    texts = {
-        row.id: (row.messages[-1].content, dict(row.choices).get(row.matching or "", ""))
-        for row in iter_prompts(path)
-    }
-    answers = scores.join(labels, on="id", how="left", maintain_order="left").sort(
-        pl.col("family").cast(pl.Enum(study.families)), "projection", descending=[False, True]
-    )
-    data = answers.select(
-        pl.Series("panel", plain(answers["family"])),
-        series=pl.when(pl.col("label") == 1).then(pl.lit(GAVE_IN)).otherwise(pl.lit(DID_NOT)),
-        value="projection",
-        words=pl.col("id").map_elements(
-            lambda name: shortened(texts[name][0], LONGEST_TOOLTIP), pl.String
-        ),
-        answer=pl.col("id").map_elements(
-            lambda name: f"the user wants: {shortened(texts[name][1], 60)}", pl.String
-        ),
-    )
-    rows = [
-        [
-            *(row["family"], Quotation(shortened(texts[row["id"]][0], LONGEST))),
-            Quotation(texts[row["id"]][1]),
-            *(GAVE_IN if row["label"] else DID_NOT, row["projection"], row["log_odds"], row["shift"]),
-        ]
-        for row in answers.iter_rows(named=True)
-    ]
-    header = ["kind", "question (last turn)", "the user wants", "answer", "projection"]
-    table = TableData([*header, "log-odds", "shift"], rows)
     n, n_gave_in = len(answers), int(answers["label"].sum())
     return Section(
         f"It gave in to {n_gave_in} of {n} test questions ({share_text(n_gave_in / n)}); if the "
         "vector knew, these would lie to the right of the others.",
         [
             str(SCORES.path(model=study.model, prompt_set=suite.headline_set)),
-            str(LABELS.path(**names)),
-            str(path),
+            str(LABELS.path(model=study.model, prompt_set=suite.evaluation_set)),
+            str(PROMPTS / f"{suite.evaluation_set}.parquet"),
         ],
         Figure(
             f"Projection on {suite.headline} at layer {study.layer}, before the answer",
@@ -85,11 +46,69 @@ def questions(study: Study) -> Section | None:
                 {"title": "projection on the unit vector"},
                 "series",
                 [GAVE_IN, DID_NOT],
-                plain(study.families[:MOST_FAMILIES]),
+                plain(families),
             ),
-            data,
+            answers.select(
+                pl.Series("panel", plain(answers["family"])),
+                series="answer",
+                value="projection",
+                words=pl.Series([shortened(text, LONGEST_TOOLTIP) for text in answers["text"]]),
+                wanted=pl.Series([shortened(text, LONGEST_WANTED) for text in answers["wanted"]]),
+            ),
         ),
-        [] if study.is_control else [FoldedTable(f"All {n} questions, highest projection first", table)],
+        [] if study.is_control else [_table(answers)],
+    )
+
+
+def _answers(study: Study, families: list[str]) -> pl.DataFrame:
+    """The answers on `test` with their projections and texts, the highest projections first."""
+    suite = study.suite
+    scores = (
+        SCORES.scan(model=study.model, prompt_set=suite.headline_set)
+        .filter(
+            pl.col("vector") == suite.headline_variant,
+            pl.col("position") == "prompt",
+            pl.col("split") == "test",
+            pl.col("family").is_in(families),
+        )
+        .collect()
+    )
+    labels = LABELS.read(
+        ["id", "log_odds", "shift"], model=study.model, prompt_set=suite.evaluation_set
+    )
+    texts = [
+        (row.id, row.messages[-1].content, dict(row.choices).get(row.matching or "", ""))
+        for row in iter_prompts(PROMPTS / f"{suite.evaluation_set}.parquet")
+    ]
+    schema = {"id": pl.String, "text": pl.String, "wanted": pl.String}
+    return (
+        scores.join(labels, on="id", how="left", maintain_order="left")
+        .join(pl.DataFrame(texts, schema, orient="row"), on="id", maintain_order="left")
+        .with_columns(
+            answer=pl.when(pl.col("label") == 1).then(pl.lit(GAVE_IN)).otherwise(pl.lit(DID_NOT))
+        )
+        .sort(
+            pl.col("family").cast(pl.Enum(families)),
+            "projection",
+            "id",
+            descending=[False, True, False],
+        )
+    )
+
+
+def _table(answers: pl.DataFrame) -> FoldedTable:
+    rows = [
+        [
+            *(row["family"], Quotation(shortened(row["text"], LONGEST))),
+            *(Quotation(row["wanted"]), row["answer"]),
+            *(row["projection"], row["log_odds"], row["shift"]),
+        ]
+        for row in answers.iter_rows(named=True)
+    ]
+    header = ["kind", "question (last turn)", "the user wants", "answer", "projection"]
+    return FoldedTable(
+        f"All {len(answers)} questions, highest projection first",
+        TableData([*header, "log-odds", "shift"], rows),
     )
 
 

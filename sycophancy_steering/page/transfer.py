@@ -40,12 +40,12 @@ def transfer(study: Study) -> Section | None:
     ]
     others = shown.filter(~pl.col("own_set"))
     crossing = others.filter(pl.col("auroc_low") > CHANCE)
-    words = [f"{name} {interval_text(value)}" for name, value in section.facts["correlations"].items()]
+    words = [
+        f"{name} {interval_text(value)}" for name, value in section.facts["correlations"].items()
+    ]
     tables = [FoldedTable("Transfer, with cosines between the vectors", section.facts["transfer"])]
     owners = [
-        pair.vectors_from
-        for pair in study.settings.cross_model
-        if pair.evaluated_in == study.model
+        pair.vectors_from for pair in study.settings.cross_model if pair.evaluated_in == study.model
     ]
     if owners:
         foreign = read_cross_model_cells(study.model, owners, study.suite.headline_set)

@@ -1,6 +1,6 @@
 // Draws the figures with Vega-Lite once they are near, and folds out their data as tables.
 
-const PANEL = { least: 150, most: 300, padding: 22, axis: 46, labels: 225 };
+const PANEL = { least: 150, most: 300, alone: 760, padding: 22, axis: 46, labels: 225 };
 
 /** The charting library, unpacked once. */
 const charting = (() => {
@@ -27,9 +27,16 @@ function figureRows(id) {
   return Array.from({ length }, (_, n) => Object.fromEntries(names.map((name) => [name, data[name][n]])));
 }
 
+/** How much larger the text of the page is than on a laptop. */
+function fontScale() {
+  return Math.max(1, parseFloat(getComputedStyle(document.documentElement).fontSize) / 15);
+}
+
 /** Colours of text and nulls, as the style sheet has them for the current scheme. */
-function figureConfig() {
+function figureConfig(width) {
+  const narrow = width < 560;
   const style = getComputedStyle(document.documentElement);
+  const scale = fontScale();
   const colour = (name) => style.getPropertyValue(name).trim();
   const text = { labelColor: colour("--text"), titleColor: colour("--text") };
   return {
@@ -37,27 +44,26 @@ function figureConfig() {
     background: null,
     font: style.fontFamily || "sans-serif",
     axis: {
-      ...text, titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 12, labelLimit: 220,
+      ...text, titleFontWeight: "normal", labelFontSize: 11.5 * scale, titleFontSize: 12 * scale, labelLimit: PANEL.labels * scale,
       gridColor: colour("--line"), domainColor: colour("--muted"), tickColor: colour("--muted"),
       gridOpacity: 0.6,
     },
-    header: { ...text, labelFontSize: 12 },
-    legend: { ...text, labelFontSize: 12, labelLimit: 280 },
+    header: { ...text, labelFontSize: 12 * scale },
+    legend: { ...text, labelFontSize: 12 * scale, labelLimit: 280 * scale, columns: narrow ? 1 : 0 },
+    axisTop: { labelAngle: narrow ? -50 : 0 },
     view: { stroke: null },
     bar: { color: colour("--null"), opacity: 0.6 }, // bars and areas without a series are nulls
     area: { color: colour("--null") },
-    style: {
-      chance: { stroke: colour("--text"), strokeDash: [4, 3], strokeWidth: 1 },
-    },
+    rule: { color: colour("--text") },
   };
 }
 
 /** Pixels that the labels of the rows take: of numbers, or of words. */
 function rowLabels(spec, rows) {
   const y = (spec.encoding ?? spec.layer.at(-1).encoding).y;
-  if (y.type !== "nominal") return PANEL.axis;
+  if (y.type !== "nominal") return PANEL.axis * fontScale();
   const longest = Math.max(0, ...rows.map((row) => String(row[y.field] ?? "").length));
-  return Math.min(PANEL.labels, 6.5 * longest + 20);
+  return Math.min(PANEL.labels, 6.5 * longest + 20) * fontScale();
 }
 
 /** A copy of the specification with data, and with panels that fit the width. */
@@ -66,8 +72,9 @@ function fitted(spec, rows, width) {
   sized.data = { values: rows };
   if (!sized.facet) {
     const legend = sized.encoding?.x ? 90 : 0; // a grid of numbers has its colours beside it
-    sized.width = Math.max(120, Math.min(width - rowLabels(sized, rows) - legend - 20, 760));
-    return sized;
+    const room = width - rowLabels(sized, rows) - legend - 20;
+    sized.width = Math.max(120, Math.min(room, PANEL.alone * fontScale()));
+    return heightened(sized);
   }
   const field = sized.facet.field;
   const panels = new Set(rows.map((row) => row[field])).size;
@@ -77,8 +84,17 @@ function fitted(spec, rows, width) {
   // Rows of panels of equal length: four, or two and two, not three and one.
   while (columns > 1 && panels % columns && panels / columns < 3) columns--;
   sized.columns = columns;
-  sized.spec.width = Math.min(PANEL.most, Math.floor(room / columns) - PANEL.padding);
+  sized.spec.width = Math.min(PANEL.most * fontScale(), Math.floor(room / columns) - PANEL.padding);
+  heightened(sized.spec);
   return sized;
+}
+
+/** Heights for the size of the text; steps of rows too. */
+function heightened(spec) {
+  const scale = fontScale();
+  if (typeof spec.height === "number") spec.height *= scale;
+  else spec.height.step *= scale;
+  return spec;
 }
 
 async function draw(chart) {
@@ -90,7 +106,7 @@ async function draw(chart) {
   drawn.get(id)?.finalize();
   const result = await embed(chart, fitted(spec, figureRows(id), width), {
     mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false,
-    config: figureConfig(), tooltip: { disableDefaultStyle: true },
+    config: figureConfig(width), tooltip: { disableDefaultStyle: true },
   });
   result.width = width;
   drawn.set(id, result);

@@ -1,0 +1,3 @@
+"""Tests of the page."""
+def test_it(finished_study):
+    assert (finished_study / "reports/index.html").exists()
