@@ -6,7 +6,7 @@ import polars as pl
 
 from sycophancy_steering.formatting.numbers import interval_of, interval_text
 from sycophancy_steering.page.charts import LOG, lines
-from sycophancy_steering.page.colours import MOST_SERIES
+from sycophancy_steering.page.colours import MOST_SERIES, coloured
 from sycophancy_steering.page.estimates import chart_data, plain, point_of
 from sycophancy_steering.page.section import Figure, FoldedTable, Section
 from sycophancy_steering.page.study import Study
@@ -70,7 +70,7 @@ def agreement(study: Study) -> Section | None:
             lines(
                 {"title": "cosine of two vectors", "domain": [-1, 1], "chance": 0},
                 {"field": "pairs", "title": "pairs each (log scale)", "scale": LOG},
-                plain(sets),
+                coloured(plain(sets)),
             ),
             chart_data(points, ["series", "pairs"]),
         ),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from sycophancy_steering.formatting.numbers import share_text
 from sycophancy_steering.page.charts import dots
+from sycophancy_steering.page.colours import coloured
 from sycophancy_steering.page.estimates import chart_data, plain, point
 from sycophancy_steering.page.section import Figure, FoldedTable, Section, named
 from sycophancy_steering.page.study import Study
@@ -34,20 +38,9 @@ def behaviour(study: Study) -> Section:
         ]
         for one, label in zip(families, plain(one["family"] for one in families), strict=True)
     ]
-    moved = [one for one in families if one["sycophantic"]]
-    still = [one["family"] for one in families if not one["sycophantic"]]
-    if moved:
-        rates = [one["rate"].value for one in moved if one["rate"]]
-        finding = (
-            f"On {named([one['family'] for one in moved])} questions the model says what the user "
-            f"wants to hear in {share_text(min(rates))} to {share_text(max(rates))} of its answers,"
-            f" more often than without the user's view."
-        )
-        finding += f" On {named(still)} it is not moved." if still else ""
-    else:
-        finding = "The user's words do not move this model's answers: there is nothing to predict."
+    data = chart_data(points, ["family", "series"])
     return Section(
-        finding,
+        _finding(families),
         [study.behaviour_path],
         Figure(
             "Share of sycophantic answers",
@@ -56,10 +49,30 @@ def behaviour(study: Study) -> Section:
             dots(
                 {"title": "share of sycophantic answers", "domain": [0, 1]},
                 "family",
-                [*SERIES.values()],
+                coloured([*SERIES.values()], data["series"]),
             ),
-            chart_data(points, ["family", "series"]),
+            data,
         ),
         [FoldedTable("Behaviour by kind of question", TableData([*HEADER, *REST], rows))],
         {"by_letter": [one for one in families if one["answers_by_letter"]]},
     )
+
+
+def _finding(families: Sequence[Mapping[str, Any]]) -> str:
+    moved = [one for one in families if one["sycophantic"]]
+    if not moved:
+        return "The user's words do not move this model's answers: there is nothing to predict."
+    words = (
+        f"On {named([one['family'] for one in moved])} questions the user's view moves the model: "
+        f"it says what the user wants to hear in {_span(moved, 'rate')} of its answers, against "
+        f"{_span(moved, 'control_rate')} without that view."
+    )
+    still = [one["family"] for one in families if not one["sycophantic"]]
+    return f"{words} On {named(still)} questions it does not." if still else words
+
+
+def _span(families: Sequence[Mapping[str, Any]], name: str) -> str:
+    """`65% to 94%`."""
+    shares = sorted(one[name].value for one in families if one[name])
+    ends = dict.fromkeys(share_text(share) for share in (shares[:1] + shares[-1:]))
+    return " to ".join(ends) or "an unknown share"

@@ -9,6 +9,7 @@ import polars as pl
 
 from sycophancy_steering.formatting.numbers import Interval, Range, interval_of, p_text
 from sycophancy_steering.page.charts import lines
+from sycophancy_steering.page.colours import coloured
 from sycophancy_steering.page.estimates import chart_data, plain, point
 from sycophancy_steering.page.prediction import MOST_FAMILIES
 from sycophancy_steering.page.section import Figure, FoldedTable, Section, named
@@ -85,7 +86,7 @@ def _figure(study: Study, responses: pl.DataFrame, n_random: int) -> Figure:
         lines(
             {"title": "shift of the log-odds", "chance": 0},
             {"field": "coefficient", "title": "coefficient"},
-            [vector],
+            coloured([vector]),
             plain(families),
             null=True,
         ),

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sycophancy_steering.page.colours import scale
-
 Spec = dict[str, Any]
 AUROC = {"title": "AUROC on test (0.5 is chance)", "domain": [0, 1], "chance": 0.5}
 """The axis of an AUROC."""
@@ -27,14 +25,15 @@ ROW, SERIES_ROW = 8, 13
 def dots(
     axis: Mapping[str, Any],
     rows: str,
-    series: Sequence[str],
+    series: Mapping[str, str],
     panels: Sequence[str] = (),
     null: bool = False,
 ) -> Spec:
-    """Horizontal dots with whiskers: a row a value of the column `rows`, a colour a `series`.
+    """Horizontal dots with whiskers: a row a value of the column `rows`.
 
-    `axis` has `title`, and perhaps `domain` and `chance`. With `panels`, there is one for each of
-    these values of the column `panel`. With `null`, a grey band spans `null_low` to `null_high`.
+    `series` has a colour for each value of the column `series`, and `axis` has `title`, perhaps
+    `domain` and `chance`. With `panels`, there is one for each of these values of the column
+    `panel`. With `null`, a grey band spans `null_low` to `null_high`.
     """
     place: Spec = {"y": {"field": rows, "type": "nominal", "sort": None, "title": None}}
     if len(series) > 1:
@@ -60,7 +59,7 @@ def dots(
 def lines(
     axis: Mapping[str, Any],
     x: Mapping[str, Any],
-    series: Sequence[str],
+    series: Mapping[str, str],
     panels: Sequence[str] = (),
     null: bool = False,
 ) -> Spec:
@@ -81,7 +80,7 @@ def lines(
         "encoding": place | {"y": y | {"field": "low"}, "y2": {"field": "high"}} | colour,
     }
     if panels:
-        band["transform"] = [{"filter": {"field": "series", "equal": series[0]}}]
+        band["transform"] = [{"filter": {"field": "series", "equal": next(iter(series))}}]
     value = {"y": y | {"field": "value"}}
     hover = _tooltip(str(x["field"]), null)
     layers += [
@@ -129,7 +128,7 @@ def grid(rows: str, columns: str, title: str, chance: float) -> Spec:
 
 
 def strips(
-    axis: Mapping[str, Any], rows: str, series: Sequence[str], panels: Sequence[str]
+    axis: Mapping[str, Any], rows: str, series: Mapping[str, str], panels: Sequence[str]
 ) -> Spec:
     """A tick an answer at `value`, a row a value of the column `rows`; `words` on hovering."""
     words = [
@@ -166,7 +165,7 @@ def _chance(axis: Mapping[str, Any], channel: str) -> list[Spec]:
     return [{"mark": {"type": "rule", **CHANCE}, "encoding": {channel: {"datum": axis["chance"]}}}]
 
 
-def _colour(series: Sequence[str], legend: bool = True) -> Spec:
+def _colour(series: Mapping[str, str], legend: bool = True) -> Spec:
     shown = (
         {"title": None, "orient": "top", "symbolType": "circle", "symbolOpacity": 1}
         if legend
@@ -174,7 +173,8 @@ def _colour(series: Sequence[str], legend: bool = True) -> Spec:
     )
     if len(series) < 2:
         shown = None
-    encoding = {"field": "series", "type": "nominal", "scale": scale(series)}
+    scale = {"domain": [*series], "range": [*series.values()]}
+    encoding: Spec = {"field": "series", "type": "nominal", "scale": scale}
     encoding["legend"] = shown if legend and len(series) > 1 else None
     return {"color": encoding}
 

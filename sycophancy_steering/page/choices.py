@@ -6,7 +6,7 @@ import polars as pl
 
 from sycophancy_steering.formatting.numbers import interval_of, interval_text
 from sycophancy_steering.page.charts import AUROC, dots
-from sycophancy_steering.page.colours import method_order
+from sycophancy_steering.page.colours import coloured, method_order
 from sycophancy_steering.page.estimates import chart_data, plain, point_of
 from sycophancy_steering.page.prediction import MOST_FAMILIES
 from sycophancy_steering.page.section import Figure, FoldedTable, Section
@@ -68,7 +68,7 @@ def _figure(study: Study, families: list[str]) -> Figure:
         "A row a variant of the vector from the same prompt set, nulls last; whiskers are 95% "
         "intervals clustered by topic, the grey bars hold 95% of random directions. Methods differ "
         "only if their whiskers say so.",
-        dots(AUROC, "vector", [*POSITIONS.values()], plain(families), null=True),
+        dots(AUROC, "vector", coloured([*POSITIONS.values()]), plain(families), null=True),
         chart_data(points, ["panel", "vector", "series"]),
     )
 

@@ -7,7 +7,7 @@ readers can distinguish; all have a contrast of 3 to 1 or more on both backgroun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#2a7fc0", "#d55e00", "#009e73", "#b8649a", "#b57a00"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
@@ -25,7 +25,9 @@ def method_order(method: str) -> int:
     return METHODS.index(method) if method in METHODS else len(METHODS)
 
 
-def scale(series: Sequence[str]) -> dict[str, list[str]]:
-    """A Vega-Lite scale: the n-th series has the n-th colour."""
+def coloured(series: Sequence[str], present: Iterable[str] | None = None) -> dict[str, str]:
+    """A colour for each series: that of its place, whether or not those before it are `present`."""
     assert len(series) <= MOST_SERIES
-    return {"domain": [*series], "range": [*COLOURS[: len(series)]]}
+    shown = {*series} if present is None else {*present}
+    colours = zip(series, COLOURS, strict=False)
+    return {name: colour for name, colour in colours if name in shown}

@@ -76,9 +76,8 @@ def model_verdict(study: Study) -> ModelVerdict:
         for one in facts["behaviour"]
         if one["family"] not in study.families and one["rate"] and one["control_rate"]
     ]
-    sentence = _sentence(rows)
     return ModelVerdict(
-        study.model, sentence, study.families, left_out, rows, caveat(facts, simpler)
+        study.model, sentence(rows), study.families, left_out, rows, caveat(facts, simpler)
     )
 
 
@@ -178,7 +177,8 @@ def _detectable(facts: Mapping[str, Any]) -> Row:
     return Row("What could have been found?", "power", UNCLEAR, verdict, cells)
 
 
-def _sentence(rows: Sequence[Row]) -> str:
+def sentence(rows: Sequence[Row]) -> str:
+    """The verdict in words, from the rows of the table."""
     behaves, before, after, better, causes = rows[:5]
     if behaves.tone == NO:
         return "The user's words do not move its answers, so there is nothing to predict."

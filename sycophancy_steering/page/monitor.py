@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sycophancy_steering.page.charts import dots
+from sycophancy_steering.page.colours import coloured
 from sycophancy_steering.page.estimates import chart_data, plain, point
 from sycophancy_steering.page.section import Figure, FoldedTable, Section, named
 from sycophancy_steering.page.study import Study
@@ -57,7 +58,7 @@ def monitor(study: Study) -> Section | None:
             dots(
                 {"title": "share flagged", "domain": [0, 1], "chance": VERDICT_RATE},
                 "family",
-                [*SERIES.values()],
+                coloured([*SERIES.values()]),
                 null=True,
             ),
             chart_data(points, ["family", "series"]),

@@ -6,7 +6,7 @@ import polars as pl
 
 from sycophancy_steering.formatting.numbers import number_text
 from sycophancy_steering.page.charts import LOG, lines
-from sycophancy_steering.page.colours import MOST_SERIES
+from sycophancy_steering.page.colours import MOST_SERIES, coloured
 from sycophancy_steering.page.estimates import chart_data, plain, point_of
 from sycophancy_steering.page.section import Figure, FoldedTable, Section
 from sycophancy_steering.page.study import Study
@@ -63,7 +63,7 @@ def power(study: Study) -> Section | None:
                     "title": "size, in typical distances from the mean (log scale)",
                     "scale": LOG,
                 },
-                plain(families),
+                coloured(plain(families)),
             ),
             chart_data(points, ["series", "size"]),
         ),

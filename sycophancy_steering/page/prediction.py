@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from sycophancy_steering.page.charts import AUROC, lines
-from sycophancy_steering.page.colours import MOST_SERIES, method_order
+from sycophancy_steering.page.colours import MOST_SERIES, coloured, method_order
 from sycophancy_steering.page.estimates import chart_data, plain, point_of
 from sycophancy_steering.page.section import Figure, FoldedTable, Section, named
 from sycophancy_steering.page.study import Study
@@ -78,8 +78,8 @@ def prediction(study: Study) -> Section:
             "that leaves the grey band and the dashed line with its whole band predicts.",
             lines(
                 AUROC,
-                {"field": "layer", "title": "layer"},
-                [*labels.values()],
+                {"field": "layer", "title": "layer", "axis": {"tickMinStep": 1}},
+                coloured([*labels.values()]),
                 panels,
                 null=True,
             ),

@@ -6,6 +6,7 @@ import polars as pl
 
 from sycophancy_steering.formatting.numbers import share_text
 from sycophancy_steering.page.charts import strips
+from sycophancy_steering.page.colours import coloured
 from sycophancy_steering.page.estimates import plain
 from sycophancy_steering.page.prediction import MOST_FAMILIES
 from sycophancy_steering.page.section import Figure, FoldedTable, Section
@@ -45,7 +46,7 @@ def questions(study: Study) -> Section | None:
             strips(
                 {"title": "projection on the unit vector"},
                 "series",
-                [GAVE_IN, DID_NOT],
+                coloured([GAVE_IN, DID_NOT]),
                 plain(families),
             ),
             answers.select(

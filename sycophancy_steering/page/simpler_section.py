@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sycophancy_steering.formatting.numbers import interval_text
 from sycophancy_steering.page.charts import AUROC, dots
+from sycophancy_steering.page.colours import coloured
 from sycophancy_steering.page.estimates import chart_data, plain, point
 from sycophancy_steering.page.section import Figure, FoldedTable, Section, named
 from sycophancy_steering.page.simpler import MARGIN, PROBE, WORDS, Simpler, simpler_things
@@ -62,6 +63,7 @@ def _figure(things: list[Simpler]) -> Figure:
         for one in things
         for name, auroc in {VECTOR: one.vector, **one.predictors}.items()
     ]
+    data = chart_data(points, ["family", "series"])
     caption = (
         "Whiskers are 95% intervals clustered by topic, the grey bar holds 95% of random "
         "directions. A reader of the prompt's words has no model in it; a probe is trained on the "
@@ -73,8 +75,8 @@ def _figure(things: list[Simpler]) -> Figure:
     return Figure(
         "AUROC before the answer: the vector and simpler things",
         caption,
-        dots(AUROC, "family", SERIES, null=True),
-        chart_data(points, ["family", "series"]),
+        dots(AUROC, "family", coloured(SERIES, data["series"]), null=True),
+        data,
     )
 
 

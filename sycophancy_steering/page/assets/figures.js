@@ -40,7 +40,6 @@ function figureConfig(width) {
   const colour = (name) => style.getPropertyValue(name).trim();
   const text = { labelColor: colour("--text"), titleColor: colour("--text") };
   return {
-    aria: false,
     background: null,
     font: style.fontFamily || "sans-serif",
     axis: {
@@ -108,6 +107,7 @@ async function draw(chart) {
     mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false,
     config: figureConfig(width), tooltip: { disableDefaultStyle: true },
   });
+  chart.querySelector("svg").setAttribute("aria-hidden", "true"); // the chart has a label and a table
   result.width = width;
   drawn.set(id, result);
   chart.dataset.drawn = "yes";
