@@ -2,9 +2,9 @@
 
     python stages/page.py [REVISION]
 
-Reads the tables of reports/, prompts, labels, and what dvc.lock records of the stages before. The
-page asks nothing of a network. With a REVISION (a branch or commit), the page begins with what
-`dvc metrics diff REVISION` says, drawn, and is written to reports/comparison.html.
+Reads the tables of reports/, prompts, labels, and what dvc.lock records of the stages before;
+writes reports/index.html, which asks nothing of a network. With a REVISION (a branch or commit),
+the page begins with what `dvc metrics diff REVISION` says, drawn, and is reports/comparison.html.
 """
 
 from __future__ import annotations
