@@ -48,7 +48,7 @@ def unpacked(column: packing.PackedColumn, rows: int) -> list[str | None]:
     for chunk in column.chunks:
         planes = np.frombuffer(gzip.decompress(base64.b64decode(chunk)), np.uint8)
         planes = planes.reshape(column.width, -1).astype(np.int64)
-        stored += [*sum(plane << (8 * n) for n, plane in enumerate(planes))]
+        stored += [*(planes << 8 * np.arange(column.width)[:, None]).sum(0)]
     assert len(stored) == rows
     values = [None if cell == 0 else int(cell) - 1 + column.lowest for cell in stored]
     if column.words is not None:

@@ -12,7 +12,10 @@ from sycophancy_steering.page.study import Study
 from sycophancy_steering.report.analysis import transfer_section
 from sycophancy_steering.report.predictivity import CHANCE, cross_model_section
 from sycophancy_steering.schemas import analysis
+from sycophancy_steering.schemas.table import estimate
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE, read_cross_model_cells
+
+_, LOW, _ = estimate("auroc")
 
 
 def transfer(study: Study) -> Section | None:
@@ -39,7 +42,7 @@ def transfer(study: Study) -> Section | None:
         for row in shown.iter_rows(named=True)
     ]
     others = shown.filter(~pl.col("own_set"))
-    crossing = others.filter(pl.col("auroc_low") > CHANCE)
+    crossing = others.filter(pl.col(LOW) > CHANCE)
     words = [
         f"{name} {interval_text(value)}" for name, value in section.facts["correlations"].items()
     ]
