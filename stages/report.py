@@ -16,14 +16,11 @@ from collections.abc import Mapping
 import polars as pl
 
 from sycophancy_steering.analysis.headline_metrics import METRICS, headline_metrics
-from sycophancy_steering.config.interventions import InterventionSettings
-from sycophancy_steering.config.params import CrossModelPair
-from sycophancy_steering.config.reading import read_names, read_section
-from sycophancy_steering.config.suite import Suite, read_models, read_suite
+from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.report.behaviour import headline_behaviour
-from sycophancy_steering.report.summary import SummarySettings, model_page, summary
+from sycophancy_steering.report.summary import model_page, read_settings, summary
 from sycophancy_steering.schemas.comparison import SELECTED
 from sycophancy_steering.schemas.labels import BEHAVIOUR
 from sycophancy_steering.schemas.paths import REPORTS
@@ -32,13 +29,7 @@ from sycophancy_steering.storage.cell_files import read_cells
 
 @command(__doc__)
 def main() -> None:
-    settings = SummarySettings(
-        suites={model: read_suite(model) for model in read_models()},
-        cross_model=read_section(list[CrossModelPair], "cross_model"),
-        has_controls=bool(read_names("controls", empty=True)),
-        organisms=read_names("organisms", empty=True),
-        interventions=read_section(InterventionSettings, "interventions"),
-    )
+    settings = read_settings()
     text = summary(settings)
     pages = {model: model_page(model, settings) for model in settings.suites}
     selected = SELECTED.read()

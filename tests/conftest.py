@@ -113,6 +113,7 @@ STUDY = [
     ["intervention_tables"],
     ["figures"],
     ["report"],
+    ["page"],
 ]
 
 

@@ -107,6 +107,7 @@ def test_a_study_with_descriptions_runs_from_end_to_end(described_study):
         ["analysis"],
         ["figures"],
         ["report"],
+        ["page"],
     ):
         done = run_stage(described_study, *words)
         assert done.returncode == 0, done.stderr

@@ -120,7 +120,7 @@ def kinds(stages: set[str]) -> set[str]:
 
 AFTER_VECTORS = {
     *("predictivity", "power", "analysis", "interventions", "intervention_tables"),
-    *("controls", "figures", "report"),
+    *("controls", "figures", "report", "page"),
 }
 """The stages that depend on vectors."""
 

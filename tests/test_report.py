@@ -151,8 +151,10 @@ def test_a_letter_that_explains_the_labels_is_named():
 
 
 def test_sections_and_figures_read_columns_of_the_contracts():
-    derived = {"name", "variant"}  # of family and source; of anticipation and record
-    modules = [*REPORT.glob("*.py"), *(REPORT.parent / "figures").glob("*.py")]
+    # Of family and source; of anticipation and record; of charts.
+    derived = {"name", "variant", "panel"}
+    folders = (REPORT, REPORT.parent / "figures", REPORT.parent / "page")
+    modules = [path for folder in folders for path in folder.glob("*.py")]
     calls = [
         node
         for path in modules

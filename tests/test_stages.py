@@ -93,6 +93,7 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         "reports/power/tiny.csv",
         "reports/models/tiny.md",
         "reports/summary.md",
+        "reports/index.html",
         "reports/controls.csv",
     }
 
@@ -107,9 +108,10 @@ def test_a_vector_of_another_model_is_evaluated_beside_the_models_own(study):
     )
     assert own.equals(foreign)  # the same numbers, for it is the same vector
     edit("cross_model: []", "cross_model: [{vectors_from: twin, evaluated_in: tiny}]")(study)
-    assert run_stage(study, "report").returncode == 0
-    page = (study / "reports/models/tiny.md").read_text()
-    assert "| of-twin-pairs/mean_difference |" in page
+    assert run_stage(study, "report").returncode == run_stage(study, "page").returncode == 0
+    assert "of-twin-pairs/mean_difference" in (study / "reports/index.html").read_text()
+    text = (study / "reports/models/tiny.md").read_text()
+    assert "| of-twin-pairs/mean_difference |" in text
 
 
 def test_the_vector_of_the_study_is_the_mean_difference_of_its_shards(finished_study):
@@ -129,7 +131,7 @@ def test_nothing_is_steered_where_the_model_is_not_sycophantic(study):
     table = study / "reports/label_tables/tiny/held_out.behaviour.csv"
     behaviour = pl.read_csv(table).with_columns(sycophantic=pl.lit(value=False))
     behaviour.write_csv(table)
-    for stage in ("interventions", "intervention_tables", "figures", "report"):
+    for stage in ("interventions", "intervention_tables", "figures", "report", "page"):
         done = run_stage(study, stage)
         assert done.returncode == 0, done.stderr
     assert pl.read_parquet(study / "reports/steering/tiny/answers.parquet").is_empty()
@@ -165,7 +167,7 @@ def test_a_study_may_try_only_the_most_informative_interventions(study):
     edit("n_layers: 2", "n_layers: 0")(study)
     edit("methods: [instruction, few-shot, good and bad, ", "methods: [few-shot, ")(study)
     edit("families: all", "families: own")(study)
-    for stage in ("interventions", "intervention_tables", "figures", "report"):
+    for stage in ("interventions", "intervention_tables", "figures", "report", "page"):
         done = run_stage(study, stage)
         assert done.returncode == 0, done.stderr
     answers = pl.read_parquet(study / "reports/steering/tiny/answers.parquet")
@@ -550,6 +552,12 @@ BAD = {
         edit("headline: pairs/", "headline: others/"),
         "report",
         "reports/summary.md",
+        "reports/cells/tiny/others.parquet: not found",
+    ),
+    "a page of a set that was not measured": (
+        edit("headline: pairs/", "headline: others/"),
+        "page",
+        "reports/index.html",
         "reports/cells/tiny/others.parquet: not found",
     ),
     "a headline that was not made": (

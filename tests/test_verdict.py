@@ -33,6 +33,7 @@ def cells(**aurocs: float) -> pl.DataFrame:
         [
             {"vector": VECTOR, "selected": True, "source": "all", "position": position}
             | {"family": family, "random_low": 0.3, "random_high": 0.7, "n_items_rarer_class": 20}
+            | {"n": 40, "n_items": 20}
             | row("auroc", auroc)
             | row("within_item_auroc", 0.6)
             for family, auroc in aurocs.items()
@@ -45,7 +46,7 @@ def dose_response(shift: float, family: str = "suggestion") -> pl.DataFrame:
     return pl.DataFrame(
         [
             {"vector": VECTOR, "kind": "add", "coefficient": 1.0, "family": family}
-            | {"direction": direction}
+            | {"direction": direction, "n": 20}
             | row("shift", value)
             for direction, value in (("own", shift), ("random 1", 0.5), ("random 2", -0.5))
         ]

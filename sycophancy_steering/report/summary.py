@@ -14,7 +14,8 @@ from sycophancy_steering.analysis.anticipation import (
 )
 from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.params import CrossModelPair
-from sycophancy_steering.config.suite import Suite
+from sycophancy_steering.config.reading import read_names, read_section
+from sycophancy_steering.config.suite import Suite, read_models, read_suite
 from sycophancy_steering.report.ablation import ablation_section
 from sycophancy_steering.report.analysis import (
     incremental_validity_section,
@@ -67,6 +68,17 @@ class SummarySettings:
     organisms: Collection[str]
     """Models whose cause is known, in which nothing is planted besides."""
     interventions: InterventionSettings
+
+
+def read_settings() -> SummarySettings:
+    """The settings of params.yaml. Raises InputError."""
+    return SummarySettings(
+        suites={model: read_suite(model) for model in read_models()},
+        cross_model=read_section(list[CrossModelPair], "cross_model"),
+        has_controls=bool(read_names("controls", empty=True)),
+        organisms=read_names("organisms", empty=True),
+        interventions=read_section(InterventionSettings, "interventions"),
+    )
 
 
 def summary(settings: SummarySettings) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from tabulate import tabulate
@@ -31,7 +32,8 @@ class Section:
 
     template: str
     """NAME of templates/NAME.md.j2."""
-    facts: Mapping[str, object]
+    facts: Mapping[str, Any]
+    """Numbers and words; the page (page/) shows the same."""
 
 
 @dataclass(frozen=True)

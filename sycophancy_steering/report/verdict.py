@@ -93,6 +93,8 @@ def _predictions(
             continue
         facts = {
             "family": row["family"],
+            "n": row["n"],
+            "n_items": row["n_items"],
             "auroc": auroc,
             "random": random,
             "within_items": interval_of(row, "within_item_auroc"),
@@ -123,6 +125,8 @@ def _added_to_text(validity: pl.DataFrame, families: Collection[str]) -> list[di
             facts.append(
                 {
                     "family": family,
+                    "n": rows["text"]["n"],
+                    "margin": interval_of(rows["margin"], "auroc"),
                     "text": interval_of(rows["text"], "auroc"),
                     "added": interval_of(rows["text + projection"], "added_auroc"),
                 }
@@ -171,6 +175,7 @@ def _effects(
         facts.append(
             {
                 "family": family,
+                "n": own["n"][0],
                 "shift": shift,
                 "random": between,
                 "causes": shift.low > max(0.0, between.high),
