@@ -268,6 +268,20 @@ def test_all_figures_are_drawn_before_printing(visit):
     assert one.page.locator(f"{shown}[data-drawn]").count() == one.page.locator(shown).count()
 
 
+def test_a_dark_page_prints_as_a_light_one(visit):
+    one, light = visit(color_scheme="dark"), visit()
+    labels = [page.locator("#behaviour .chart svg text").first for page in (one.page, light.page)]
+    for label in labels:
+        label.wait_for()
+    assert labels[0].get_attribute("fill") != labels[1].get_attribute("fill")
+    one.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    playwright_api.expect(labels[0]).to_have_attribute("fill", str(labels[1].get_attribute("fill")))
+    one.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    playwright_api.expect(labels[0]).not_to_have_attribute(
+        "fill", str(labels[1].get_attribute("fill"))
+    )
+
+
 def test_headings_are_in_order(visit):
     levels = (
         visit()
