@@ -143,6 +143,22 @@ def test_hostile_text_is_text(visit):
     assert one.messages == []
 
 
+def test_hostile_text_on_hovering_is_text(visit):
+    one = visit()
+    marks = one.page.locator("#questions .chart svg g.role-mark path")
+    one.page.locator("#questions").scroll_into_view_if_needed()
+    marks.first.wait_for()
+    marks.first.scroll_into_view_if_needed()
+    box = marks.first.bounding_box()
+    assert box
+    one.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tooltip = one.page.locator("#vg-tooltip-element.visible")
+    playwright_api.expect(tooltip).to_contain_text("<script>hacked=1</script>")
+    assert tooltip.locator("img, script").count() == 0
+    assert one.page.evaluate("typeof hacked") == "undefined"
+    assert one.messages == []
+
+
 def test_every_filter_leaves_the_cells_that_it_says(visit, atlas):
     one = visit()
     one.draw_all()
