@@ -143,6 +143,22 @@ def test_hostile_text_is_text(visit):
     assert one.messages == []
 
 
+def test_hostile_text_on_hovering_is_text(visit):
+    one = visit()
+    marks = one.page.locator("#questions .chart svg g.role-mark path")
+    one.page.locator("#questions").scroll_into_view_if_needed()
+    marks.first.wait_for()
+    marks.first.scroll_into_view_if_needed()
+    box = marks.first.bounding_box()
+    assert box
+    one.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tooltip = one.page.locator("#vg-tooltip-element.visible")
+    playwright_api.expect(tooltip).to_contain_text("<script>hacked=1</script>")
+    assert tooltip.locator("img, script").count() == 0
+    assert one.page.evaluate("typeof hacked") == "undefined"
+    assert one.messages == []
+
+
 def test_every_filter_leaves_the_cells_that_it_says(visit, atlas):
     one = visit()
     one.draw_all()
@@ -266,6 +282,20 @@ def test_all_figures_are_drawn_before_printing(visit):
     shown = ".chart:visible"
     assert one.page.locator(shown).count() > 7
     assert one.page.locator(f"{shown}[data-drawn]").count() == one.page.locator(shown).count()
+
+
+def test_a_dark_page_prints_as_a_light_one(visit):
+    one, light = visit(color_scheme="dark"), visit()
+    labels = [page.locator("#behaviour .chart svg text").first for page in (one.page, light.page)]
+    for label in labels:
+        label.wait_for()
+    assert labels[0].get_attribute("fill") != labels[1].get_attribute("fill")
+    one.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    playwright_api.expect(labels[0]).to_have_attribute("fill", str(labels[1].get_attribute("fill")))
+    one.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    playwright_api.expect(labels[0]).not_to_have_attribute(
+        "fill", str(labels[1].get_attribute("fill"))
+    )
 
 
 def test_headings_are_in_order(visit):

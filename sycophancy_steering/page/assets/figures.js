@@ -167,8 +167,18 @@ for (const details of document.querySelectorAll("details")) {
     if (details.classList.contains("data") && details.open) tabulate(details);
   });
 }
-addEventListener("beforeprint", drawAll);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+// Paper is light: what was drawn for the dark is drawn again.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+addEventListener("beforeprint", () => {
+  document.documentElement.dataset.printing = "yes";
+  if (dark.matches) redraw();
+  drawAll();
+});
+addEventListener("afterprint", () => {
+  delete document.documentElement.dataset.printing;
+  if (dark.matches) redraw();
+});
+dark.addEventListener("change", redraw);
 let resizing = 0;
 addEventListener("resize", () => {
   clearTimeout(resizing);
