@@ -54,4 +54,5 @@ check: .venv/installed
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@python -m sycophancy_steering.figures.offline_plots
 	@touch $@

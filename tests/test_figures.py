@@ -77,10 +77,9 @@ def subject() -> Subject:
 
 def test_every_method_has_its_place_and_no_two_look_alike():
     assert set(METHOD_STYLES) == set(METHODS)
-    for styles in ([METHOD_STYLES[name] for name in METHODS if name not in NULLS],):
-        assert len({style.colour for style in styles}) == len(styles)
-        assert len({style.marker for style in styles}) == len(styles)
-        assert len({str(style.dashes) for style in styles}) == len(styles)
+    styles = [METHOD_STYLES[name] for name in METHODS if name not in NULLS]
+    for looks in ("colour", "marker", "dashes"):
+        assert len({str(getattr(style, looks)) for style in styles}) == len(styles), looks
     assert {METHOD_STYLES[name].colour for name in NULLS} == {"#777777"}
     assert [name for name in METHOD_STYLES if name in NULLS] == [*METHOD_STYLES][-len(NULLS) :]
 
@@ -165,16 +164,6 @@ def test_many_names_are_counted():
     assert named_or_counted(["a", "b"], 9) == "a and b"
     assert named_or_counted([*"abcde"], 9) == "5 of 9"
     assert named_or_counted([*"abcde"], 5) == "all 5"
-
-
-@pytest.fixture
-def study_with_answers(study: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The finished study, as if each family had answers enough to be drawn."""
-    path = study / "reports/cells/tiny/pairs.parquet"
-    enough = pl.lit(LEAST_ITEMS, pl.Int32).alias("n_items_rarer_class")
-    pl.read_parquet(path).with_columns(enough).write_parquet(path)
-    monkeypatch.chdir(study)
-    return study
 
 
 def test_every_figure_keeps_to_the_rules_of_all_figures(study_with_answers):

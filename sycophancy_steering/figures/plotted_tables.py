@@ -8,6 +8,7 @@ import polars as pl
 
 from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.figures.predictivity import drawn_vectors
+from sycophancy_steering.figures.subject import subject_of
 from sycophancy_steering.schemas.figures import (
     CAPTIONS,
     PLOTTED_ATLAS,
@@ -28,8 +29,9 @@ def write_plotted_tables(captions: Sequence[pl.DataFrame], suites: Mapping[str, 
         atlas.append(cells.filter("selected").select(list(VECTOR_CELL)))
         of_set = cells.filter(pl.col("prompt_set") == suite.headline_set)
         shown = drawn_vectors(of_set, suite.headline)
-        lines = of_set.filter(pl.col("vector").is_in(shown)).select(list(VECTOR_CELL))
-        layers.append(lines.sort("family", "position", "vector", "layer", maintain_order=True))
+        families = subject_of(model, suite.headline, of_set).drawn(of_set["family"])
+        lines = of_set.filter(pl.col("vector").is_in(shown), pl.col("family").is_in(families))
+        layers.append(lines.select(list(VECTOR_CELL)))
     CAPTIONS.write(pl.concat(captions))
     PLOTTED_ATLAS.write(pl.concat(atlas))
     PLOTTED_LAYERS.write(pl.concat(layers))

@@ -24,6 +24,7 @@ VECTOR_CELL = {
     "layer": pl.Int32,
     "n": pl.Int32,
     "n_items": pl.Int32,
+    "n_items_rarer_class": pl.Int32,
     **estimate("auroc"),
     "random_low": pl.Float64,
     "random_high": pl.Float64,
