@@ -9,6 +9,7 @@ study: .venv/installed
 	python -m sycophancy_steering.config.check
 	dvc repro
 	@cat reports/summary.md
+	@python -m sycophancy_steering.foundation.progress
 
 # Training as a baseline (see tuning/dvc.yaml), after the study.
 tuning: .venv/installed
