@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from conftest import run_stage
@@ -117,9 +118,10 @@ def test_the_drawn_vectors_differ_from_the_headline_in_their_method_alone():
 def test_layers_have_few_lines_a_panel_and_the_headline_alone_a_band(subject):
     drawn = auroc_by_layer(cells(), subject)
     for axis in drawn.figure.axes:
-        lines = [line for line in axis.lines if len(line.get_xdata()) == LAYERS]
+        lines = [line for line in axis.lines if np.size(line.get_xdata()) == LAYERS]
         assert len(lines) <= MOST_SERIES
-        bands = {to_rgb(band.get_facecolor()[0][:3]) for band in axis.collections}
+        faces = [np.asarray(band.get_facecolor())[0, :3] for band in axis.collections]
+        bands = {to_rgb(tuple(face)) for face in faces}
         assert bands == {to_rgb(METHOD_STYLES["mean_difference"].colour), to_rgb("#C8C8C8")}
     titles = [axis.get_title(loc="left") for axis in drawn.figure.axes]
     assert titles[:2] == ["opinion, after the prompt", "opinion, after its own answer"]
@@ -174,13 +176,14 @@ def test_every_figure_keeps_to_the_rules_of_all_figures(study_with_answers):
         assert "All numbers: reports/" in one.caption or "all numbers: reports/" in one.caption
         panels = [axis for axis in one.figure.axes if axis.get_label() != "<colorbar>"]
         assert panels, name
-        places = [axis.get_subplotspec().get_geometry() for axis in panels]
-        assert max(columns for _, columns, *_ in places) <= MOST_COLUMNS, name
+        columns = [spec.get_geometry()[1] for axis in panels if (spec := axis.get_subplotspec())]
+        assert len(columns) == len(panels) and max(columns) <= MOST_COLUMNS, name
         save(one, Path("x.png"))
         texts = [text for axis in panels for text in axis.texts]
         labels = [label for axis in panels for label in axis.get_xticklabels()]
         titles = [axis.title for axis in panels]
-        assert min(text.get_fontsize() for text in (*texts, *labels, *titles)) >= 8, name
+        sizes = [float(text.get_fontsize()) for text in (*texts, *labels, *titles)]
+        assert min(sizes) >= 8, name
 
 
 def test_pictures_are_the_same_bytes_again_and_their_captions_are_a_table(study_with_answers):
@@ -198,4 +201,4 @@ def test_pictures_are_the_same_bytes_again_and_their_captions_are_a_table(study_
     assert {f"{row['model']}_{row['figure']}" for row in captions.iter_rows(named=True)} == {
         *found[0]
     }
-    assert captions["caption"].str.len_chars().min() > 40
+    assert min(map(len, captions["caption"])) > 40

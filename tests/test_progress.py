@@ -70,11 +70,11 @@ def test_durations_are_as_exact_as_one_reads_them(seconds, words):
 
 def test_the_line_of_a_stage_has_what_is_known():
     line = start_line("labels", "Labels all.", 4, 300)
-    assert line == "labels: Labels all. About 4 s, then at most 5 min for the stages after it."
+    assert line == "labels: Labels all. About 4 s, then up to about 5 min for the stages after it."
     assert start_line("labels", "Labels all.", None, 0) == "labels: Labels all."
     assert start_line("report", "Writes.", 4, 0) == "report: Writes. About 4 s."
     rest = start_line("new", "Does.", None, 60)
-    assert rest == "new: Does. Then at most 1 min for the stages after it."
+    assert rest == "new: Does. Then up to about 1 min for the stages after it."
 
 
 def test_a_total_is_of_the_stages_that_one_command_started():
@@ -145,7 +145,7 @@ def test_in_a_terminal_a_stage_says_how_long_it_will_take(study):
     (study / DEFAULT_SECONDS).write_text("{}")
     first = in_terminal(study, "python", "stages/labels.py").splitlines()[0]
     assert first.endswith(
-        "labels. About 2 min 10 s, then at most 1 min 30 s for the stages after it."
+        "labels. About 2 min 10 s, then up to about 1 min 30 s for the stages after it."
     )
 
 

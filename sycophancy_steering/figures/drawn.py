@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -43,7 +44,8 @@ def caption(*sentences: str) -> str:
 def save(drawn: Drawn, path: Path) -> None:
     """Writes the figure as PNG with its caption below; the same figure gives the same bytes."""
     pixels = np.concatenate([_pixels(drawn.figure), _pixels(_caption_figure(drawn.caption))])
-    imsave(path, pixels, format="png", dpi=DPI, metadata={"Software": None})
+    no_version: Any = {"Software": None}  # otherwise Matplotlib's
+    imsave(path, pixels, format="png", dpi=DPI, metadata=no_version)
 
 
 def _pixels(figure: Figure) -> np.ndarray:

@@ -42,7 +42,8 @@ def page_template() -> str:
     """A template of `dvc plots` with Vega, Vega-Lite and Vega-Embed inside."""
     import vl_convert
 
-    return PAGE.format(bundle=vl_convert.javascript_bundle())
+    bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # it has a default
+    return PAGE.format(bundle=bundle)
 
 
 @command(__doc__)

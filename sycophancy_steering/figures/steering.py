@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -65,7 +67,11 @@ def dose_response(responses: pl.DataFrame, subject: Subject, vector: str) -> Dra
             shift = OFFSET if own_style.hollow else -OFFSET
             _responses(axis, part, rate, own_style, shift)
             _removals(axis, part, rate, own_style, {kind: x + shift for kind, x in at.items()})
-            ends = {"marker": own_style.marker, "mfc": own_style.face, "color": style.colour}
+            ends: dict[str, Any] = {
+                "marker": own_style.marker,
+                "mfc": own_style.face,
+                "color": style.colour,
+            }
             axis.plot([], [], ls=own_style.dashes, label=label, **ends)
         axis.plot([], [], color=NULL, lw=6, label="random vectors, range")
         axis.set_ylim(-0.05, 1.05)

@@ -131,9 +131,8 @@ def family_rows(
     figure = page(title, height * max(len(families), 0.5) + 1.0)
     if not families:
         return _without_panels(figure), []
-    axes = figure.subplots(
-        len(families), len(columns), squeeze=False, **{"sharex": "col", "sharey": "col"} | shared
-    ).tolist()
+    options: dict[str, Any] = {"sharex": "col", "sharey": "col"} | shared
+    axes = figure.subplots(len(families), len(columns), squeeze=False, **options).tolist()
     for row, family in zip(axes, families, strict=True):
         for axis, words in zip(row, columns, strict=True):
             axis.set_title(f"{family}, {words}" if words else family)
@@ -152,7 +151,7 @@ def wrapped_panels(
     figure = page(title, height * max(n_rows, 0.4) + 1.0)
     if not names:
         return _without_panels(figure), []
-    options = {"sharex": True, "sharey": True} | shared
+    options: dict[str, Any] = {"sharex": True, "sharey": True} | shared
     axes = figure.subplots(n_rows, n_columns, squeeze=False, **options)
     for axis, name in zip(axes.flat, names, strict=False):
         axis.set_title(name)

@@ -96,12 +96,11 @@ def by_examples(table: pl.DataFrame, subject: Subject, towards: bool) -> Drawn:
 def _best_methods(rows: pl.DataFrame, families: Sequence[str]) -> str:
     facts = []
     for family in families:
-        most = rows.filter(pl.col("family") == family).sort("changed_share", maintain_order=True)
-        if len(most):
-            best = most.row(-1, named=True)
-            share = number_text(best["changed_share"])
-            facts.append((f"{family}:", f"{best['method']} {share} ({best['n_examples']})"))
-    return f"The largest share, by method (examples), in {by_family(facts)}." if facts else ""
+        part = rows.filter(pl.col("family") == family)
+        best = part.filter(pl.col("changed_share") == pl.col("changed_share").max())
+        names = listed(best["method"].unique(maintain_order=True))
+        facts.append((f"{family}:", f"{number_text(best['changed_share'][0])} by {names}"))
+    return f"The largest share, in {by_family(facts)}." if facts else ""
 
 
 def _sizes(rows: pl.DataFrame, families: Sequence[str]) -> str:

@@ -57,8 +57,8 @@ def variance_by_component(variance: pl.DataFrame, model: str, layer: int) -> Dra
     axis.set_xlabel("half the squared distance of two unit vectors that differ in this alone (log)")
     legend_below(figure, axis)
     medians = [
-        (name, number_text(compared.filter(pl.col("component") == name)["variance"].median()))
-        for name in components
+        (name, number_text(float(np.median(compared.filter(of_name)["variance"]))))
+        for name, of_name in ((name, pl.col("component") == name) for name in components)
     ]
     words = caption(
         f"The further right, the more the choice turns the vector (1: at right angles). Median of "

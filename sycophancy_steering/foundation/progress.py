@@ -77,9 +77,9 @@ def reported(words: Sequence[str], description: str | None) -> Iterator[None]:
 
 
 def start_line(stage: str, description: str, expected: float | None, rest: float) -> str:
-    """`labels: Labels all answers. About 4 s, then at most 5 min for the stages after it.`"""
+    """`labels: Labels all answers. About 4 s, then up to about 5 min for the stages after it.`"""
     parts = [] if expected is None else [f"about {duration(expected)}"]
-    parts += [f"then at most {duration(rest)} for the stages after it"] if rest else []
+    parts += [f"then up to about {duration(rest)} for the stages after it"] if rest else []
     estimate = ", ".join(parts)
     return (
         f"{stage}: {description} {estimate[:1].upper()}{estimate[1:]}{'.' if parts else ''}".strip()
