@@ -9,6 +9,7 @@ study: .venv/installed
 	python -m sycophancy_steering.config.check
 	dvc repro
 	@cat reports/summary.md
+	@python -m sycophancy_steering.foundation.progress
 
 # Training as a baseline (see tuning/dvc.yaml), after the study.
 tuning: .venv/installed
@@ -61,4 +62,5 @@ check: .venv/installed
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@python -m sycophancy_steering.figures.offline_plots
 	@touch $@

@@ -5,7 +5,7 @@
 Reads reports/baselines, reports/differences and data/adapters of `tuning.models` in params.yaml;
 writes reports/tuning.md, and in reports/tuning/MODEL methods.csv, versus_steering.csv,
 side_effects.csv, weak_vectors.csv, headline.csv (the share of answers that each method turns away
-from sycophancy) and four figures.
+from sycophancy) and five figures.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import polars as pl
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import read_suite
 from sycophancy_steering.config.tuning import TuningSettings
-from sycophancy_steering.figures.style import save
+from sycophancy_steering.figures.drawn import save
+from sycophancy_steering.figures.subject import subject_of
 from sycophancy_steering.figures.tuning import tuning_figures
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
@@ -33,7 +34,7 @@ from sycophancy_steering.schemas.tuning import (
     VERSUS_STEERING,
     WEAK_VECTORS,
 )
-from sycophancy_steering.storage.cell_files import selected_layer
+from sycophancy_steering.storage.cell_files import read_cells, selected_layer
 from sycophancy_steering.tuning.tables import write_tuning_tables
 
 
@@ -58,10 +59,11 @@ def main() -> None:
             families=prompts["family"].unique(maintain_order=True).to_list(),
             layer=selected_layer(model, vector),
         )
-        figures = tuning_figures(model, of_model.methods, of_model.cosines, of_model.readouts)
-        for name, figure in figures.items():
+        subject = subject_of(model, vector, read_cells(model, [vector.partition("/")[0]]))
+        figures = tuning_figures(subject, of_model.methods, of_model.cosines, of_model.readouts)
+        for name, drawn in figures.items():
             with atomic_write(METHODS.path(model=model).with_name(f"{name}.png")) as draft:
-                save(figure, draft)
+                save(drawn, draft)
     with atomic_write(Path("reports/tuning.md")) as draft:
         draft.write_text(training_page(tables, settings), encoding="utf-8")
 

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from tiny_models import byte_tokenizer, tiny
+
+from sycophancy_steering.storage.cell_files import LEAST_ITEMS
 
 # Every core has tests of its own: threads that wait for one another would only spin.
 torch.set_num_threads(1)
@@ -159,6 +162,7 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     byte_tokenizer().save_pretrained(folder / "data/models/tiny")
     git(folder, "init", "--quiet", "--initial-branch=main")
     assert run(folder, "dvc", "init", "--quiet").returncode == 0
+    shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
     done = run(folder, "dvc", "repro")
     assert done.returncode == 0, done.stderr
     git(folder, "add", "--all")
@@ -170,3 +174,15 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def study(finished_study: Path, tmp_path: Path) -> Path:
     """A copy of the finished study, to be broken."""
     return shutil.copytree(finished_study, tmp_path / "study", symlinks=True)
+
+
+@pytest.fixture
+def study_with_answers(study: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The finished study, as if each family had answers enough to be drawn; the current folder."""
+    path = study / "reports/cells/tiny/pairs.parquet"
+    enough = pl.lit(LEAST_ITEMS, pl.Int32).alias("n_items_rarer_class")
+    cells = pl.read_parquet(path).with_columns(enough)
+    path.unlink()  # it may be a link into DVC's cache
+    cells.write_parquet(path)
+    monkeypatch.chdir(study)
+    return study

@@ -30,7 +30,7 @@ SETS = ("pairs", "held_out")
 FIGURES = (
     *("layers", "variants", "cosine", "selected", "incremental_validity", "variance_components"),
     *("transfer", "sample_efficiency", "variance", "reliability", "tokens", "anticipation"),
-    *("dose_response", "removal", "ablation", "two_layers", "causes", "power"),
+    *("dose_response", "ablation", "two_layers", "causes", "power"),
 )
 ANALYSES = (
     *("predictivity", "transfer", "transfer_from_cosines", "incremental_validity", "tokens"),
@@ -87,6 +87,7 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         *(f"reports/{name}/tiny/inputs.sha256" for name in ("steering", "prompting")),
         *(f"reports/interventions/tiny/{name}.csv" for name in INTERVENTIONS),
         *(f"reports/plots/tiny_{name}.png" for name in FIGURES),
+        *(f"reports/plots_data/{name}.csv" for name in ("captions", "atlas", "layers")),
         "reports/metrics/tiny.json",
         "reports/behaviour.json",
         "reports/power.json",

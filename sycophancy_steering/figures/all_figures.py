@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
-from matplotlib.figure import Figure
 
 from sycophancy_steering.analysis.anticipation import (
     anticipation_against_record,
@@ -18,29 +17,22 @@ from sycophancy_steering.figures.comparison import (
     selected_against_shuffled,
     variance_components,
 )
+from sycophancy_steering.figures.drawn import Figures, save
 from sycophancy_steering.figures.power import power_by_size
 from sycophancy_steering.figures.predictivity import (
     auroc_by_layer,
     label_against_cosine,
     variants_side_by_side,
 )
-from sycophancy_steering.figures.steering import (
-    after_ablation,
-    dose_response,
-    effect_against_auroc,
-    removal,
-    two_layers,
-)
-from sycophancy_steering.figures.style import save
+from sycophancy_steering.figures.readouts import after_ablation
+from sycophancy_steering.figures.steering import dose_response, effect_against_auroc, two_layers
+from sycophancy_steering.figures.subject import Subject, subject_of
+from sycophancy_steering.figures.timing import anticipation_by_layer, auroc_by_token
 from sycophancy_steering.figures.transfer import auroc_by_pairs, transfer_matrix
-from sycophancy_steering.figures.vectors import (
-    anticipation_by_layer,
-    auroc_by_token,
-    reliability_by_pairs,
-    variance_by_component,
-)
+from sycophancy_steering.figures.vectors import reliability_by_pairs, variance_by_component
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas import analysis, comparison, interventions
+from sycophancy_steering.schemas.figures import CAPTIONS
 from sycophancy_steering.schemas.power import POWER
 from sycophancy_steering.schemas.predictivity import SCORES
 from sycophancy_steering.storage.cell_files import (
@@ -50,18 +42,21 @@ from sycophancy_steering.storage.cell_files import (
     vector_names,
 )
 
-Figures = dict[str, Figure]
+
+def save_figures(model: str, suite: Suite, has_power: bool, folder: Path) -> pl.DataFrame:
+    """Saves `all_figures` of a model as MODEL_NAME.png in `folder`; the table of their captions."""
+    figures = all_figures(model, suite, has_power)
+    for name, drawn in figures.items():
+        save(drawn, folder / f"{model}_{name}.png")
+    rows = {
+        "model": [model] * len(figures),
+        "figure": [*figures],
+        "caption": [drawn.caption for drawn in figures.values()],
+    }
+    return pl.DataFrame(rows, schema=dict(CAPTIONS.columns))
 
 
-def save_figures(model: str, suite: Suite, has_power: bool, folder: Path) -> int:
-    """Saves `all_figures` of a model as MODEL_NAME.png in `folder`; how many there are."""
-    figures = all_figures(model, suite) | (power_figures(model) if has_power else {})
-    for name, figure in figures.items():
-        save(figure, folder / f"{model}_{name}.png")
-    return len(figures)
-
-
-def all_figures(model: str, suite: Suite) -> Figures:
+def all_figures(model: str, suite: Suite, has_power: bool) -> Figures:
     """The figures of a model by name. Raises InputError where a table or a vector is missing."""
     headline = suite.headline
     cells = read_cells(model, [suite.headline_set])
@@ -70,102 +65,86 @@ def all_figures(model: str, suite: Suite) -> Figures:
             f"params.yaml: suite: headline: no vector {headline} of {model}; expected SET/VARIANT, "
             f"one of {', '.join(vector_names(cells))}"
         )
+    subject = subject_of(model, headline, cells)
     return {
-        **predictivity_figures(model, cells, headline),
-        **comparison_figures(model),
-        **vector_figures(model, headline),
-        **timing_figures(model, headline),
-        **steering_figures(model, suite.intervention_vectors[0]),
+        **predictivity_figures(cells, subject),
+        **comparison_figures(subject),
+        **vector_figures(subject),
+        **timing_figures(subject),
+        **steering_figures(subject, suite.intervention_vectors[0]),
+        **({"power": power_by_size(POWER.read(model=model), subject)} if has_power else {}),
     }
 
 
-def predictivity_figures(model: str, cells: pl.DataFrame, headline: str) -> Figures:
+def predictivity_figures(cells: pl.DataFrame, subject: Subject) -> Figures:
     """How well the vectors of the headline's prompt set predict."""
-    prompt_set, _, variant = headline.partition("/")
     test_answers = (
-        (pl.col("vector") == variant)
+        (pl.col("vector") == subject.variant)
         & (pl.col("split") == "test")
         & pl.col("position").is_in(list(POSITIONS))
     )
-    scores = SCORES.scan(model=model, prompt_set=prompt_set).filter(test_answers).collect()
+    scores = SCORES.scan(model=subject.model, prompt_set=subject.prompt_set)
     return {
-        "layers": auroc_by_layer(cells, f"{model}: predictivity by layer"),
-        "variants": variants_side_by_side(cells, f"{model}: predictivity by variant"),
-        "cosine": label_against_cosine(
-            scores, f"{model}: answers against the cosine with {headline}, test split"
-        ),
+        "layers": auroc_by_layer(cells, subject),
+        "variants": variants_side_by_side(cells, subject),
+        "cosine": label_against_cosine(scores.filter(test_answers).collect(), subject),
     }
 
 
-def comparison_figures(model: str) -> Figures:
+def comparison_figures(subject: Subject) -> Figures:
     """Which vector predicts best, what the projection adds, and which choices matter."""
-    of_model = pl.col("model") == model
-    selected = comparison.SELECTED.read().filter(of_model)
-    components = comparison.VARIANCE_COMPONENTS.read().filter(of_model)
+    of_model = pl.col("model") == subject.model
+    validity = analysis.INCREMENTAL_VALIDITY.read(model=subject.model)
     return {
-        "selected": selected_against_shuffled(selected, f"{model}: best vectors"),
-        "incremental_validity": incremental_validity(
-            analysis.INCREMENTAL_VALIDITY.read(model=model),
-            f"{model}: what the projection adds, after the prompt",
-        ),
+        "selected": selected_against_shuffled(comparison.SELECTED.read().filter(of_model), subject),
+        "incremental_validity": incremental_validity(validity, subject),
         "variance_components": variance_components(
-            components, f"{model}: which choices move predictivity, after the prompt"
+            comparison.VARIANCE_COMPONENTS.read().filter(of_model), subject
         ),
     }
 
 
-def vector_figures(model: str, headline: str) -> Figures:
+def vector_figures(subject: Subject) -> Figures:
     """How many pairs vectors need, where they transfer, and how consistent they are."""
-    prompt_set, _, variant = headline.partition("/")
-    layer = selected_layer(model, headline)
+    model = subject.model
+    layer = selected_layer(model, subject.headline)
     at_layer = pl.col("layer") == layer
-    transfer = analysis.TRANSFER.read(model=model)
+    transfer = analysis.TRANSFER.read(model=model).filter(
+        at_layer, pl.col("method") == subject.variant
+    )
     return {
         "sample_efficiency": auroc_by_pairs(
-            analysis.SAMPLE_EFFICIENCY.read(model=model),
-            f"{model}: predictivity by number of pairs of {prompt_set}, layer {layer}",
+            analysis.SAMPLE_EFFICIENCY.read(model=model), subject, layer
         ),
-        "transfer": transfer_matrix(
-            transfer.filter(at_layer, pl.col("method") == variant),
-            f"{model}: transfer of {variant}, layer {layer}, test split",
-        ),
+        "transfer": transfer_matrix(transfer, subject, layer),
         "variance": variance_by_component(
-            analysis.VARIANCE.read(model=model).filter(at_layer),
-            f"{model}: what makes mean differences differ, layer {layer}",
+            analysis.VARIANCE.read(model=model).filter(at_layer), model, layer
         ),
         "reliability": reliability_by_pairs(
-            analysis.RELIABILITY.read(model=model).filter(at_layer),
-            f"{model}: reliability of mean differences, layer {layer}",
+            analysis.RELIABILITY.read(model=model).filter(at_layer), model, layer
         ),
     }
 
 
-def power_figures(model: str) -> Figures:
-    """What the study could have found."""
-    power = POWER.read(model=model)
-    title = f"{model}: what could have been found, planted at layer {power['layer'][0]}"
-    return {"power": power_by_size(power, title)}
-
-
-def timing_figures(model: str, headline: str) -> Figures:
+def timing_figures(subject: Subject) -> Figures:
     """When the answer can be predicted, and whether anticipation and record are one direction."""
-    tokens = analysis.TOKENS.read(model=model).filter(pl.col("vector") == headline)
+    model = subject.model
+    tokens = analysis.TOKENS.read(model=model).filter(pl.col("vector") == subject.headline)
     agreement = anticipation_against_record(analysis.AGREEMENT.read(model=model))
     own = agreement.filter(pl.col("family") == pl.col("other_family"))
     sets = own_sets_of_families(own)
-    cells = read_cells(model, [*sets.values()] or [headline.partition("/")[0]])
+    cells = read_cells(model, [*sets.values()] or [subject.prompt_set])
     return {
-        "tokens": auroc_by_token(tokens, f"{model}: predictivity by token, {headline}"),
+        "tokens": auroc_by_token(tokens, subject),
         "anticipation": anticipation_by_layer(
-            own,
-            anticipation_and_record_aurocs(cells, sets),
-            f"{model}: anticipation (about to be sycophantic) and record (just was)",
+            own, anticipation_and_record_aurocs(cells, sets), subject
         ),
     }
 
 
-def steering_figures(model: str, vector: str) -> Figures:
+def steering_figures(subject: Subject, vector: str) -> Figures:
     """What adding the vector, and removing it, does; without the figures of what was not tried."""
+    model = subject.model
     responses = interventions.DOSE_RESPONSE.read(model=model).filter(pl.col("vector") == vector)
     ablation = interventions.ABLATION.read(model=model)
     pairs, effects = (
@@ -173,17 +152,12 @@ def steering_figures(model: str, vector: str) -> Figures:
     )
     figures: Figures = {}
     if len(responses):
-        at = f"{vector} at layer {responses['layer'][0]}, test split"
-        figures["dose_response"] = dose_response(responses, f"{model}: adding {at}")
-        figures["removal"] = removal(responses, f"{model}: removing {at}")
+        figures["dose_response"] = dose_response(responses, subject, vector)
         if len(ablation):
-            title = f"{model}: predictivity after removing {at}"
-            figures["ablation"] = after_ablation(ablation, title)
+            figures["ablation"] = after_ablation(ablation, subject, vector)
     if len(pairs):
-        title = f"{model}: adding {vector} at two layers, coefficient 0.5 at each"
-        figures["two_layers"] = two_layers(pairs, title)
+        figures["two_layers"] = two_layers(pairs, subject, vector)
     if len(effects):
-        title = f"{model}: effect of each vector against its predictivity"
         agreement = interventions.AGREEMENT.read(model=model)
-        figures["causes"] = effect_against_auroc(effects, agreement, title)
+        figures["causes"] = effect_against_auroc(effects, agreement, subject)
     return figures

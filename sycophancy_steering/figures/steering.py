@@ -2,231 +2,266 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 
+from sycophancy_steering.figures.drawn import Drawn, by_family, caption, listed
 from sycophancy_steering.figures.style import (
-    COLOURS,
-    MARKERS,
     NULL,
+    Style,
     chance_line,
-    line_with_band,
-    panels,
-    points_with_intervals,
-    shared_legend,
+    family_rows,
+    interval_points,
+    legend_below,
+    method_order,
+    method_style,
+    wrapped_panels,
 )
+from sycophancy_steering.figures.subject import Subject
 from sycophancy_steering.formatting.numbers import interval_of, interval_text
-from sycophancy_steering.schemas.interventions import ORIGINAL, OWN, REFITTED
+from sycophancy_steering.schemas import interventions
+from sycophancy_steering.schemas.interventions import OWN
 from sycophancy_steering.schemas.table import estimate
 
-KINDS = {"rate_0": "other answer when unsteered", "rate_1": "sycophantic when unsteered"}
+RATES = {"rate_1": "answers that were sycophantic", "rate_0": "answers that were not"}
+"""Columns of DOSE_RESPONSE by the label of the unchanged answer."""
 REMOVALS = {
     "remove": "component removed",
     "everywhere": "at every layer, token",
     "mean": "set to its mean",
     "leace": "erased (LEACE)",
 }
-UNCHANGED = "no intervention"
+TICKS = {"remove": "removed", "everywhere": "removed\neverywhere", "mean": "to its\nmean"}
+"""Short words for axes; `leace` is its own."""
+GAP = 1.4
+"""Between the largest coefficient and the removals, on the x axis."""
+OFFSET = 0.13
+"""Of the two lines, to the left and to the right, so that intervals can be told apart."""
 
 
-def dose_response(responses: pl.DataFrame, title: str) -> Figure:
-    """The share of sycophantic answers against the coefficient, a panel for each family.
+def dose_response(responses: pl.DataFrame, subject: Subject, vector: str) -> Drawn:
+    """The share of sycophantic answers against the coefficient, and after each kind of removal.
 
     A line for either kind of question; grey: the range of random vectors of the same norm.
     `responses` holds one vector's rows of the table DOSE_RESPONSE.
     """
-    families = responses["family"].unique(maintain_order=True).to_list()
-    figure, [axes] = panels(families, title, 3.6)
-    added = responses.filter(pl.col("kind") == "add")
-    for axis, family in zip(axes, families, strict=True):
-        of_family = added.filter(pl.col("family") == family)
-        own = of_family.filter(pl.col("direction") == OWN).sort("coefficient")
-        random = of_family.filter(pl.col("direction") != OWN)
-        for n, (rate, label) in enumerate(KINDS.items()):
-            baseline = own[f"baseline_{rate}"][0]
-            unsteered = own.head(1).with_columns(
-                pl.lit(0.0).alias("coefficient"),
-                *(pl.lit(baseline).alias(column) for column in estimate(rate)),
-            )
-            line = pl.concat([own, unsteered]).sort("coefficient")
-            line_with_band(axis, line, ("coefficient", *estimate(rate)), n, label)
-            ranges = random.group_by("coefficient").agg(
-                pl.col(rate).min().alias("lowest"), pl.col(rate).max().alias("highest")
-            )
-            for coefficient, lowest, highest in ranges.iter_rows():
-                axis.plot([coefficient] * 2, [lowest, highest], color=NULL, lw=6, zorder=0)
-        axis.plot([], [], color=NULL, lw=6, label="random vectors, range")
-        counts = f"n = {own['n_0'][0]} and {own['n_1'][0]} in {own['n_items'][0]} items"
-        axis.set_title(f"{family}\n{counts}", fontsize=9)
-        axis.set_xlabel("coefficient")
-        axis.set_ylim(-0.03, 1.03)
-    axes[0].set_ylabel("share of sycophantic answers,\n95% interval")
-    shared_legend(axes[0], figure)
-    return figure
-
-
-def removal(responses: pl.DataFrame, title: str) -> Figure:
-    """The share of sycophantic answers without intervention and after each kind of removal.
-
-    A marker for either kind of question; grey: the range of random vectors. `responses` holds one
-    vector's rows of the table DOSE_RESPONSE.
-    """
-    families = responses["family"].unique(maintain_order=True).to_list()
+    families = subject.drawn(responses["family"])
     kinds = [kind for kind in REMOVALS if kind in {*responses["kind"]}]
-    figure, [axes] = panels(families, title, 3.2)
+    added = responses.filter(pl.col("kind") == "add")
+    coefficients = sorted({0.0, *added["coefficient"]})
+    at = {kind: coefficients[-1] + GAP * (n + 1) for n, kind in enumerate(kinds)}
+    figure, axes = wrapped_panels(
+        f"{subject.model}: adding and removing {vector}, layer {responses['layer'][0]}",
+        families,
+        2.4,
+    )
     for axis, family in zip(axes, families, strict=True):
-        of_family = responses.filter(pl.col("family") == family, pl.col("kind").is_in(kinds))
-        own = of_family.filter(pl.col("direction") == OWN)
-        random = of_family.filter(pl.col("direction") != OWN)
-        y = np.array([kinds.index(kind) + 1.0 for kind in own["kind"]])
-        for n, (rate, label) in enumerate(KINDS.items()):
-            offset = (n - 0.5) * 0.28
-            points_with_intervals(axis, y + offset, own, tuple(estimate(rate)), n, label)
-            colour, marker = COLOURS[n], MARKERS[n]
-            axis.plot(own[f"baseline_{rate}"][0], offset, marker, color=colour, ms=5)
-            for kind, height in zip(own["kind"], y + offset, strict=True):
-                rates = random.filter(pl.col("kind") == kind)[rate]
-                if len(rates):
-                    ends = np.array([rates.min(), rates.max()], float) + np.array([-0.01, 0.01])
-                    axis.plot(ends, [height] * 2, color=NULL, lw=7, zorder=0)
-        axis.plot([], [], color=NULL, lw=7, label="random vectors, range")
-        counts = f"n = {own['n_0'][0]} and {own['n_1'][0]} in {own['n_items'][0]} items"
-        axis.set_title(f"{family}\n{counts}", fontsize=9)
-        axis.set_xlim(-0.03, 1.03)
-        axis.set_xlabel("share of sycophantic answers,\n95% interval")
-    axes[0].set_yticks(range(len(kinds) + 1), [UNCHANGED, *(REMOVALS[kind] for kind in kinds)])
-    axes[0].invert_yaxis()
-    shared_legend(axes[0], figure)
-    return figure
+        part = responses.filter(pl.col("family") == family)
+        style = method_style(vector)
+        for (rate, label), own_style in zip(RATES.items(), (style, style.second()), strict=True):
+            shift = OFFSET if own_style.hollow else -OFFSET
+            _responses(axis, part, rate, own_style, shift)
+            _removals(axis, part, rate, own_style, {kind: x + shift for kind, x in at.items()})
+            ends: dict[str, Any] = {
+                "marker": own_style.marker,
+                "mfc": own_style.face,
+                "color": style.colour,
+            }
+            axis.plot([], [], ls=own_style.dashes, label=label, **ends)
+        axis.plot([], [], color=NULL, lw=6, label="random vectors, range")
+        axis.set_ylim(-0.05, 1.05)
+        names = [f"{number:g}" for number in coefficients]
+        names += [TICKS.get(kind, kind) for kind in kinds]
+        axis.set_xticks([*coefficients, *at.values()], names)
+        axis.set_xlabel("coefficient")
+    for axis in axes[:: 2 if len(axes) in (2, 4) else 3]:
+        axis.set_ylabel("share sycophantic")
+    legend_below(figure, *axes[:1])
+    own = responses.filter(pl.col("direction") == OWN, pl.col("family").is_in(families))
+    first = own.unique("family", maintain_order=True)
+    sizes = [
+        (row["family"], f"{row['n_1']} and {row['n_0']} in {row['n_items']} items")
+        for row in first.iter_rows(named=True)
+    ]
+    words = caption(
+        _moved(responses, families),
+        f"Interval: 95%, clustered by item; answers, sycophantic and not: {by_family(sizes)}."
+        if sizes
+        else "",
+        subject.left_out(responses["family"]),
+        f"All numbers: {interventions.DOSE_RESPONSE.path(model=subject.model)}.",
+    )
+    return Drawn(figure, words)
 
 
-def after_ablation(ablation: pl.DataFrame, title: str) -> Figure:
-    """AUROC by layer after each kind of removal; dashed: a random direction removed.
-
-    `ablation` is the table ABLATION.
-    """
-    own = pl.col("direction").is_null() | (pl.col("direction") == OWN)
-    kinds = ablation.drop_nulls("kind")["kind"].unique(maintain_order=True)
-    lines = {UNCHANGED: pl.col("kind").is_null()}
-    lines |= {REMOVALS[kind]: own & (pl.col("kind") == kind) for kind in kinds}
-    return auroc_by_readout_layer(ablation, lines, title, ~own & (pl.col("kind") == "remove"))
-
-
-def auroc_by_readout_layer(
-    readouts: pl.DataFrame, lines: Mapping[str, pl.Expr], title: str, random: pl.Expr | None = None
-) -> Figure:
-    """AUROC by layer of the unchanged model's labels, a line for each selection of rows in `lines`.
-
-    Above: by the original vector; below: by a vector refitted after the intervention.
-    """
-    families = readouts["family"].unique(maintain_order=True).to_list()
-    figure, rows = panels(families, title, 6.0, rows=2, margin=1.8)
-    columns = ("readout_layer", *estimate("auroc"))
-    vectors = (ORIGINAL, "original vector"), (REFITTED, "refitted vector")
-    for axes, (vector, words) in zip(rows, vectors, strict=True):
-        for axis, family in zip(axes, families, strict=True):
-            part = readouts.filter(pl.col("family") == family, pl.col("readout_vector") == vector)
-            for n, (label, selection) in enumerate(lines.items()):
-                line_with_band(axis, part.filter(selection), columns, n, label)
-            if random is not None:
-                null = part.filter(random)
-                axis.plot(null["readout_layer"], null["auroc"], "--", color=NULL, label="random")
-            counts = f"n = {part['n'][0]} in {part['n_items'][0]} items"
-            axis.set_title(f"{family}, {words}\n{counts}", fontsize=8.5)
-            chance_line(axis)
-            axis.set_ylim(-0.02, 1.02)
-        axes[0].set_ylabel("AUROC on test, 95% interval")
-    for axis in rows[-1]:
-        axis.set_xlabel("layer that is read")
-    shared_legend(rows[0][0], figure, beside=True)
-    return figure
+def _moved(responses: pl.DataFrame, families: list[str]) -> str:
+    """Where the largest coefficient turns more of the other answers than any random vector does,
+    at the largest coefficient that random vectors have."""
+    if not families:
+        return ""
+    added = responses.filter(pl.col("kind") == "add", pl.col("coefficient") > 0)
+    strongest = added.filter(pl.col("direction") != OWN)["coefficient"].max()
+    beyond, not_beyond = [], []
+    for family in families:
+        at = added.filter(pl.col("family") == family, pl.col("coefficient") == strongest)
+        own = at.filter(pl.col("direction") == OWN)["rate_0"].max()
+        random = at.filter(pl.col("direction") != OWN)["rate_0"].max()
+        if own is not None and random is not None:
+            (beyond if own > random else not_beyond).append(family)  # type: ignore[operator]
+    facts = []
+    if beyond:
+        facts.append(f"more than any random vector in {listed(beyond)}")
+    if not_beyond:
+        facts.append(f"no more than random vectors in {listed(not_beyond)}")
+    if not facts:
+        return "No random vectors were tried."
+    return (
+        f"At coefficient {strongest:g}, the vector turns other answers sycophantic {listed(facts)}."
+    )
 
 
-def two_layers(shifts: pl.DataFrame, title: str) -> Figure:
+def _responses(axis: Axes, part: pl.DataFrame, rate: str, style: Style, shift: float) -> None:
+    """One line, which passes through the rate without intervention at 0."""
+    added = part.filter(pl.col("kind") == "add")
+    own = added.filter(pl.col("direction") == OWN).sort("coefficient")
+    interval_points(axis, own["coefficient"].to_numpy() + shift, own, rate, style)
+    points = {0.0: part[f"baseline_{rate}"][0]} | dict(own.select("coefficient", rate).iter_rows())
+    x = np.array(sorted(points))
+    values = [points[key] for key in x]
+    axis.plot(x + shift, values, ls=style.dashes, color=style.colour, lw=1.3)
+    axis.plot(shift, points[0.0], style.marker, color=style.colour, mfc=style.face, ms=5)
+    ranges = (
+        added.filter(pl.col("direction") != OWN)
+        .group_by("coefficient")
+        .agg(pl.col(rate).min().alias("lowest"), pl.col(rate).max().alias("highest"))
+    )
+    for coefficient, lowest, highest in ranges.iter_rows():
+        _random_range(axis, coefficient + shift, lowest, highest)
+
+
+def _removals(
+    axis: Axes, part: pl.DataFrame, rate: str, style: Style, at: dict[str, float]
+) -> None:
+    """A point with its interval for each kind of removal."""
+    for kind, x in at.items():
+        rows = part.filter(pl.col("kind") == kind)
+        own = rows.filter(pl.col("direction") == OWN)
+        interval_points(axis, np.full(len(own), x), own, rate, style)
+        random = rows.filter(pl.col("direction") != OWN)[rate]
+        if len(random):
+            _random_range(axis, x, random.min(), random.max())
+
+
+def _random_range(axis: Axes, x: float, lowest: object, highest: object) -> None:
+    ends = np.array([lowest, highest], float) + np.array([-0.01, 0.01])
+    axis.plot([x, x], ends, color=NULL, lw=8, alpha=0.75, solid_capstyle="butt", zorder=0)
+
+
+def two_layers(shifts: pl.DataFrame, subject: Subject, vector: str) -> Drawn:
     """How far adding at two layers differs from the sum of both, in log-odds, by family.
 
     Bold where the simultaneous interval excludes 0. `shifts` is the table TWO_LAYERS.
     """
-    families = shifts["family"].unique(maintain_order=True).to_list()
+    families = subject.drawn(shifts["family"])
     first, second = (sorted(shifts[column].unique()) for column in ("layer", "second_layer"))
-    figure, [axes] = panels(families, title, 4.5)
-    largest = float(shifts["nonadditivity"].abs().max())  # type: ignore[arg-type]
+    figure, axes = wrapped_panels(
+        f"{subject.model}: adding {vector} at two layers at once, half at each", families, 2.9
+    )
+    largest = float(shifts["nonadditivity"].abs().max() or 1.0)  # type: ignore[arg-type]
     colours = Normalize(-largest, largest)
+    apart = []
     for axis, family in zip(axes, families, strict=True):
         of_family = shifts.filter(pl.col("family") == family)
         grid = np.full((len(first), len(second)), np.nan)
         for row in of_family.iter_rows(named=True):
             y, x = first.index(row["layer"]), second.index(row["second_layer"])
             interval = interval_of(row, "nonadditivity")
-            assert interval
+            if interval is None:
+                continue
             grid[y, x] = interval.value
-            weight = "normal" if interval.low <= 0 <= interval.high else "bold"
+            holds_0 = interval.low <= 0 <= interval.high
+            if not holds_0:
+                apart.append(f"{family} at {row['layer']} and {row['second_layer']}")
             words = interval_text(interval).replace(" [", "\n[")
-            axis.text(x, y, words, ha="center", va="center", fontsize=7, weight=weight)
-        axis.imshow(grid, cmap="PuOr", norm=colours, alpha=0.7)
-        counts = f"n = {of_family['n'][0]} in {of_family['n_items'][0]} items"
-        axis.set_title(f"{family}\n{counts}", fontsize=9)
+            weight = "normal" if holds_0 else "bold"
+            axis.text(x, y, words, ha="center", va="center", fontsize=8, weight=weight)
+        axis.imshow(grid, cmap="PuOr", norm=colours, alpha=0.7, aspect="auto")
         axis.set_xticks(range(len(second)), second)
         axis.set_yticks(range(len(first)), first)
         axis.set_xlabel("second layer")
-    axes[0].set_ylabel("first layer")
-    figure.colorbar(
-        ScalarMappable(colours, "PuOr"),
-        ax=axes,
-        label="shift minus the sum of both, log-odds\nsimultaneous 95% intervals",
-        shrink=0.8,
+    if axes:
+        axes[0].set_ylabel("first layer")
+        label = "shift minus the sum of both, log-odds"
+        figure.colorbar(ScalarMappable(colours, "PuOr"), ax=axes, label=label, shrink=0.8)
+    words = caption(
+        f"Both together do not add up (bold): {listed(apart)}."
+        if apart
+        else "Nowhere is the shift shown to differ from the sum of both.",
+        "Intervals: simultaneous 95%, clustered by item.",
+        subject.left_out(shifts["family"]),
+        f"All numbers: {interventions.TWO_LAYERS.path(model=subject.model)}.",
     )
-    return figure
+    return Drawn(figure, words)
 
 
-def effect_against_auroc(effects: pl.DataFrame, agreement: pl.DataFrame, title: str) -> Figure:
+def effect_against_auroc(effects: pl.DataFrame, agreement: pl.DataFrame, subject: Subject) -> Drawn:
     """What each vector does at each layer, added and removed, against its AUROC there.
 
     `effects` and `agreement` are the tables EFFECTS and AGREEMENT of interventions.
     """
-    families = effects["family"].unique(maintain_order=True).to_list()
-    figure = Figure(figsize=(3.3 * len(families) + 1.6, 6.2), layout="constrained")
-    axes = figure.subplots(2, len(families), sharex=True, squeeze=False)
-    figure.suptitle(title, fontsize=10)
-    layers = sorted(effects["layer"].unique())
-    for row, (effect, words) in enumerate((("slope", "added"), ("removal", "removed"))):
-        for axis, family in zip(axes[row], families, strict=True):
-            of_family = effects.filter(pl.col("family") == family).drop_nulls("auroc")
-            for layer in layers:
-                _effects_at(axis, of_family.filter(pl.col("layer") == layer), effect, layer)
-            over_all = agreement.filter(pl.col("family") == family).row(0, named=True)
-            axis.set_title(
-                f"{family}, {words}: rank correlation\n"
-                f"{interval_text(interval_of(over_all, effect))}"
-                f" over {over_all['n']} vectors x layers",
-                fontsize=8.5,
-            )
+    families = subject.drawn(effects["family"])
+    columns = {"slope": "added", "removal": "removed"}
+    figure, axes = family_rows(
+        f"{subject.model}: do vectors that predict better also do more?",
+        families,
+        [*columns.values()],
+        2.0,
+    )
+    facts = []
+    for row, family in zip(axes, families, strict=True):
+        over_all = agreement.filter(pl.col("family") == family).row(0, named=True)
+        of_family = effects.filter(pl.col("family") == family).drop_nulls("auroc")
+        for axis, (effect, words) in zip(row, columns.items(), strict=True):
+            for vector in sorted(of_family["vector"].unique(), key=method_order):
+                _effects_of(axis, of_family.filter(pl.col("vector") == vector), effect, vector)
             chance_line(axis, 0.0)
             chance_line(axis, vertical=True)
-        axes[row][0].set_ylabel(f"effect on the log-odds, {words},\n95% interval")
-    for axis in axes[-1]:
+            axis.set_ylabel("effect on the log-odds")
+            facts.append(
+                (
+                    f"{family}, {words}",
+                    f"{interval_text(interval_of(over_all, effect))} over {over_all['n']}",
+                )
+            )
+    for axis in axes[-1] if axes else ():
         axis.set_xlabel("AUROC on test, after the prompt")
-    shared_legend(axes[0][0], figure, beside=True)
-    return figure
+    legend_below(figure, *(axes[0][:1] if axes else ()))
+    words = caption(
+        f"Rank correlation of both, over vectors and layers: {by_family(facts)}." if facts else "",
+        "Each point is a vector at a layer, colours and markers are methods; interval: 95%, "
+        "clustered by item.",
+        subject.left_out(effects["family"]),
+        f"All numbers: {interventions.EFFECTS.path(model=subject.model)}.",
+    )
+    return Drawn(figure, words)
 
 
-def _effects_at(axis: Axes, effects: pl.DataFrame, effect: str, layer: int) -> None:
+def _effects_of(axis: Axes, effects: pl.DataFrame, effect: str, vector: str) -> None:
     value, low, high = (effects[column].to_numpy() for column in estimate(effect))
-    half_widths = np.abs(np.stack([low, high]) - value)
+    style = method_style(vector)
     axis.errorbar(
         effects["auroc"],
         value,
-        yerr=half_widths,
-        label=f"layer {layer}",
-        fmt=MARKERS[layer % len(MARKERS)],
-        color=COLOURS[layer % len(COLOURS)],
-        ms=4,
+        yerr=np.abs(np.stack([low, high]) - value),
+        label=vector.rpartition("/")[2],
+        fmt=style.marker,
+        color=style.colour,
+        mfc=style.face,
+        ms=4.5,
         lw=0.7,
-        alpha=0.8,
     )

@@ -12,8 +12,10 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
+from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.foundation.progress import reported
 
 ALLOCATORS = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
@@ -30,8 +32,9 @@ def command(description: str | None, **arguments: str) -> Callable[..., Callable
     """Decorates a stage's `main`, which then parses the command line for its parameters.
 
     `description` is what `--help` prints; `arguments` has the help of each parameter, in order. A
-    parameter with a default is optional. An InputError is printed as one line and the exit status
-    is 1; any other exception is a bug and keeps its traceback.
+    parameter with a default is optional. Of a stage of dvc.yaml, `reported` says what it does and
+    when it is done. An InputError is printed as one line and the exit status is 1; any other
+    exception is a bug and keeps its traceback.
     """
 
     def decorate(main: Callable[..., None]) -> Callable[[], None]:
@@ -48,8 +51,10 @@ def command(description: str | None, **arguments: str) -> Callable[..., Callable
                 else:
                     parser.add_argument(name, help=text, nargs="?", default=parameter.default)
             values = vars(parser.parse_args())
+            words = [Path(sys.argv[0]).stem, *(value for value in values.values() if value)]
             try:
-                main(**values)
+                with reported(words, description):
+                    main(**values)
             except InputError as error:
                 print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
                 raise SystemExit(1) from None

@@ -13,8 +13,12 @@ from sycophancy_steering.report.behaviour import CONTROLS
 from sycophancy_steering.report.predictivity import CHANCE
 from sycophancy_steering.report.templates import Section
 from sycophancy_steering.schemas.interventions import OWN
-from sycophancy_steering.statistics.auroc import LEAST_ITEMS
-from sycophancy_steering.storage.cell_files import EVERY_SOURCE, POSITIONS, pooled_over_sources
+from sycophancy_steering.storage.cell_files import (
+    EVERY_SOURCE,
+    POSITIONS,
+    families_with_few_items,
+    pooled_over_sources,
+)
 from sycophancy_steering.storage.label_files import not_sycophantic
 
 STRENGTH = 1.0
@@ -48,7 +52,7 @@ def verdict_section(
         pl.col("vector") == headline, pl.col("selected")
     )
     sycophantic = [name for name in pooled["family"] if name not in nothing]
-    few = {*of_vector.filter(pl.col("n_items_rarer_class") < LEAST_ITEMS)["family"]}
+    few = families_with_few_items(of_vector)
     families = [name for name in sycophantic if name not in few]
     return Section(
         "verdict",

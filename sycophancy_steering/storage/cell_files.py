@@ -13,6 +13,8 @@ EVERY_SOURCE = "all"
 """The `source` of a cell that pools all sources of its family."""
 POSITIONS = {"prompt": "after the prompt", "continuation": "after its own answer"}
 """Where activations are read in the tables and figures of the summary, in words."""
+LEAST_ITEMS = 5
+"""With fewer items of the rarer kind of answer, intervals say little and may not hold."""
 SUMMARISED = (
     (pl.col("split") == "test")
     & (pl.col("readout") == "projection")
@@ -56,6 +58,12 @@ def _prefixed(cells: pl.DataFrame, prompt_set: str) -> pl.DataFrame:
 def pooled_over_sources(cells: pl.DataFrame) -> pl.DataFrame:
     """Those cells that pool all sources of their family."""
     return cells.filter(pl.col("source") == EVERY_SOURCE)
+
+
+def families_with_few_items(cells: pl.DataFrame) -> set[str]:
+    """Families in which fewer than LEAST_ITEMS items have the rarer kind of answer."""
+    few = pl.col("n_items_rarer_class") < LEAST_ITEMS
+    return {*pooled_over_sources(cells).filter(few)["family"]}
 
 
 def family_and_source() -> pl.Expr:
