@@ -28,6 +28,7 @@ from sycophancy_steering.figures.style import (
     method_style,
 )
 from sycophancy_steering.figures.subject import Subject, subject_of
+from sycophancy_steering.formatting.methods import METHODS as ORDER
 from sycophancy_steering.schemas.figures import CAPTIONS
 from sycophancy_steering.schemas.predictivity import CELLS
 from sycophancy_steering.storage.cell_files import LEAST_ITEMS
@@ -78,6 +79,7 @@ def subject() -> Subject:
 
 def test_every_method_has_its_place_and_no_two_look_alike():
     assert set(METHOD_STYLES) == set(METHODS)
+    assert [*METHOD_STYLES] == [*ORDER]  # that of the page and the tables too
     styles = [METHOD_STYLES[name] for name in METHODS if name not in NULLS]
     for looks in ("colour", "marker", "dashes"):
         assert len({str(getattr(style, looks)) for style in styles}) == len(styles), looks

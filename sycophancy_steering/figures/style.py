@@ -57,17 +57,16 @@ METHOD_STYLES = {
     "mean_difference": Style("#0072B2", "o"),
     "probe": Style("#D55E00", "s", (0, (5, 1))),
     "pca": Style("#009E73", "^", (0, (4, 1, 1, 1))),
-    "lda": Style("#000000", "D", (0, (1, 1))),
-    "ccs": Style("#CC79A7", "v", (0, (6, 2))),
-    "leace": Style("#E69F00", "P", (0, (3, 1, 1, 1, 1, 1))),
+    "lda": Style("#CC79A7", "D", (0, (1, 1))),
+    "ccs": Style("#E69F00", "v", (0, (6, 2))),
+    "leace": Style("#000000", "P", (0, (3, 1, 1, 1, 1, 1))),
     "median_difference": Style("#56B4E9", "X", (0, (2, 1))),
     "in_context_vector": Style("#F0E442", "*", (0, (8, 1))),
     "shuffled": Style("#777777", "<", (0, (1, 2))),
     "letter": Style("#777777", ">", (0, (3, 3))),
     "random": Style("#777777", "h", (0, (1, 3))),
 }
-"""Every method of vectors/methods.py in the order of all figures: those that differ most come
-first, those that hardly differ from them after these, nulls last. A test holds it complete."""
+"""Every method of vectors/methods.py, in the order of `METHODS`. Tests hold it complete."""
 INKS = (
     Style("#000000", "o"),
     Style("#555555", "s", (0, (4, 1.5)), hollow=True),

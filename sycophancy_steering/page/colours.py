@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from sycophancy_steering.formatting.methods import METHODS
+
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#2a7fc0", "#d55e00", "#009e73", "#b8649a", "#b57a00"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 MOST_SERIES = len(COLOURS)
 """More lines in one panel are not told apart."""
-METHODS = (
-    *("mean_difference", "probe", "pca", "leace", "lda"),
-    *("median_difference", "in_context_vector", "ccs", "shuffled", "random", "letter"),
-)
-"""The order of methods; the first have a colour where one panel has several."""
 
 
 def method_order(method: str) -> int:
