@@ -185,6 +185,20 @@ def test_a_vector_is_not_better_than_itself():
     assert (found.value, found.low, found.high) == (0, 0, 0)
 
 
+def test_a_difference_has_no_interval_with_few_items_of_a_class_and_no_value_without_any():
+    base, other, labels, clusters = answered(np.random.default_rng(5))
+    of_item = [clusters == item for item in np.unique(clusters)]
+    few = np.zeros_like(labels)
+    for rows in of_item[:4]:
+        few[rows] = 1
+    found = auroc_difference(other[None], base, few, clusters)
+    assert found.value == auroc(other, few) - auroc(base, few)
+    assert np.isnan([found.low, found.high]).all()
+    for one_class in (np.zeros_like(labels), np.ones_like(labels)):
+        found = auroc_difference(other[None], base, one_class, clusters)
+        assert np.isnan([found.value, found.low, found.high]).all()
+
+
 def test_every_vector_is_compared_with_the_headline_answer_by_answer():
     draw = np.random.default_rng(4)
     base, other, labels, clusters = answered(draw)

@@ -32,12 +32,12 @@ def auroc_difference(
     """
     value_scores, value_baseline = auroc(scores, labels), auroc(baseline, labels)
     value = value_scores - value_baseline
-    influence = placements(scores, labels, value_scores)
-    influence = influence - placements(baseline, labels, value_baseline)
     n_items = n_items_of_rarer_class(labels, clusters)
-    if n_items < LEAST_ITEMS or np.isnan(value).all():
+    if n_items < LEAST_ITEMS:
         nan = np.full_like(value, np.nan)
         return Estimate(value, nan, nan)
+    influence = placements(scores, labels, value_scores)
+    influence = influence - placements(baseline, labels, value_baseline)
     half_width = t_quantile(n_items - 1) * clustered_standard_error(influence, clusters)
     return Estimate(value, np.clip(value - half_width, -1, 1), np.clip(value + half_width, -1, 1))
 
