@@ -115,7 +115,7 @@ def charting_library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, out of a package."""
     import vl_convert  # takes a moment, and starts threads
 
-    return vl_convert.javascript_bundle(None)
+    return vl_convert.javascript_bundle(None)  # type: ignore[arg-type]
 
 
 def content_hash(content: str) -> str:
