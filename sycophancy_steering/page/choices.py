@@ -9,7 +9,7 @@ from sycophancy_steering.page.charts import AUROC, dots
 from sycophancy_steering.page.colours import coloured, method_order
 from sycophancy_steering.page.estimates import chart_data, plain, point_of
 from sycophancy_steering.page.prediction import MOST_FAMILIES
-from sycophancy_steering.page.section import Figure, FoldedTable, Section
+from sycophancy_steering.page.section import Figure, FoldedTable, Section, not_drawn
 from sycophancy_steering.page.study import Study
 from sycophancy_steering.report.analysis import sample_efficiency_section
 from sycophancy_steering.report.comparison import COMPONENTS, selection_section
@@ -25,7 +25,7 @@ REST = ("interaction", "largest gap")
 def choices(study: Study) -> Section:
     """AUROC of every variant at its selected layer, before the answer and after it."""
     components = comparison.VARIANCE_COMPONENTS.read().filter(pl.col("model") == study.model)
-    families = study.families[:MOST_FAMILIES]
+    families = study.drawn_families[:MOST_FAMILIES]
     gaps = components.filter(pl.col("family").is_in(families)).drop_nulls("largest_gap")
     finding = "One prompt set and one method were tried, so nothing can be said."
     if len(gaps):
@@ -67,7 +67,7 @@ def _figure(study: Study, families: list[str]) -> Figure:
         "AUROC by method, at the layer chosen on other questions",
         "A row a variant of the vector from the same prompt set, nulls last; whiskers are 95% "
         "intervals clustered by topic, the grey bars hold 95% of random directions. Methods differ "
-        "only if their whiskers say so.",
+        f"only if their whiskers say so.{not_drawn(study.families, families)}",
         dots(AUROC, "vector", coloured([*POSITIONS.values()]), plain(families), null=True),
         chart_data(points, ["panel", "vector", "series"]),
     )

@@ -7,7 +7,7 @@ import polars as pl
 from sycophancy_steering.page.charts import AUROC, lines
 from sycophancy_steering.page.colours import MOST_SERIES, coloured, method_order
 from sycophancy_steering.page.estimates import chart_data, plain, point_of
-from sycophancy_steering.page.section import Figure, FoldedTable, Section, named
+from sycophancy_steering.page.section import Figure, FoldedTable, Section, named, not_drawn
 from sycophancy_steering.page.study import Study
 from sycophancy_steering.report.predictivity import predictivity_section
 from sycophancy_steering.schemas.predictivity import CELLS
@@ -36,7 +36,7 @@ def prediction(study: Study) -> Section:
     facts = predictivity_section(
         study.model, study.cells, suite.headline, study.not_sycophantic
     ).facts
-    families, vectors = study.families[:MOST_FAMILIES], shown_vectors(study)
+    families, vectors = study.drawn_families[:MOST_FAMILIES], shown_vectors(study)
     labels = {vector: short_name(study.cells, vector) for vector in vectors}
     panels = [f"{name}, {where}" for where in POSITIONS.values() for name in plain(families)]
     points = []
@@ -75,7 +75,8 @@ def prediction(study: Study) -> Section:
             "AUROC by layer, before and after the answer",
             "Each line is a method, on answers that no choice was made on; coloured bands are 95% "
             "intervals clustered by topic, the grey band holds 95% of random directions. A line "
-            "that leaves the grey band and the dashed line with its whole band predicts.",
+            "that leaves the grey band and the dashed line with its whole band predicts."
+            f"{not_drawn(study.families, families)}",
             lines(
                 AUROC,
                 {"field": "layer", "title": "layer", "axis": {"tickMinStep": 1}},

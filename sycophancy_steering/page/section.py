@@ -61,6 +61,12 @@ class Question:
     """Whether it is about the whole study, not about one model."""
 
 
+def not_drawn(families: Sequence[str], drawn: Sequence[str]) -> str:
+    """A sentence on the families that a figure leaves out; none where it draws them all."""
+    left_out = [name for name in families if name not in drawn]
+    return f" Not drawn, but in the tables: {named(left_out)}." if left_out else ""
+
+
 def named(names: Sequence[str], empty: str = "none") -> str:
     """`a, b and c`, without underscores."""
     words = [name.replace("_", " ") for name in names]

@@ -12,7 +12,12 @@ import polars as pl
 from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.report.summary import SummarySettings, headline_layer, verdict_of
 from sycophancy_steering.schemas import labels
-from sycophancy_steering.storage.cell_files import EVERY_SOURCE, pooled_over_sources, read_cells
+from sycophancy_steering.storage.cell_files import (
+    EVERY_SOURCE,
+    families_with_few_items,
+    pooled_over_sources,
+    read_cells,
+)
 from sycophancy_steering.storage.label_files import not_sycophantic
 
 
@@ -86,6 +91,12 @@ class Study:
         """Those in which there is something to predict; all, where there is none."""
         moved = [name for name in self.all_families if name not in self.not_sycophantic]
         return moved or self.all_families
+
+    @property
+    def drawn_families(self) -> list[str]:
+        """Those of `families` with enough answers of both kinds; all, where there is none."""
+        few = families_with_few_items(self.cells)
+        return [name for name in self.families if name not in few] or self.families
 
     @cached_property
     def verdict(self) -> Mapping[str, Any]:
