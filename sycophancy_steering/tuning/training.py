@@ -91,6 +91,8 @@ def train(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
+        # The embeddings are never trained, so that no config is needed to know their size.
+        warnings.filterwarnings("ignore", message="Could not find a config file")
         trainer = _trainer(run, examples, trainable, working)
         trainer.add_callback(ProgressCallback(bar))
         trainer.remove_callback(PrinterCallback)
