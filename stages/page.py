@@ -1,19 +1,18 @@
-"""Writes the study as one page that opens anywhere: reports/index.html.
+"""Writes the study as one page that opens anywhere, without the rest of the report.
 
     python stages/page.py [REVISION]
 
 Reads the tables of reports/, prompts, labels, and what dvc.lock records of the stages before;
-writes reports/index.html, which asks nothing of a network. With a REVISION (a branch or commit),
-the page begins with what `dvc metrics diff REVISION` says, drawn, and is reports/comparison.html.
+writes reports/index.html, as the stage `report` does. With a REVISION (a branch or commit), the
+page begins with what `dvc metrics diff REVISION` says, drawn, and is reports/comparison.html.
 """
 
 from __future__ import annotations
 
-from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.page.all_sections import QUESTIONS
 from sycophancy_steering.page.comparison import comparison_question
-from sycophancy_steering.page.rendering import render_page
+from sycophancy_steering.page.rendering import write_page
 from sycophancy_steering.page.study import Study
 from sycophancy_steering.report.summary import read_settings
 from sycophancy_steering.schemas.paths import REPORTS
@@ -25,10 +24,7 @@ def main(revision: str = "") -> None:
     study = Study(settings, next(iter(settings.suites)))
     questions = [comparison_question(revision), *QUESTIONS] if revision else QUESTIONS
     path = REPORTS / ("comparison.html" if revision else "index.html")
-    page = render_page(study, questions)
-    with atomic_write(path) as draft:
-        draft.write_text(page, encoding="utf-8")
-    print(f"{path}: {len(page.encode()) / 1e6:.1f} MB on {', '.join(settings.suites)}")
+    print(write_page(study, questions, path))
 
 
 if __name__ == "__main__":

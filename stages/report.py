@@ -4,9 +4,10 @@
 
 Reads the tables of reports/ and the index of skipped variants in vectors/; writes
 reports/summary.md (what was found, on one screen), reports/models/MODEL.md (everything about a
-model, with intervals and nulls beside every number), reports/metrics/MODEL.json (the headline
-numbers, under the same keys for every model), and reports/behaviour.json (how often each model is
-sycophantic, and what the user's words shift).
+model, with intervals and nulls beside every number), reports/index.html (all of it as one page that
+opens anywhere), reports/metrics/MODEL.json (the headline numbers, under the same keys for every
+model), and reports/behaviour.json (how often each model is sycophantic, and what the user's words
+shift).
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from sycophancy_steering.analysis.headline_metrics import METRICS, headline_metr
 from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.page.all_sections import QUESTIONS
+from sycophancy_steering.page.rendering import write_page
+from sycophancy_steering.page.study import Study
 from sycophancy_steering.report.behaviour import headline_behaviour
 from sycophancy_steering.report.summary import model_page, read_settings, summary
 from sycophancy_steering.schemas.comparison import SELECTED
@@ -47,6 +51,8 @@ def main() -> None:
     with atomic_write(REPORTS / "summary.md") as draft:
         draft.write_text(text, encoding="utf-8")
     print(f"reports/summary.md: {len(text.splitlines())} lines on {', '.join(settings.suites)}")
+    study = Study(settings, next(iter(settings.suites)))
+    print(write_page(study, QUESTIONS, REPORTS / "index.html"))
 
 
 def headline_behaviours(suites: Mapping[str, Suite]) -> dict[str, object]:

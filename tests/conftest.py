@@ -116,7 +116,6 @@ STUDY = [
     ["intervention_tables"],
     ["figures"],
     ["report"],
-    ["page"],
 ]
 
 

@@ -49,7 +49,6 @@ def test_another_variant_needs_no_pass_of_the_model_and_shows_in_the_metrics(clo
         "intervention_tables",
         "figures",
         "report",
-        "page",
     }
     git(clone, "add", "--all")
     git(clone, "commit", "--quiet", "--message=pca")

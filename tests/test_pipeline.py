@@ -120,7 +120,7 @@ def kinds(stages: set[str]) -> set[str]:
 
 AFTER_VECTORS = {
     *("predictivity", "power", "analysis", "interventions", "intervention_tables"),
-    *("controls", "figures", "report", "page"),
+    *("controls", "figures", "report"),
 }
 """The stages that depend on vectors."""
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-PAGE = "page"
+PAGE = "report"
+"""The stage that writes the page."""
 CODE = ("stages/", "sycophancy_steering")
 
 

@@ -28,6 +28,7 @@ from sycophancy_steering.formatting.numbers import (
     range_text,
     share_text,
 )
+from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.page.controls import read_controls
 from sycophancy_steering.page.first_screen import ModelVerdict, model_verdict
 from sycophancy_steering.page.lock import Output, output_of, read_records
@@ -108,6 +109,14 @@ def render_page(study: Study, questions: Sequence[Question], templates: Sequence
         controls=read_controls(study),
         chapters=chapters(study, questions),
     )
+
+
+def write_page(study: Study, questions: Sequence[Question], path: Path) -> str:
+    """Writes the page of a study to `path`; returns a line about it. Raises InputError."""
+    page = render_page(study, questions)
+    with atomic_write(path) as draft:
+        draft.write_text(page, encoding="utf-8")
+    return f"{path}: {len(page.encode()) / 1e6:.1f} MB on {', '.join(study.settings.suites)}"
 
 
 @lru_cache(maxsize=1)
