@@ -5,8 +5,8 @@
 Every stage process records when it began, when it ended, and how long it spent importing modules
 (interpreter start included); of the worker processes of a stage, the one that imported longest is
 added. What is left of the study's time is DVC's own. Prints a table, and writes `study_s`, `dvc_s`,
-`imports_s`, `share` (of DVC and imports), `no_op_s` (`dvc repro` with nothing to do) and `peak_gb`
-(of the largest process); what each stage took goes to stages/seconds.json.
+`imports_s`, `share` (of DVC and imports) and `no_op_s` (`dvc repro` with nothing to do); what each
+stage took goes to stages/seconds.json.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 SECONDS = ROOT / "stages/seconds.json"
 """What stages that never ran on a machine are expected to take (foundation/progress.py)."""
 HOOK = '''
-import atexit, builtins, json, multiprocessing, os, resource, sys, threading, time
+import atexit, builtins, json, multiprocessing, os, sys, threading, time
 
 plain, depth, spent = builtins.__import__, threading.local(), [0.0]
 
@@ -55,7 +55,6 @@ def record(start=began(), ready=time.time()):
             "stage": " ".join([os.path.basename(sys.argv[0])[:-3], *sys.argv[1:]]),
             "wall": time.time() - start,
             "imports": spent[0] + ready - start,
-            "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
         }
         with open(os.environ["STAGE_TIMES"], "a") as file:
             file.write(json.dumps(line) + "\\n")
@@ -98,10 +97,9 @@ def measure(work: Path) -> dict[str, object]:
         stage["imports"] += workers.get(stage["stage"], 0.0)
     imports = sum(stage["imports"] for stage in stages)
     dvc = study - sum(stage["wall"] for stage in stages)
-    print(f"{'stage':40} {'wall, s':>8} {'imports, s':>10} {'peak, GB':>8}")
+    print(f"{'stage':40} {'wall, s':>8} {'imports, s':>10}")
     for stage in stages:
-        numbers = f"{stage['wall']:8.1f} {stage['imports']:10.1f} {stage['peak_gb']:8.2f}"
-        print(f"{stage['stage']:40} {numbers}")
+        print(f"{stage['stage']:40} {stage['wall']:8.1f} {stage['imports']:10.1f}")
     seconds = {stage["stage"]: round(stage["wall"], 1) for stage in stages}
     SECONDS.write_text(json.dumps(seconds, indent=2) + "\n")
     return {
@@ -111,7 +109,6 @@ def measure(work: Path) -> dict[str, object]:
         "share": round((dvc + imports) / study, 3),
         "no_op_s": round(no_op, 1),
         "stages": len(stages),
-        "peak_gb": round(max(stage["peak_gb"] for stage in stages), 2),
     }
 
 

@@ -24,6 +24,7 @@ include_patterns = [
     "data/*/README.md",
     "presets/overlays/README.md",
     "reports/*.md",
+    "reports/models/*.md",
 ]
 exclude_patterns = ["docs/_build"]
 suppress_warnings = ["toc.not_included"]  # pages that the menu leaves out are linked from others
