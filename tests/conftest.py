@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 import torch
 from tiny_models import byte_tokenizer, tiny
+from xdist.scheduler import LoadScopeScheduling
 
 from sycophancy_steering.storage.cell_files import LEAST_ITEMS
 
@@ -98,6 +100,8 @@ tuning:
   dpo_beta: 0.1
   checkpoint_every: 2
 """
+ONE_PROCESS = {"test_documented_commands.py", "test_page_in_browser.py", "test_tuning.py"}
+"""Modules whose tests share what takes minutes to make, or follow one another."""
 GIT = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -117,6 +121,22 @@ STUDY = [
     ["figures"],
     ["report"],
 ]
+
+
+class SharedStudies(LoadScopeScheduling):
+    """Gives each test to the process that is free, and modules of `ONE_PROCESS` whole.
+
+    The marks `xdist_group`, which are for this, do nothing with pytest 9.2 and xdist 3.8.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if Path(module).name in ONE_PROCESS else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedStudies:
+    """How tests are given to processes."""
+    return SharedStudies(config, log)
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:

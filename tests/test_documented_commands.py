@@ -18,8 +18,6 @@ from ruamel.yaml import YAML
 
 from sycophancy_steering.config.params import read_params
 
-pytestmark = pytest.mark.xdist_group("documented_commands")  # one study, command after command
-
 TUNING = "test_tuning.py::test_one_command_trains_compares_and_reports"
 FETCH = "test_fetch.py::test_the_command_takes_a_folder_of_published_files_and_checks_what_is_there"
 PRESET = "test_pipeline.py::test_a_preset_is_a_whole_study"

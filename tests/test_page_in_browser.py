@@ -26,10 +26,7 @@ LONG = f"{HOSTILE} " + "word " * 20000
 """100 KB."""
 STATUS = "#atlas-table .status"
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium installed"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium installed")
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,6 @@ from sycophancy_steering.tuning.training_runs import (
     training_runs,
 )
 
-pytestmark = pytest.mark.xdist_group("tuned_study")  # made once
 ROOT = Path(__file__).parent.parent
 POOL = [replace(row, id=f"{n}-{row.id}") for n in range(200) for row in rows()[:1]]
 CPU = ModelSettings("float32", "cpu")
