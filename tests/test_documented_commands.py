@@ -100,6 +100,7 @@ STAND_INS = {
     "random_llama": "untrained",
     "ssh://host/path": "../box",
     "STUDY OTHER": ". .",
+    "REVISION": "main",
     "pip install": "pip install --quiet --dry-run --no-deps --no-build-isolation",
 }
 """What the small study has in place of what the pages name."""
