@@ -92,7 +92,10 @@ def test_the_last_line_says_where_to_look(monkeypatch, tmp_path):
     assert closing_line(Record()) == "The study is done: see reports."
     (tmp_path / "reports/summary.md").touch()
     record = Record().added("report", 3, parent=1)
-    assert closing_line(record) == "The study is done: 1 stage in 3 s; see reports/summary.md."
+    assert (
+        closing_line(record)
+        == "The study is done: 1 stage in 3 s; see reports/summary.md and reports/index.html."
+    )
     (tmp_path / "reports/index.html").touch()
     assert closing_line(record).endswith("see reports/summary.md and reports/index.html.")
 
@@ -164,7 +167,7 @@ def test_dvc_repro_ends_with_the_total_and_its_outputs_do_not_change(study):
         study, "dvc", "repro", "--force", "--single-item", "intervention_tables", "report"
     )
     assert re.search(r"^intervention_tables: done in \d+ s$", printed, re.MULTILINE)
-    last = "The study is done: 2 stages in .* s; see reports/summary.md."
+    last = "The study is done: 2 stages in .* s; see reports/summary.md and reports/index.html."
     assert re.search(f"^{last}$", printed, re.MULTILINE)
     assert (study / "dvc.lock").read_bytes() == lock
     assert run(study, "git", "status", "--porcelain").stdout == ""
