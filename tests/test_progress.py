@@ -92,10 +92,7 @@ def test_the_last_line_says_where_to_look(monkeypatch, tmp_path):
     assert closing_line(Record()) == "The study is done: see reports."
     (tmp_path / "reports/summary.md").touch()
     record = Record().added("report", 3, parent=1)
-    assert (
-        closing_line(record)
-        == "The study is done: 1 stage in 3 s; see reports/summary.md and reports/index.html."
-    )
+    assert closing_line(record) == "The study is done: 1 stage in 3 s; see reports/summary.md."
     (tmp_path / "reports/index.html").touch()
     assert closing_line(record).endswith("see reports/summary.md and reports/index.html.")
 
