@@ -219,14 +219,21 @@ def points_with_intervals(
         value,
         y,
         xerr=np.abs(np.stack([low, high]) - value),
-        fmt=style.marker,
-        ms=5,
-        lw=1.3,
-        color=style.colour,
-        mfc=style.face,
-        label=label or None,
-        path_effects=_outline(style, 1.3),
+        **_point_looks(style, label),
     )
+
+
+def _point_looks(style: Style, label: str) -> dict[str, Any]:
+    """How a point with an interval is drawn, whichever way the interval lies."""
+    return {
+        "fmt": style.marker,
+        "ms": 5,
+        "lw": 1.3,
+        "color": style.colour,
+        "mfc": style.face,
+        "label": label or None,
+        "path_effects": _outline(style, 1.3),
+    }
 
 
 def _outline(style: Style, width: float) -> list[withStroke]:
@@ -245,13 +252,7 @@ def interval_points(
         x,
         value,
         yerr=np.abs(np.stack([low, high]) - value),
-        fmt=style.marker,
-        ms=5,
-        lw=1.3,
-        color=style.colour,
-        mfc=style.face,
-        label=label or None,
-        path_effects=_outline(style, 1.3),
+        **_point_looks(style, label),
     )
 
 
