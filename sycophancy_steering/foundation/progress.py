@@ -34,7 +34,7 @@ class Record:
     """How long stages took, and which of them the present `dvc repro` has run."""
 
     parent: int = 0
-    """The process of that run, which starts all stages (shells give way to the command of `-c`)."""
+    """The process of that run."""
     ran: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -69,7 +69,7 @@ def reported(words: Sequence[str], description: str | None) -> Iterator[None]:
     start = time.monotonic()
     yield
     seconds = time.monotonic() - start
-    record = read_record().added(stage, round(seconds, 1), os.getppid())
+    record = read_record().added(stage, round(seconds, 1), starting_process())
     _keep(record)
     print(f"{stage}: done in {duration(seconds)}", flush=True)
     if not later and "DVC_STAGE" in os.environ:
@@ -103,6 +103,20 @@ def duration(seconds: float) -> str:
     if minutes >= 10:
         return f"{round(whole / 60)} min"
     return " ".join([*([f"{minutes} min"] if minutes else []), *([f"{rest} s"] if rest else [])])
+
+
+def starting_process() -> int:
+    """The id of the process that started this one, not counting the shell between them.
+
+    DVC runs a command in a shell (that of $SHELL, else /bin/sh). Some shells give way to their last
+    command, others wait for it.
+    """
+    import psutil
+
+    for process in psutil.Process().parents():
+        if not process.name().endswith("sh"):
+            return process.pid
+    return os.getppid()
 
 
 def pipeline_scripts() -> list[str]:
