@@ -14,11 +14,15 @@ from __future__ import annotations
 
 from sycophancy_steering.analysis.cached_evaluation import PredictivityOptions
 from sycophancy_steering.analysis.evaluation_set import EvaluationSet
-from sycophancy_steering.analysis.predictivity_tables import write_all_predictivity
+from sycophancy_steering.analysis.predictivity_tables import (
+    remove_tables_of_other_sets,
+    write_all_predictivity,
+)
 from sycophancy_steering.config.predictivity import ScoringSettings, SelectionSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import read_models, read_suite
 from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.storage.vector_files import vector_sets
 
 
 @command(
@@ -38,9 +42,10 @@ def main(model: str = "", vectors_from: str = "") -> None:
     for name in models:
         suite = read_suite(name)
         evaluation = EvaluationSet(name, suite.evaluation_set)
-        jobs += [
-            (evaluation, vectors_from or name, made_from) for made_from in suite.extraction_sets
-        ]
+        owner = vectors_from or name
+        made_from = vector_sets(owner, suite.extraction_sets)
+        jobs += [(evaluation, owner, prompt_set) for prompt_set in made_from]
+        remove_tables_of_other_sets(name, owner, made_from)
     counts = write_all_predictivity(jobs, options)
     for (evaluation, _, made_from), (count, new) in zip(jobs, counts, strict=True):
         model_and_set = f"{evaluation.model}, {made_from}"

@@ -6,7 +6,8 @@ For one model or each of `models` in params.yaml, and one prompt set or each ext
 suite: reads data/activations/MODEL/SET, data/labels/MODEL/SET.parquet, data/prompts/SET.parquet and
 `variants` of params.yaml; writes vectors/extracted/MODEL/SET: a safetensors file a variant, and in
 variants.json the variants that the answers do not allow, with the reason. Vectors made before from
-the same activations come from .work.
+the same activations come from .work. Vectors from elsewhere (vectors/foreign, and `foreign_vectors`
+of params.yaml) become the set `foreign` of their model.
 """
 
 from __future__ import annotations
@@ -16,13 +17,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sycophancy_steering.config.foreign_vectors import ForeignVectorSection
+from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import read_models, read_suite
 from sycophancy_steering.config.variants import Variant
+from sycophancy_steering.exchange.foreign_set import (
+    of_other_models,
+    outside_of_dvc,
+    write_foreign_set,
+)
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.foundation.process_pool import run_jobs
 from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, PROMPTS, VECTORS
+from sycophancy_steering.storage.activation_shards import read_origin
 from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
 from sycophancy_steering.storage.vector_files import (
     VariantIndex,
@@ -52,6 +61,15 @@ def main(model: str = "", prompt_set: str = "") -> None:
     ]
     for lines in run_jobs(make_vectors, jobs):
         print(*lines, sep="\n")
+    if prompt_set:
+        return
+    entries = read_section(ForeignVectorSection, "foreign_vectors")
+    for name in models:
+        folder = ACTIVATIONS / name / read_suite(name).extraction_sets[0]
+        for line in write_foreign_set(name, read_origin(folder), entries):
+            print(line)
+    for warning in (*of_other_models(read_models()), *outside_of_dvc(entries)):
+        print(warning)
 
 
 def make_vectors(model: str, prompt_set: str) -> list[str]:

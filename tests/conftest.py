@@ -39,6 +39,7 @@ checkpoints: []
 models: {tiny: small}
 variants: [{method: [mean_difference, random], position: answer}]
 controls: []
+foreign_vectors: {}
 cross_model: []
 judge: {}
 prompt_sets: {small: [pairs, held_out]}

@@ -69,6 +69,7 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         "vectors/extracted/tiny/pairs/mean_difference.safetensors",
         "vectors/extracted/tiny/pairs/random.safetensors",
         "vectors/extracted/tiny/pairs/variants.json",
+        "vectors/foreign/README.md",
         "reports/cells/tiny/pairs.parquet",
         "reports/scores/tiny/pairs.parquet",
         "reports/sign_flips/tiny/pairs.parquet",

@@ -17,6 +17,7 @@ from sycophancy_steering.analysis.selection import (
     select_best,
 )
 from sycophancy_steering.analysis.variance_components import components_of_scores
+from sycophancy_steering.config.foreign_vectors import FOREIGN
 from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas.comparison import DIFFERENCES, SELECTED, VARIANCE_COMPONENTS
@@ -31,7 +32,7 @@ from sycophancy_steering.schemas.table import Table, estimate
 from sycophancy_steering.statistics.auroc_difference import auroc_differences_from
 from sycophancy_steering.statistics.estimates import central_interval
 from sycophancy_steering.statistics.sign_flips import p_values
-from sycophancy_steering.storage.cell_files import EVERY_SOURCE, POSITIONS
+from sycophancy_steering.storage.cell_files import EVERY_SOURCE, POSITIONS, evaluated_sets
 
 SCORE_COLUMNS = ["vector", "id", "family", "item", "label", "projection"]
 SELECTED_FROM_CELLS = [
@@ -62,13 +63,13 @@ def comparison_tables(
     """
     selected, differences, components = [], [], []
     for model, suite in suites.items():
-        extraction_sets, headline = suite.extraction_sets, suite.headline
-        cells = _projection_cells(model, extraction_sets)
-        selected += _selected_rows(model, extraction_sets, cells)
+        sets, headline = evaluated_sets(model, suite.extraction_sets), suite.headline
+        cells = _projection_cells(model, sets)
+        selected += _selected_rows(model, sets, cells)
         variants = cells["vector"].unique().to_list()
         for family in cells["family"].unique(maintain_order=True):
             names = {"model": model, "family": family}
-            scores = _scores(model, extraction_sets, family)
+            scores = _scores(model, sets, family)
             if headline not in scores["vector"]:
                 raise InputError(f"params.yaml: suite: headline: no vector {headline} of {model}")
             table = auroc_differences_from(scores, headline).rename(
@@ -77,7 +78,9 @@ def comparison_tables(
             differences.append(
                 table.select(*(pl.lit(value).alias(key) for key, value in names.items()), pl.all())
             )
-            if row := components_of_scores(scores.filter(pl.col("vector").is_in(variants))):
+            # Vectors from elsewhere are no set on which the methods were tried.
+            in_grid = pl.col("vector").is_in(variants) & (pl.col("prompt_set") != FOREIGN)
+            if row := components_of_scores(scores.filter(in_grid)):
                 components.append(names | row)
     return ComparisonTables(
         pl.DataFrame(selected, schema=SELECTED.columns),
@@ -138,7 +141,11 @@ def _selected_rows(
     maxima = largest_statistics(model, extraction_sets, "maximum")
     rank_maxima = largest_statistics(model, extraction_sets, "rank_maximum")
     shuffled = best_of_shuffled_pairs(
-        pl.concat(SHUFFLED_PAIRS.read(model=model, prompt_set=name) for name in extraction_sets)
+        pl.concat(
+            SHUFFLED_PAIRS.read(model=model, prompt_set=name)
+            for name in extraction_sets
+            if name != FOREIGN
+        )
     )
     own_layer = cells.filter(pl.col("extraction_layer") == pl.col("layer"))
     n_cells = int((cells["sign_flip_statistic"].is_not_nan() & cells["auroc"].is_not_nan()).sum())

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sycophancy_steering.analysis.model_study import ModelStudy
+from sycophancy_steering.config.foreign_vectors import FOREIGN
 from sycophancy_steering.config.predictivity import SampleEfficiencySettings
 from sycophancy_steering.config.variants import Variant
 from sycophancy_steering.foundation.process_pool import run_jobs
 from sycophancy_steering.schemas import analysis as tables
 from sycophancy_steering.schemas.predictivity import SHUFFLED_PAIRS
+from sycophancy_steering.storage.cell_files import evaluated_sets
 from sycophancy_steering.vectors.methods import NULLS
 
 
@@ -66,6 +68,7 @@ def _shuffled_pairs(study: ModelStudy, options: AnalysisOptions) -> None:
     from sycophancy_steering.analysis.shuffled_pairs import shuffled_pairs_tables
 
     n_vectors = sum(variant.method not in NULLS for variant in options.variants)
+    n_vectors += sum(prompt_set == FOREIGN for prompt_set, _ in study.vectors)  # selected among too
     for name, table in shuffled_pairs_tables(study, options.n_shuffles, n_vectors).items():
         SHUFFLED_PAIRS.write(table, model=study.model, prompt_set=name)
 
@@ -110,7 +113,8 @@ def _large_dimensions(study: ModelStudy, options: AnalysisOptions) -> None:
 def _predictivity(study: ModelStudy, _: AnalysisOptions) -> None:
     from sycophancy_steering.analysis.headline_metrics import predictivity_table
 
-    table = predictivity_table(study.model, study.suite.extraction_sets)
+    sets = evaluated_sets(study.model, study.suite.extraction_sets)
+    table = predictivity_table(study.model, sets)
     tables.PREDICTIVITY.write(table, model=study.model)
 
 

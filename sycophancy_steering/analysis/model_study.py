@@ -14,7 +14,7 @@ from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, PROMPTS, VECTORS
 from sycophancy_steering.storage.cell_files import selected_layers
-from sycophancy_steering.storage.vector_files import read_vectors, vector_paths
+from sycophancy_steering.storage.vector_files import read_vectors, vector_paths, vector_sets
 from sycophancy_steering.vectors.labelled_activations import (
     LabelledActivations,
     read_labelled_activations,
@@ -47,9 +47,10 @@ class ModelStudy:
 
     @cached_property
     def vectors(self) -> dict[tuple[str, str], Floats]:
-        """(layers, d_model) by extraction set and variant, without the null models."""
+        """(layers, d_model) by set and variant, without the null models; NaN where a vector from
+        elsewhere lacks a layer."""
         vectors = {}
-        for name in self.suite.extraction_sets:
+        for name in vector_sets(self.model, self.suite.extraction_sets):
             for path in vector_paths(VECTORS / self.model / name):
                 values, provenance = read_vectors(path)
                 if not provenance.get("null"):

@@ -30,7 +30,7 @@ from sycophancy_steering.statistics.recall import (
     recall_at_false_alarm_rate,
 )
 from sycophancy_steering.storage.activation_shards import read_origin, stream_activations
-from sycophancy_steering.storage.cell_files import selected_layers
+from sycophancy_steering.storage.cell_files import evaluated_sets, selected_layers
 from sycophancy_steering.storage.vector_files import read_all_vectors
 
 FALSE_ALARM_RATES = (0.01, 0.05)
@@ -125,7 +125,8 @@ def monitor_table(study: ModelStudy) -> pl.DataFrame:
         rows += [
             {**row, "layer": layer} for row in _rows(layer, vectors, cells, activations, chats)
         ]
-    order = {name: n for n, name in enumerate(study.suite.extraction_sets)}
+    sets = evaluated_sets(study.model, study.suite.extraction_sets)
+    order = {name: n for n, name in enumerate(sets)}
     table = pl.DataFrame(rows, schema=MONITOR.columns)
     of_set = pl.col("vector").str.split("/").list.first().replace_strict(order)
     return table.sort(of_set, "vector", "false_alarm_rate", maintain_order=True)
@@ -134,7 +135,7 @@ def monitor_table(study: ModelStudy) -> pl.DataFrame:
 def vectors_by_layer(study: ModelStudy) -> dict[int, LayerVectors]:
     """The vectors of all extraction sets, null models too, by the layer selected for each."""
     by_layer: dict[int, LayerVectors] = {}
-    for prompt_set in study.suite.extraction_sets:
+    for prompt_set in evaluated_sets(study.model, study.suite.extraction_sets):
         layers = selected_layers(study.model, prompt_set)
         folder = VECTORS / study.model / prompt_set
         vectors, provenance = read_all_vectors(folder, study.evaluation.origin)

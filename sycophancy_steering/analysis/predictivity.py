@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from sycophancy_steering.analysis.cell_metrics import cell_metrics, random_direction_range
 from sycophancy_steering.analysis.cells import Cell, cell_columns, evaluation_cells
@@ -30,6 +31,7 @@ from sycophancy_steering.schemas.predictivity import WITHIN_AND_RANK
 from sycophancy_steering.statistics.rank_correlation import item_rank_influences
 from sycophancy_steering.statistics.sign_flips import SignFlipTest
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE
+from sycophancy_steering.storage.vector_files import has_vector
 
 ARRAYS_IN_MEMORY = 16
 """The largest number of arrays of the scores' size that exist at the same time."""
@@ -69,13 +71,17 @@ def evaluate_vectors(
 ) -> pl.DataFrame:
     """One row a vector, extraction layer, layer and position read, cell and read-out.
 
-    Each of `vectors` is (layers, d_model); `activations(layer, position)` is (n, d_model), of the n
+    Each of `vectors` is (layers, d_model); a layer that is NaN has no rows.
+    `activations(layer, position)` is (n, d_model), of the n
     rows of `labels` (see `LABEL_COLUMNS`). Random directions are those of
     `random_direction_ranges`.
     """
     cells = evaluation_cells(labels)
+    extraction_layers = {
+        name: np.flatnonzero(has_vector(layers)) for name, layers in vectors.items()
+    }
     n_layers = len(next(iter(vectors.values())))
-    readings = layers_read([*vectors], n_layers, options.max_layer_distance)
+    readings = layers_read(extraction_layers, n_layers, options.max_layer_distance)
     # The scores of many layers at once: the time of small arrays is that of calling numpy.
     size = max(1, options.memory_mb * 2**20 // (len(labels) * 8 * len(READOUTS) * ARRAYS_IN_MEMORY))
     tables = []
@@ -90,13 +96,15 @@ def evaluate_vectors(
     return pl.concat(tables, how="vertical_relaxed")
 
 
-def layers_read(names: list[str], n_layers: int, max_distance: int) -> pl.DataFrame:
+def layers_read(
+    extraction_layers: Mapping[str, NDArray[np.integer]], n_layers: int, max_distance: int
+) -> pl.DataFrame:
     """`layer`, `vector` and `extraction_layer`, at most `max_distance` layers from one another."""
     rows = [
-        (layer, name, extraction_layer)
+        (layer, name, int(extraction_layer))
         for layer in range(n_layers)
-        for name in names
-        for extraction_layer in range(n_layers)
+        for name, own_layers in extraction_layers.items()
+        for extraction_layer in own_layers
         if abs(extraction_layer - layer) <= max_distance
     ]
     schema = {"layer": pl.Int32, "vector": pl.String, "extraction_layer": pl.Int64}

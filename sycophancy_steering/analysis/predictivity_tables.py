@@ -19,6 +19,7 @@ from sycophancy_steering.analysis.layer_selection import (
     select_layers,
 )
 from sycophancy_steering.analysis.readouts import READ_POSITIONS
+from sycophancy_steering.config.foreign_vectors import FOREIGN
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.foundation.process_pool import run_jobs
 from sycophancy_steering.schemas.paths import PROMPTS, VECTORS
@@ -65,13 +66,12 @@ def write_predictivity(
     the extraction and the evaluation set share questions, a vector does not fit the model, or
     `select` has no family with answers of both classes.
     """
-    extraction = pl.read_parquet(PROMPTS / f"{prompt_set}.parquet", columns=QUESTION_COLUMNS)
-    kinds = generalisation(extraction, evaluation.labels)
+    families, kinds = _families_and_generalisation(prompt_set, evaluation)
     folder = VECTORS / vectors_from / prompt_set
     vectors, provenance = read_all_vectors(folder, evaluation.origin)
     keys = {name: digest([folder / f"{name}.safetensors"]) for name in vectors}
     evaluated = evaluate_vectors_cached(vectors, keys, evaluation, options)
-    layers = select_layers(evaluated.cells, extraction["family"].unique().to_list())
+    layers = select_layers(evaluated.cells, families)
     if not len(layers):
         raise InputError(
             f"{evaluation.labels_path}: no family has answers of both classes on `select`; "
@@ -101,6 +101,26 @@ def write_predictivity(
         CROSS_MODEL_SIGN_FLIPS.write(sign_flips, **names)
         CROSS_MODEL_SCORES.write_parts(scores, **names)
     return len(vectors), evaluated.n_new
+
+
+def _families_and_generalisation(
+    prompt_set: str, evaluation: EvaluationSet
+) -> tuple[list[str], dict[str, str]]:
+    """The families that vectors were made from, and what the numbers of each family evaluated
+    generalise to; of vectors from elsewhere neither is known."""
+    if prompt_set == FOREIGN:
+        return [], dict.fromkeys(evaluation.labels["family"].unique(), "unknown")
+    extraction = pl.read_parquet(PROMPTS / f"{prompt_set}.parquet", columns=QUESTION_COLUMNS)
+    kinds = generalisation(extraction, evaluation.labels)
+    return extraction["family"].unique().to_list(), kinds
+
+
+def remove_tables_of_other_sets(model: str, vectors_from: str, sets: Sequence[str]) -> None:
+    """Removes what an earlier study says of vectors from elsewhere, where there are none now."""
+    if FOREIGN in sets or vectors_from != model:
+        return
+    for table in (CELLS, SIGN_FLIPS, SCORES):
+        table.path(model=model, prompt_set=FOREIGN).unlink(missing_ok=True)
 
 
 def _provenance_columns(provenance: pl.DataFrame) -> pl.DataFrame:

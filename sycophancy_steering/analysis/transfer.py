@@ -19,6 +19,7 @@ from sycophancy_steering.statistics.estimates import t_quantile
 from sycophancy_steering.statistics.ranks import tied_ranks
 from sycophancy_steering.statistics.vector_agreement import cosine
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE
+from sycophancy_steering.storage.vector_files import has_vector
 
 FamilySource = tuple[str, str]
 """A family and one of its sources, or `EVERY_SOURCE`."""
@@ -129,7 +130,9 @@ def transfer_tables(study: ModelStudy) -> tuple[pl.DataFrame, pl.DataFrame]:
     for layer in range(study.evaluation.origin.n_layers):
         activations = study.evaluation.activations(layer, "prompt")
         covariances = {key: activations.select_rows(select[key].rows).covariance for key in cells}
-        vectors = {key: values[layer] for key, values in study.vectors.items()}
+        vectors = {
+            key: values[layer] for key, values in study.vectors.items() if has_vector(values)[layer]
+        }
         table = transfer_at_layer(vectors, TransferTargets(cells, own, covariances), activations)
         tables.append(table.with_columns(pl.lit(layer, pl.Int64).alias("layer")))
     transfer = pl.concat(tables)

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.checkpoint import Checkpoint
+from sycophancy_steering.config.foreign_vectors import FOREIGN, ForeignVectorSection
 from sycophancy_steering.config.interventions import InterventionSettings, PromptingSettings
 from sycophancy_steering.config.labels import JudgeSettings
 from sycophancy_steering.config.model import ModelSettings
@@ -59,6 +60,8 @@ class Params(BaseModel):
     """What is made of the answers, by suite."""
     variants: Annotated[list[VariantGrid], Field(min_length=1)]
     """The vectors that are made from every extraction set."""
+    foreign_vectors: ForeignVectorSection
+    """Vectors from elsewhere by name, which form one more set of their model, `foreign`."""
     cross_model: list[CrossModelPair]
     """Vectors of one model that are evaluated in another."""
     controls: Distinct[Text]
@@ -102,6 +105,15 @@ class Params(BaseModel):
                 raise ValueError(f"{key}: expected an entry of {section}{choices}; found {name!r}")
         return self
 
+    @model_validator(mode="after")
+    def _no_set_is_called_as_the_foreign_one(self) -> Params:
+        if FOREIGN in self.prompt_set:
+            raise ValueError(
+                f"prompt_set: expected another name than {FOREIGN!r}, the set that vectors from "
+                "elsewhere form"
+            )
+        return self
+
     def _references(self) -> Iterator[tuple[str, str, str, Collection[str]]]:
         """Every name that refers to an entry: its key, the name, the section and its entries."""
         lists: list[tuple[str, list[str], str, Collection[str]]] = [
@@ -120,6 +132,8 @@ class Params(BaseModel):
         for n, pair in enumerate(self.cross_model):
             yield f"cross_model[{n}].vectors_from", pair.vectors_from, "models", self.models
             yield f"cross_model[{n}].evaluated_in", pair.evaluated_in, "models", self.models
+        for name, entry in self.foreign_vectors.items():
+            yield f"foreign_vectors.{name}.model", entry.model, "models", self.models
         for name, judge in self.judge.items():
             if judge.kind == "model":
                 yield f"judge.{name}.model", judge.model, "model", self.model
@@ -161,6 +175,8 @@ def _references_of_suite(
     ]
     for key, vector in vectors:
         extraction_set, _, variant = vector.partition("/")
+        if extraction_set == FOREIGN and key not in ("headline", "intervention_vectors[0]"):
+            continue  # imported vectors are files, no entries; the first vector needs a prompt set
         yield key, extraction_set, "extraction_sets", suite.extraction_sets
         yield key, variant, "variants (after SET/)", variants
 

@@ -15,14 +15,15 @@ from sycophancy_steering.schemas.figures import (
     PLOTTED_LAYERS,
     VECTOR_CELL,
 )
-from sycophancy_steering.storage.cell_files import pooled_over_sources, read_cells
+from sycophancy_steering.storage.cell_files import evaluated_sets, pooled_over_sources, read_cells
 
 
 def write_plotted_tables(captions: Sequence[pl.DataFrame], suites: Mapping[str, Suite]) -> None:
     """Writes all tables of schemas/figures.py; `suites` are those of the models."""
     atlas, layers = [], []
     for model, suite in suites.items():
-        cells = pooled_over_sources(read_cells(model, suite.extraction_sets)).with_columns(
+        sets = evaluated_sets(model, suite.extraction_sets)
+        cells = pooled_over_sources(read_cells(model, sets)).with_columns(
             (pl.col("vector") == suite.headline).alias("headline"),
             pl.col("layer").cast(pl.Int32),
         )

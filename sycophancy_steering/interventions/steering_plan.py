@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from sycophancy_steering.config.foreign_vectors import FOREIGN
 from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.suite import CoefficientUnit, Suite
 from sycophancy_steering.foundation.array_stream import ArrayStream
@@ -52,14 +53,12 @@ class UnsteeredActivations:
     def steering_vector(self, name: str, layer: int) -> SteeringVector:
         """The vector SET/VARIANT at a layer.
 
-        A class separation is that of the families of SET (of all, where these have one class
-        only), its midpoint that of the family asked about.
+        A class separation is that of the families of SET (of all, where these have one class only
+        or the vector is from elsewhere), its midpoint that of the family asked about.
         """
         vectors, _ = read_vectors(VECTORS / self.model / f"{name}.safetensors")
         vector = vectors[layer].astype(np.float64)
-        prompts = PROMPTS / f"{name.partition('/')[0]}.parquet"
-        families = pl.read_parquet(prompts, columns=["family"])["family"].unique().to_list()
-        of_set = self.select.filter(pl.col("family").is_in(families))
+        of_set = self._of_families_of(name.partition("/")[0])
         if of_set["label"].n_unique() < 2:
             of_set = self.select
         step, _ = projection_scale(vector, *self._read(layer, of_set))
@@ -67,6 +66,14 @@ class UnsteeredActivations:
             step = float(np.linalg.norm(vector))
         _, midpoint = projection_scale(vector, *self.activations_and_labels(layer))
         return SteeringVector(name, layer, vector, step, midpoint)
+
+    def _of_families_of(self, prompt_set: str) -> pl.DataFrame:
+        """The answers of the families of a set; of a set of vectors from elsewhere, all."""
+        if prompt_set == FOREIGN:
+            return self.select
+        prompts = PROMPTS / f"{prompt_set}.parquet"
+        families = pl.read_parquet(prompts, columns=["family"])["family"].unique().to_list()
+        return self.select.filter(pl.col("family").is_in(families))
 
     def activations_and_labels(self, layer: int) -> tuple[ArrayStream, NDArray[np.integer]]:
         """(n, d_model) and (n,), of the family asked about."""

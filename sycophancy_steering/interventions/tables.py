@@ -33,7 +33,7 @@ from sycophancy_steering.schemas.interventions import (
     TWO_LAYERS,
 )
 from sycophancy_steering.schemas.paths import MODELS
-from sycophancy_steering.storage.cell_files import read_cells
+from sycophancy_steering.storage.cell_files import evaluated_sets, read_cells
 
 PLANTED_FAMILIES = ("opinion", "misconception")
 """Families that the planted cause of an organism decides."""
@@ -47,7 +47,7 @@ def write_intervention_tables(model: str, suite: Suite) -> pl.DataFrame:
     answers = STEERED_ANSWERS.read(model=model)
     parts = {part: answers.filter(pl.col("part") == part).drop("part") for part in PARTS}
     responses = dose_response(parts["dose_response"])
-    cells = read_cells(model, suite.extraction_sets)
+    cells = read_cells(model, evaluated_sets(model, suite.extraction_sets))
     compared = with_predictivity(effects(parts["comparison"]), cells)
     generations = GENERATIONS.read(model=model)
     of_headline = responses.filter(pl.col("vector") == suite.intervention_vectors[0])

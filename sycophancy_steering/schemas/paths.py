@@ -9,6 +9,7 @@ ACTIVATIONS = Path("data/activations")
 MODELS = Path("data/models")
 LABELS = Path("data/labels")
 VECTORS = Path("vectors/extracted")
+FOREIGN_VECTORS = Path("vectors/foreign")
 REPORTS = Path("reports")
 CACHE = Path(".work")
 """Results that can be computed again; ignored by git and DVC."""

@@ -3,7 +3,8 @@
 `vectors/extracted/MODEL/SET/VARIANT.safetensors` has one float32 tensor (d_model,) a layer, named
 as the layer's column in an activation shard (`layer_00`), and one metadata key with JSON.
 `variants.json` beside them lists the variants in their order, and those that the set's answers do
-not allow.
+not allow. The set `foreign` holds vectors from elsewhere; those that were imported lie in
+`vectors/foreign/NAME.safetensors`, an input that is never written by a stage of DVC.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ class VectorMetadata(TypedDict, total=False):
     revision: str
     n_sycophantic: int
     n_other: int
+    n_layers: int
+    """Of the model; only in the set `foreign`, whose files may lack layers."""
+    origin: dict[str, Any]
+    """Only in the set `foreign`: the fields of `exchange.foreign_vectors.VectorOrigin`."""
 
 
 def vector_file(model: str, vector: str) -> Path:

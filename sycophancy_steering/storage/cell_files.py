@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from sycophancy_steering.config.foreign_vectors import FOREIGN
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas.predictivity import CELLS, CROSS_MODEL_CELLS
 
@@ -22,6 +23,13 @@ SUMMARISED = (
     & pl.col("position").is_in(list(POSITIONS))
 )
 """The cells of tables and figures: projections on `test`, read at the layer a vector is from."""
+
+
+def evaluated_sets(model: str, extraction_sets: Sequence[str]) -> list[str]:
+    """The sets whose vectors were evaluated: the extraction sets, and that of vectors from
+    elsewhere where there is one."""
+    evaluated = CELLS.path(model=model, prompt_set=FOREIGN).exists()
+    return [*extraction_sets, *([FOREIGN] if evaluated else [])]
 
 
 def read_cells(model: str, sets: Sequence[str]) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from sycophancy_steering.config.foreign_vectors import FOREIGN
 from sycophancy_steering.foundation.atomic_files import write_json
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas.activations import layer_column
+from sycophancy_steering.schemas.paths import VECTORS
 from sycophancy_steering.schemas.vectors import METADATA_KEY, VARIANTS_FILE
 from sycophancy_steering.storage.activation_shards import Origin
 
@@ -39,7 +41,14 @@ def write_vectors(path: Path, vectors: Vectors, metadata: Mapping[str, Any]) -> 
     Raises InputError naming the layer if a vector is not finite or has length 0.
     """
     _check_usable(path, vectors)
-    tensors = {layer_column(n): np.ascontiguousarray(vector) for n, vector in enumerate(vectors)}
+    write_layers(path, dict(enumerate(vectors)), metadata)
+
+
+def write_layers(
+    path: Path, layers: Mapping[int, NDArray[np.float32]], metadata: Mapping[str, Any]
+) -> None:
+    """Writes vectors (d_model,) of some layers; `metadata` becomes JSON under one key."""
+    tensors = {layer_column(n): np.ascontiguousarray(vector) for n, vector in layers.items()}
     about = json.dumps(dict(metadata), sort_keys=True)
     path.write_bytes(save(tensors, metadata={METADATA_KEY: about}))
 
@@ -47,20 +56,23 @@ def write_vectors(path: Path, vectors: Vectors, metadata: Mapping[str, Any]) -> 
 def read_vectors(path: Path, d_model: int | None = None) -> tuple[Vectors, dict[str, Any]]:
     """The vectors (n_layers, d_model), and how they were made (`schemas.vectors.VectorMetadata`).
 
-    Raises InputError for a file that cannot be read, has a vector that is not finite or has length
-    0, or, given `d_model`, has another width.
+    Vectors from elsewhere may lack layers, whose rows are NaN (`has_vector`). Raises InputError for
+    a file that cannot be read, has a vector that is not finite or has length 0, or, given
+    `d_model`, has another width.
     """
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-            names = sorted(file.keys())
+            names = sorted(file.keys(), key=lambda name: (len(name), name))
             vectors = np.stack([file.get_tensor(name) for name in names]).astype(np.float32)
     except FileNotFoundError:
         raise InputError(f"{path}: not found; run `dvc repro vectors` or `dvc pull`") from None
     except (SafetensorError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not readable as steering vectors ({reason})") from None
-    if names != [layer_column(n) for n in range(len(names))]:
+    numbers = range(metadata.get("n_layers", len(names)))
+    layers = [n for n in numbers if "n_layers" not in metadata or layer_column(n) in names]
+    if names != [layer_column(n) for n in layers]:
         raise InputError(f"{path}: expected tensors layer_00, layer_01, ..., found {names[0]}, ...")
     if vectors.ndim != 2:
         raise InputError(f"{path}: expected tensors (d_model,), found {vectors.shape[1:]}")
@@ -70,7 +82,15 @@ def read_vectors(path: Path, d_model: int | None = None) -> tuple[Vectors, dict[
             f"{d_model}; expected vectors made from a model of the same width"
         )
     _check_usable(path, vectors)
-    return vectors, metadata
+    dense = np.full((len(numbers), vectors.shape[1]), np.nan, np.float32)
+    dense[layers] = vectors
+    return dense, metadata
+
+
+def has_vector(vectors: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(n_layers,) which layers of `vectors` (n_layers, d_model) have one; of vectors from elsewhere
+    some may be missing."""
+    return ~np.isnan(vectors[:, 0])
 
 
 def unusable_layer(vectors: Vectors) -> str | None:
@@ -115,6 +135,12 @@ def vector_paths(folder: Path) -> list[Path]:
         raise InputError(f"{folder}: no vectors; run `dvc repro vectors` or `dvc pull`")
     order = {name: n for n, name in enumerate(read_variant_index(folder).variants)}
     return sorted(paths, key=lambda path: order.get(path.stem, len(order)))
+
+
+def vector_sets(model: str, extraction_sets: Sequence[str]) -> list[str]:
+    """The sets of a model's vectors: its extraction sets, and that of vectors from elsewhere where
+    there is one."""
+    return [*extraction_sets, *([FOREIGN] if (VECTORS / model / FOREIGN).exists() else [])]
 
 
 def read_all_vectors(folder: Path, origin: Origin) -> tuple[dict[str, Vectors], pl.DataFrame]:

@@ -1,0 +1,1 @@
+"""Vectors from and for other tools: their files read, converted, recorded and written."""
