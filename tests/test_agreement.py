@@ -126,7 +126,7 @@ def test_files_are_compared_layer_by_layer_with_intervals_where_activations_are_
     write_vectors(folder / "narrow.safetensors", np.ones((3, 5), np.float32), {})
     done = run_stage(study, "compare", words[0], "vectors/extracted/tiny/pairs/narrow.safetensors")
     assert done.returncode == 1
-    assert "expected the same shape" in done.stderr
+    assert "expected the same width" in done.stderr
     path = folder / "narrow.safetensors"
     path.write_bytes(save({f"layer_{n:02d}": np.full(32, n - 1.0, np.float32) for n in range(3)}))
     for words_refused in ([words[0], str(path)], ["vectors/extracted/tiny/pairs"] * 2):

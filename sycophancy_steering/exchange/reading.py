@@ -116,9 +116,7 @@ def _files(names: Sequence[str]) -> tuple[list[Path], list[Path]]:
             members = [member for member in members if member.suffix != ".dvc"]
             vectors = [member for member in members if member.suffix in SUFFIXES]
             if not vectors:
-                raise InputError(
-                    f"{path}: a folder without vectors; expected files {', '.join(SUFFIXES)}"
-                )
+                raise InputError(f"{path}: no vectors; expected files {', '.join(SUFFIXES)}")
             others += [member for member in members if member.suffix not in SUFFIXES]
             paths += vectors
         elif path.exists():
