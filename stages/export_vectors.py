@@ -1,10 +1,11 @@
 """Exports a vector of the study for other tools, with a model card.
 
     python stages/export_vectors.py \\
-        vectors/extracted/one_cause/opinion_pairs/mean_difference.safetensors opinions.gguf --to gguf
+        vectors/extracted/one_cause/opinion_pairs/mean_difference.safetensors \\
+        opinions.gguf --to gguf
 
-Writes float32 numbers as they are, to a GGUF control vector (llama.cpp, repeng, EasySteer; it has no
-place for layer 0) or to safetensors (`layer_00`, ...), and beside it NAME.README.md: where the
+Writes float32 numbers as they are, to a GGUF control vector (llama.cpp, repeng, EasySteer; it has
+no place for layer 0) or to safetensors (`layer_00`, ...), and beside it NAME.README.md: where the
 vector was read, how it was made, how well it predicts and what its nulls give, from the tables of
 the study.
 """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import gguf
 import numpy as np
 import pytest
 import torch
+from mutated_vectors import mutations, originals, outcome
 from safetensors.torch import save_file
 
 from sycophancy_steering.config.foreign_vectors import ForeignVectorSettings
@@ -220,3 +222,18 @@ def test_a_layer_is_found_in_a_name():
     assert layer_numbers(["a", "b"]) is None
     assert layers_in_words([0, 1, 2, 5]) == "layers 0 to 2 and 5"
     assert layers_in_words([7]) == "layer 7"
+
+
+@pytest.mark.parametrize("name", originals())
+def test_a_damaged_file_is_refused_in_one_line_or_read_as_finite_vectors(tmp_path, name):
+    """10,000 of each: `python tests/mutated_vectors.py`."""
+    data, path = originals()[name], tmp_path / name
+    path.write_bytes(data)
+    assert outcome(path) == "read"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outcomes = []
+    for mutated in mutations(data, 200):
+        path.write_bytes(mutated)
+        outcomes.append(outcome(path))
+    assert outcomes.count("refused") > 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # KB

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 GENERAL = " (general)"
 NAMED_BY_THE_USER = {
     *("models", "prompt_sets", "suite"),
-    *("prompt_set", "source", "organism", "checkpoint", "model", "judge"),
+    *("prompt_set", "source", "organism", "checkpoint", "model", "judge", "foreign_vectors"),
 }
 """Sections whose keys are names that the user chooses."""
 

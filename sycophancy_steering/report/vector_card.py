@@ -1,4 +1,4 @@
-"""The model card of an exported vector: where it was read, how it was made, how well it predicts."""
+"""The model card of an exported vector: where it was read, how it was made, what it predicts."""
 
 from __future__ import annotations
 
