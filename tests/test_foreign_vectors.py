@@ -54,6 +54,11 @@ def test_an_imported_vector_gets_the_numbers_of_the_same_vector_made_here(study)
     folder = study / "reports/analysis/tiny"
     transfer = pl.read_csv(folder / "transfer.csv").filter(prompt_set="foreign")
     assert set(transfer["layer"]) == {0, 2}
+    agreement = pl.read_csv(folder / "agreement.csv").filter(
+        prompt_set="foreign/caa", other_prompt_set="pairs", other_position="answer"
+    )
+    assert agreement["layer"].to_list() == [0, 2]
+    np.testing.assert_allclose(agreement["cosine"], 1, atol=1e-4)
     assert "foreign/caa" in set(pl.read_csv(folder / "predictivity.csv")["vector"])
     assert "foreign/caa" in set(pl.read_parquet(study / "reports/atlas.parquet")["vector"])
     for name in ("figures", "report"):

@@ -14,7 +14,10 @@ from sycophancy_steering.analysis.consistency import (
     variance_table,
 )
 from sycophancy_steering.analysis.cross_item_products import group_items, noise_free_cosines
+from sycophancy_steering.analysis.foreign_agreement import foreign_agreement_table
 from sycophancy_steering.analysis.model_study import ModelStudy
+from sycophancy_steering.config.foreign_vectors import FOREIGN
+from sycophancy_steering.storage.vector_files import has_vector
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,18 @@ def consistency_tables(study: ModelStudy, n_pairs: list[int]) -> ConsistencyTabl
     for layer in tqdm(layers, unit="layer", disable=None, desc="consistency"):
         vectors, left_out = mean_differences(study.extractions, layer, groups)
         cosines = noise_free_cosines([vector.direction for vector in vectors], groups)
+        foreign = {
+            name: values[layer]
+            for (prompt_set, name), values in study.vectors.items()
+            if prompt_set == FOREIGN and has_vector(values)[layer]
+        }
         at_layer = {
-            "agreement": agreement_table(vectors, cosines, len(groups.groups)),
+            "agreement": pl.concat(
+                [
+                    agreement_table(vectors, cosines, len(groups.groups)),
+                    foreign_agreement_table(foreign, vectors, groups),
+                ]
+            ),
             "variance": variance_table(vectors, cosines, groups),
             "reliability": pl.concat(
                 reliability_table(answers, layer, n_pairs).select(
