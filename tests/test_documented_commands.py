@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import ROOT, run, run_stage
 from documented_commands import PAGES, Command, commands, fences
@@ -29,6 +30,9 @@ RESUMED = "test_extraction.py::test_more_questions_cost_no_more_than_themselves"
 CONTROLS = "test_anticipation.py::test_the_truth_about_the_organisms_contradicts_nothing"
 STEERED = "test_stages.py::test_a_study_may_try_only_the_most_informative_interventions"
 OVERLAY = "test_overlay.py::test_an_overlay_leaves_a_valid_study_with_its_values"
+IMPORTED = (
+    "test_foreign_vectors.py::test_an_imported_vector_gets_the_numbers_of_the_same_vector_made_here"
+)
 COVERED = {
     "make test": "test_documented_commands.py::test_make_test_runs_the_tests",
     "make docs": "test_site.py::test_the_site_is_built_without_a_warning",
@@ -42,6 +46,7 @@ COVERED = {
     "dvc repro -f checkpoint@smollm2": CHECKPOINT,
     "python stages/organism.py one_cause": ORGANISM,
     "python stages/activations.py one_cause opinion_pairs": RESUMED,
+    "python stages/import_vectors.py FILE... --name NAME --model MODEL": IMPORTED,
     "python stages/analysis.py": STUDY,
     "python stages/interventions.py one_cause": STEERED,
     "python stages/intervention_tables.py": STEERED,
@@ -117,6 +122,9 @@ def repository(finished_study: Path, tmp_path_factory: pytest.TempPathFactory) -
     for name in ("benchmarks", "presets"):
         shutil.copytree(ROOT / name, folder / name)
     edit(r"checkpoint: \{\}", "checkpoint: {untrained: {kind: random}}")(folder)
+    (folder / "caa").mkdir()  # vectors from elsewhere, as docs/bring_vectors.md has them
+    for layer in range(3):
+        np.save(folder / f"caa/vec_layer_{layer}.npy", np.ones(32, np.float32))
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/activate").symlink_to(Path(sys.prefix) / "bin/activate")
     (folder / ".venv/installed").touch()  # make has nothing to install

@@ -23,6 +23,7 @@ from sycophancy_steering.schemas.vectors import METADATA_KEY, VARIANTS_FILE
 from sycophancy_steering.storage.activation_shards import Origin
 
 Vectors = NDArray[np.float32]
+MAX_LAYERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,10 @@ def read_vectors(path: Path, d_model: int | None = None) -> tuple[Vectors, dict[
     except (SafetensorError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not readable as steering vectors ({reason})") from None
-    numbers = range(metadata.get("n_layers", len(names)))
+    n_layers = metadata.get("n_layers", len(names))
+    if not isinstance(n_layers, int) or not len(names) <= n_layers <= MAX_LAYERS:
+        raise InputError(f"{path}: n_layers: expected {len(names)} to {MAX_LAYERS}: {n_layers!r}")
+    numbers = range(n_layers)
     layers = [n for n in numbers if "n_layers" not in metadata or layer_column(n) in names]
     if names != [layer_column(n) for n in layers]:
         raise InputError(f"{path}: expected tensors layer_00, layer_01, ..., found {names[0]}, ...")
