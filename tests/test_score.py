@@ -152,11 +152,15 @@ BAD = {
 def test_a_bad_cell_is_refused_by_row_and_column(text, message, tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text(text)
-    with pytest.raises(InputError) as error:
+
+    def read() -> None:
         cells = read_cell_table(path, ["label", "score", "item"])
         cells.numbers("label")
         cells.numbers("score")
         cells.names("item")
+
+    with pytest.raises(InputError) as error:
+        read()
     assert message in str(error.value)
 
 
