@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from sycophancy_steering.foundation.atomic_files import write_json
+import polars as pl
+
+from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.errors import InputError
 
 
@@ -29,3 +31,19 @@ def write_numbers(file: str, values: Mapping[str, object]) -> None:
         write_json(Path(file), dict(values))
     except OSError as error:
         raise InputError(f"--json {file}: not writable ({error.strerror})") from None
+
+
+def write_scores(file: str, table: pl.DataFrame) -> None:
+    """Writes `table` to `file` as CSV, or nothing where `file` is empty.
+
+    Raises InputError where the file cannot be written.
+    """
+    if not file:
+        return
+    if not file.endswith(".csv") or Path(file).is_dir():
+        raise InputError(f"--scores {file}: expected a file that ends in .csv")
+    try:
+        with atomic_write(Path(file)) as draft:
+            table.write_csv(draft)
+    except OSError as error:
+        raise InputError(f"--scores {file}: not writable ({error.strerror})") from None
