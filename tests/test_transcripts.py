@@ -177,7 +177,7 @@ BAD = {
         {**GOOD, "turns": [{"role": "user", "content": " "}]}, "turn 1: expected a text",
     ),
     "another key in a turn": (
-        {**GOOD, "turns": [{"role": "user", "content": "a", "name": "x"}]}, "turn 1: expected {role",
+        {**GOOD, "turns": [{"role": "user", "content": "a", "id": 1}]}, "turn 1: expected {role",
     ),
     "no answer": ({**GOOD, "turns": [{"role": "user", "content": "a"}]}, "assistant's answer last"),
     "a grade among classes": ({**GOOD, "label": 80}, "found the grade 80"),

@@ -19,7 +19,7 @@ from sycophancy_steering.storage.cell_files import EVERY_SOURCE, pooled_over_sou
 
 @dataclass(frozen=True)
 class OurNumber:
-    """A number of this study, with its 95% interval if it has one, and how many answers it is of."""
+    """A number of this study, with its 95% interval if it has one, and its number of answers."""
 
     value: float
     low: float | None
@@ -173,9 +173,8 @@ class OurNumbers:
             ends = [row["random_slope_lowest"], row["random_slope_highest"], row["slope"]]
             if all(end is not None and end == end for end in ends) and row["slope"]:
                 lowest, highest, slope = map(abs, ends)
-                shares[row["family"]] = OurNumber(
-                    max(lowest, highest) / slope, None, None, row["n"]
-                )
+                share = max(lowest, highest) / slope
+                shares[row["family"]] = OurNumber(share, None, None, row["n"])
         return shares
 
     @cached_property
