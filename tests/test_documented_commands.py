@@ -43,7 +43,8 @@ COVERED = {
     "cp presets/caa_llama2.yaml params.yaml && dvc repro": PRESET,
     "cp presets/capitulation.yaml params.yaml && dvc repro": PRESET,
     "cp presets/persona_vectors.yaml params.yaml && dvc repro": PRESET,
-    "python stages/score.py scores.csv --label sycophantic --score projection --cluster topic": SCORE,
+    "python stages/score.py scores.csv --label sycophantic --score projection "
+    "--cluster topic": SCORE,
     "python stages/agreement.py grades.csv --item id --graders ann bo strict": AGREEMENT,
     "python stages/agreement.py grades.csv --item id --grader who --grade score": AGREEMENT,
     "python stages/transcripts.py transcripts.jsonl": TRANSCRIPTS,

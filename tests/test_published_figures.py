@@ -1,4 +1,4 @@
-"""Published figures beside ours: what matches, what differs, and what is said where nothing does."""
+"""Published figures beside ours: what matches, what differs, what is said where nothing does."""
 
 from __future__ import annotations
 
