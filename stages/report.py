@@ -7,7 +7,7 @@ reports/summary.md (what was found, on one screen), reports/models/MODEL.md (eve
 model, with intervals and nulls beside every number), reports/index.html (all of it as one page that
 opens anywhere), reports/metrics/MODEL.json (the headline numbers, under the same keys for every
 model), and reports/behaviour.json (how often each model is sycophantic, and what the user's words
-shift).
+shift), and reports/published.json (published figures out of data/published, and ours beside them).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from sycophancy_steering.page.all_sections import QUESTIONS
 from sycophancy_steering.page.rendering import write_page
 from sycophancy_steering.page.study import Study
 from sycophancy_steering.report.behaviour import headline_behaviour
+from sycophancy_steering.report.published import PUBLISHED, compare_published, published_json
 from sycophancy_steering.report.summary import model_page, read_settings, summary
 from sycophancy_steering.schemas.comparison import SELECTED
 from sycophancy_steering.schemas.labels import BEHAVIOUR
@@ -51,6 +52,8 @@ def main() -> None:
     with atomic_write(REPORTS / "summary.md") as draft:
         draft.write_text(text, encoding="utf-8")
     print(f"reports/summary.md: {len(text.splitlines())} lines on {', '.join(settings.suites)}")
+    comparisons = compare_published(settings.suites, [*settings.organisms])
+    write_json(PUBLISHED, published_json(comparisons))
     study = Study(settings, next(iter(settings.suites)))
     print(write_page(study, QUESTIONS, REPORTS / "index.html"))
 

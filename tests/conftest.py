@@ -108,7 +108,7 @@ GIT = {
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "test"), ("EMAIL", "test@example.org"))
 }
-DATA = ("contrast", "grades", "public", "questions", "tables", "texts")
+DATA = ("contrast", "examples", "grades", "public", "published", "questions", "tables", "texts")
 STUDY = [
     ["prompts"],
     ["activations", "tiny"],

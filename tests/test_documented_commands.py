@@ -33,6 +33,9 @@ OVERLAY = "test_overlay.py::test_an_overlay_leaves_a_valid_study_with_its_values
 IMPORTED = (
     "test_foreign_vectors.py::test_an_imported_vector_gets_the_numbers_of_the_same_vector_made_here"
 )
+SCORE = "test_score.py::test_the_command_prints_and_writes_scikit_learns_and_the_studys_numbers"
+AGREEMENT = "test_grader_agreement.py::test_wide_and_long_tables_give_the_same_numbers"
+TRANSCRIPTS = "test_transcripts.py::test_the_command_reads_through_a_model_and_feeds_the_scores"
 COVERED = {
     "make test": "test_documented_commands.py::test_make_test_runs_the_tests",
     "make docs": "test_site.py::test_the_site_is_built_without_a_warning",
@@ -41,6 +44,16 @@ COVERED = {
     "make public ORIGIN=FOLDER": FETCH,
     "cp presets/original_study.yaml params.yaml && dvc repro": PRESET,
     "cp presets/public_questions.yaml params.yaml && dvc repro": PRESET,
+    "cp presets/caa_llama2.yaml params.yaml && dvc repro": PRESET,
+    "cp presets/capitulation.yaml params.yaml && dvc repro": PRESET,
+    "cp presets/persona_vectors.yaml params.yaml && dvc repro": PRESET,
+    "python stages/score.py scores.csv --label sycophantic --score projection "
+    "--cluster topic": SCORE,
+    "python stages/agreement.py grades.csv --item id --graders ann bo strict": AGREEMENT,
+    "python stages/agreement.py grades.csv --item id --grader who --grade score": AGREEMENT,
+    "python stages/transcripts.py transcripts.jsonl": TRANSCRIPTS,
+    "python stages/transcripts.py transcripts.jsonl --model smollm2 "
+    "--vectors vectors/extracted/smollm2/suggestions/mean_difference.safetensors": TRANSCRIPTS,
     "python -m sycophancy_steering.config.overlay presets/overlays/tuning_organism.yaml": OVERLAY,
     "dvc repro -f organism": ORGANISM,
     "dvc repro -f checkpoint@smollm2": CHECKPOINT,

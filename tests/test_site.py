@@ -13,7 +13,17 @@ from conftest import ROOT, run
 PARTS = (
     *("Makefile", "pyproject.toml", "README.md", "CONTRIBUTING.md", "LICENSE", "CITATION.cff"),
     *("dvc.yaml", "params.yaml", "params.schema.json", "docs", "stages", "sycophancy_steering"),
-    *("tuning", "benchmarks", "presets", "tests", "reports", "data/grades", "data/public"),
+    *(
+        "tuning",
+        "benchmarks",
+        "presets",
+        "tests",
+        "reports",
+        "data/grades",
+        "data/public",
+        "data/published",
+        "data/examples",
+    ),
 )
 BIG = shutil.ignore_patterns("__pycache__", "_build", "*.parquet", "*.jsonl", "cells", "scores")
 

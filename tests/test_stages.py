@@ -90,6 +90,7 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         *(f"reports/plots/tiny_{name}.png" for name in FIGURES),
         *(f"reports/plots_data/{name}.csv" for name in ("captions", "atlas", "layers")),
         "reports/metrics/tiny.json",
+        "reports/published.json",
         "reports/behaviour.json",
         "reports/power.json",
         "reports/power/tiny.csv",

@@ -56,13 +56,15 @@ def read_script(path: Path) -> Script:
 
 
 def _arguments(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """The words given to `@command`, each the help of a parameter of `main`."""
+    """The words given to `@command`, each the help of a parameter; options as `--NAME`."""
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef) and function.name == "main":
+            options = {parameter.arg for parameter in function.args.kwonlyargs}
             for decorator in function.decorator_list:
                 if isinstance(decorator, ast.Call):
                     for keyword in decorator.keywords:
-                        yield str(keyword.arg), str(ast.literal_eval(keyword.value))
+                        name = f"--{keyword.arg}" if keyword.arg in options else str(keyword.arg)
+                        yield name, str(ast.literal_eval(keyword.value))
 
 
 def _group(heading: str, runner: str, paths: Sequence[Path]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
@@ -32,9 +32,10 @@ def command(description: str | None, **arguments: str) -> Callable[..., Callable
     """Decorates a stage's `main`, which then parses the command line for its parameters.
 
     `description` is what `--help` prints; `arguments` has the help of each parameter, in order. A
-    parameter with a default is optional. Of a stage of dvc.yaml, `reported` says what it does and
-    when it is done. An InputError is printed as one line and the exit status is 1; any other
-    exception is a bug and keeps its traceback.
+    parameter with a default is optional. One that has to be named (after `*`) is an option, `--name
+    VALUE`; where its default is a tuple, it takes one or more values. Of a stage of dvc.yaml,
+    `reported` says what it does and when it is done. An InputError is printed as one line and the
+    exit status is 1; any other exception is a bug and keeps its traceback.
     """
 
     def decorate(main: Callable[..., None]) -> Callable[[], None]:
@@ -46,12 +47,9 @@ def command(description: str | None, **arguments: str) -> Callable[..., Callable
                 description=description, formatter_class=argparse.RawTextHelpFormatter
             )
             for (name, text), parameter in zip(arguments.items(), parameters, strict=True):
-                if parameter.default is parameter.empty:
-                    parser.add_argument(name, help=text)
-                else:
-                    parser.add_argument(name, help=text, nargs="?", default=parameter.default)
+                _add_argument(parser, name, text, parameter)
             values = vars(parser.parse_args())
-            words = [Path(sys.argv[0]).stem, *(value for value in values.values() if value)]
+            words = [Path(sys.argv[0]).stem, *(str(value) for value in values.values() if value)]
             try:
                 with reported(words, description):
                     main(**values)
@@ -62,3 +60,19 @@ def command(description: str | None, **arguments: str) -> Callable[..., Callable
         return run
 
     return decorate
+
+
+def _add_argument(
+    parser: argparse.ArgumentParser, name: str, text: str, parameter: Parameter
+) -> None:
+    required = parameter.default is parameter.empty
+    if parameter.kind is parameter.KEYWORD_ONLY:
+        default = None if required else parameter.default
+        many = "+" if isinstance(default, tuple) else None
+        parser.add_argument(
+            f"--{name}", help=text, required=required, default=default, nargs=many, metavar="X"
+        )
+    elif required:
+        parser.add_argument(name, help=text)
+    else:
+        parser.add_argument(name, help=text, nargs="?", default=parameter.default)

@@ -15,6 +15,7 @@ import polars as pl
 
 from sycophancy_steering.foundation.grader_error import GraderError
 from sycophancy_steering.schemas.labels import SOURCE_AGREEMENT
+from sycophancy_steering.statistics.grader_agreement import cohen_kappa
 
 AnswerRow = Mapping[str, Any]
 
@@ -162,11 +163,8 @@ def kappa(one: Sequence[object], other: Sequence[object]) -> float:
     NaN where both give one and the same grade throughout.
     """
     grades = sorted({*one, *other}, key=str)
-    first = np.array([[grade == value for grade in one] for value in grades])
-    second = np.array([[grade == value for grade in other] for value in grades])
-    observed = float((first & second).any(0).mean())
-    chance = float((first.mean(1) * second.mean(1)).sum())
-    return float("nan") if chance == 1 else (observed - chance) / (1 - chance)
+    codes = [np.array([float(grades.index(grade)) for grade in part]) for part in (one, other)]
+    return float(cohen_kappa(*codes, np.arange(len(one))).value)
 
 
 def source_agreement(labels: pl.DataFrame, sources: Sequence[str]) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from sycophancy_steering.page.monitor import monitor
 from sycophancy_steering.page.power import power
 from sycophancy_steering.page.prediction import prediction
 from sycophancy_steering.page.provenance import provenance
+from sycophancy_steering.page.published import published
 from sycophancy_steering.page.questions import questions
 from sycophancy_steering.page.section import Question
 from sycophancy_steering.page.simpler_section import simpler
@@ -29,6 +30,9 @@ QUESTIONS = (
     Question("cause", "Is the vector a cause?", cause, "Cause"),
     Question("questions", "Which questions does the model give in to?", questions, "Questions"),
     Question("texts", "What does the steered model write?", texts, "Texts"),
+    Question(
+        "published", "How do published figures compare?", published, "Published", of_study=True
+    ),
     Question("atlas", "What is in all the cells?", atlas, "Atlas", of_study=True),
     Question(
         "provenance", "Where do these numbers come from?", provenance, "Provenance", of_study=True

@@ -1,0 +1,1 @@
+"""Scores, grades and transcripts from elsewhere: read strictly, evaluated as the study's own."""
