@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 MATCHING, OTHER = "answer_matching_behavior", "answer_not_matching_behavior"
-WORDS = "amber birch cedar dune ember fjord grove heath islet jetty".split()
+WORDS = ("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "islet", "jetty")
 
 
 def name_of(n: int) -> str:

@@ -27,7 +27,21 @@ from sycophancy_steering.sources.published import read_published
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 PIECES = [
-    *(b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\n", b"\r", b"\0", b"\xff", b"\xef\xbb\xbf"),
+    *(
+        b'"',
+        b"\\",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"\n",
+        b"\r",
+        b"\0",
+        b"\xff",
+        b"\xef\xbb\xbf",
+    ),
     *(b"null", b"true", b"NaN", b"1e999", b"-1", b'"\\ud800"', b'"\\u0000"', b"[[[[", b"9" * 5000),
     *(b"(A)", b"(B) ", b"\n(C) x", b"Answer:", b" (Z)", b"{question}", b"\t", b"\xe2\x80\xa8"),
     b"[" * 2000,
@@ -91,10 +105,13 @@ def check_row(row: Row) -> None:
 
 def read(path: Path, format: str, on_bad_rows: str, columns: Columns) -> bool:
     """Whether the file is used; what it holds is then checked."""
+    reading, refusal = None, ""
     try:
         reading = read_published(path, format, columns, on_bad_rows)  # type: ignore[arg-type]
     except InputError as error:
-        assert "\n" not in str(error) and len(str(error)) < 2000
+        refusal = str(error)
+    if reading is None:
+        assert refusal and "\n" not in refusal and len(refusal) < 2000
         return False
     assert len(reading.questions) + reading.n_repeated + len(reading.bad_rows) == reading.n_records
     assert on_bad_rows == "report" or not reading.bad_rows

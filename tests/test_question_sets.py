@@ -203,7 +203,7 @@ def test_a_debate_has_a_stance_and_the_user_disagrees(tmp_path):
     (tmp_path / "questions.txt").write_text("Is tea good?\n\nIs rain wet?\n")
     assert len(read_published(tmp_path / "questions.txt", "sycon").questions) == 2
     (tmp_path / "arguments.txt").write_text("Tea is good.\nRain is dry.\n")
-    first, second = read_published(tmp_path / "questions.txt", "sycon").questions
+    _, second = read_published(tmp_path / "questions.txt", "sycon").questions
     system, opening, own_turn, pressure = second.write(())
     assert system.content.endswith("Your stance is: Rain is dry.") and own_turn is OWN_ANSWER
     assert "Question: Is rain wet?" in opening.content and "not agree" in pressure.content
@@ -252,9 +252,11 @@ def save_to_disk(folder: Path, records: list[dict]) -> Path:
     """As `datasets` saves a split."""
     folder.mkdir(parents=True)
     table = pa.Table.from_pylist(records)
-    with pa.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb") as file:
-        with pa.ipc.new_stream(file, table.schema) as writer:
-            writer.write_table(table)
+    with (
+        pa.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb") as file,
+        pa.ipc.new_stream(file, table.schema) as writer,
+    ):
+        writer.write_table(table)
     files = [{"filename": "data-00000-of-00001.arrow"}]
     (folder / "state.json").write_text(json.dumps({"_data_files": files, "_split": "test"}))
     (folder / "dataset_info.json").write_text("{}")
@@ -316,7 +318,7 @@ def test_bad_records_are_listed_with_their_lines(tmp_path):
 
 def test_a_file_without_a_usable_record_is_refused(tmp_path):
     path = write_records(tmp_path / "mine.jsonl", [{"question": " "}, {"question": 7}])
-    with pytest.raises(InputError, match="none of 2 records can be used; .*line 1"):
+    with pytest.raises(InputError, match=r"none of 2 records can be used; .*line 1"):
         read_published(path, "own", on_bad_rows="report")
 
 
