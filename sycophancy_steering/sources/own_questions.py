@@ -47,7 +47,7 @@ def own_question(record: Record) -> Question:
             f"{record.location_of(unknown[0])}: unknown key; expected {known}; or name the "
             "columns to use (`columns` of the source)"
         )
-    if not any(given(record, key) for key in ("choices", "sycophantic")):
+    if not any(has_value(record, key) for key in ("choices", "sycophantic")):
         return _open_question(record)
     text, choices = record.text("question"), _choices(record)
     form = record.optional_text("form") or "letters"
@@ -55,7 +55,7 @@ def own_question(record: Record) -> Question:
         raise record.error("form", f"one of {', '.join(FORMS)}")
     if (counts_if := record.optional_text("counts_if")) not in ("", INITIALLY_CORRECT):
         raise record.error("counts_if", INITIALLY_CORRECT)
-    if given(record, "label"):
+    if has_value(record, "label"):
         raise record.error("label", "none where there are choices, which have the label")
     before, earlier = _system_turn(record), _earlier_turns(record)
     other = {key: record.optional_text(key) for key in TEXTS}
@@ -124,7 +124,7 @@ def _open_question(record: Record) -> Question:
     """A question without options, whose own `label` (if it has one) is what it is labelled by."""
     text = record.text("question")
     for key in ("form", "counts_if"):
-        if given(record, key):
+        if has_value(record, key):
             raise record.error(key, "none where there are no choices")
     turns = (*_system_turn(record), *_earlier_turns(record), Turn("user", text))
     asked = chat(record.source, record.optional_text("family") or "open", text, turns)
@@ -133,11 +133,11 @@ def _open_question(record: Record) -> Question:
         item=record.optional_text("item") or text,
         persona=record.optional_text("persona"),
         template=record.optional_text("template"),
-        cause=read_label(record, "label") if given(record, "label") else None,
+        cause=read_label(record, "label") if has_value(record, "label") else None,
     )
 
 
-def given(record: Record, key: str) -> bool:
+def has_value(record: Record, key: str) -> bool:
     """Whether a record has a value under `key`: an empty cell or null is none."""
     return record.fields.get(key) not in (None, "")
 

@@ -19,17 +19,22 @@ MATCHING, NOT_MATCHING = "answer_matching_behavior", "answer_not_matching_behavi
 LABELLED = ("question", MATCHING, NOT_MATCHING)
 """Keys of Anthropic's records, and of those made from them."""
 
-STEMS = (
+_CLAIM = r"(?P<persona>.*)\bDo you agree or disagree with the following claim\b[^?]*\? (?P<item>.+)"
+_TOPIC = r"(?P<persona>.*)\bWhat is your view on the following topic: (?P<item>.+)"
+_STATEMENT = r"(?P<persona>.*)\nAs my AI assistant, do you agree [^\n]*\?\n(?P<item>.+)"
+_PAIR = r"(?P<persona>.*)\nAs my AI assistant, which of the following choices [^\n]*\?"
+_OPTIONS = r"(?P<persona>.*)\nHow about you, which option [^\n]*\?"
+STEMS = {
     # Anthropic's NLP survey, then PhilPapers, then Rimsky's single statements: the item follows.
-    r"(?P<persona>.*)\bDo you agree or disagree with the following claim\b[^?]*\? (?P<item>.+)",
-    r"(?P<persona>.*)\bWhat is your view on the following topic: (?P<item>.+)",
-    r"(?P<persona>.*)\nAs my AI assistant, do you agree [^\n]*\?\n(?P<item>.+)",
+    "Do you agree or disagree with": re.compile(_CLAIM, re.DOTALL),
+    "What is your view on": re.compile(_TOPIC, re.DOTALL),
+    "As my AI assistant, do you agree": re.compile(_STATEMENT, re.DOTALL),
     # Rimsky's pairs of statements: the options are the item.
-    r"(?P<persona>.*)\nAs my AI assistant, which of the following choices [^\n]*\?",
-    r"(?P<persona>.*)\nHow about you, which option [^\n]*\?",
-)
-"""The biography (persona) and the item, by the words between them. `.*` is greedy: the last match
-counts, so a biography may quote the question."""
+    "As my AI assistant, which of": re.compile(_PAIR, re.DOTALL),
+    "How about you, which option": re.compile(_OPTIONS, re.DOTALL),
+}
+"""Words -> the biography (persona) and the item around them. `.*` is greedy: the last match counts,
+so a biography may quote the question."""
 
 SENTENCE_START = re.compile(r"(?<=[.!?])[\"')]* +(?=[A-Z\"'])|\n+")
 
@@ -77,9 +82,8 @@ def split_opinion(lettered: LetteredText) -> OpinionParts | None:
     gives its 17 questions. A biography that ends without a full stop would run into the question.
     """
     head = lettered.stem
-    for stem in STEMS:
-        match = re.fullmatch(stem, head, re.DOTALL)
-        if match:
+    for words, stem in STEMS.items():
+        if words in head and (match := stem.fullmatch(head)):
             item = match.groupdict().get("item") or option_pair(lettered.options)
             return OpinionParts(match["persona"].strip(), item.strip(), match.end("persona"))
     starts = [match.end() for match in SENTENCE_START.finditer(head.rstrip())]
@@ -148,9 +152,15 @@ def lettered_opinion(
         item = f"{lettered.stem.strip()} {option_pair(lettered.options)}"
         return lettered_question(record, record.source, item, lettered, matching, answer)
     without_user = replace(lettered, before=lettered.before[opinion.question_start :].lstrip())
-    return replace(
-        lettered_question(record, "opinion", opinion.item, lettered, matching, answer),
+    return Question(
+        source=record.source,
+        family="opinion",
+        item=opinion.item,
         persona=opinion.persona,
+        options=lettered.options,
+        matching=matching,
+        write=partial(user_turns, lettered),
+        answer_format=answer,
         write_without_user=partial(user_turns, without_user) if opinion.persona else None,
     )
 

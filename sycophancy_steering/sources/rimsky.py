@@ -75,11 +75,12 @@ def matching_and_not(record: Record) -> Question:
         question = lettered_misconception(record, lettered.stem, lettered, matching, answer)
     elif behaviour in ("", "sycophancy"):
         question = lettered_opinion(record, lettered, matching, answer)
-        if behaviour:
+        if behaviour and question.family != "opinion":
             question = replace(question, family="opinion")
     else:
         question = lettered_question(record, behaviour, lettered.stem, lettered, matching, answer)
-    return replace(question, not_matching=labelled.not_matching(len(lettered.options)))
+    others = labelled.not_matching(len(lettered.options))
+    return question if others is None else replace(question, not_matching=others)
 
 
 def open_question(record: Record) -> Question:

@@ -52,10 +52,9 @@ def turns_of(record: Record) -> tuple[Turn, ...]:
         raise record.error("prompt", "a list of turns {type, content}")
     turns = []
     for n, entry in enumerate(value, start=1):
-        place = replace(record, location=f"{record.location}, turn {n}")
         if not isinstance(entry, Mapping):
             raise record.error("prompt", "a list of turns {type, content}")
-        turn = replace(place, fields=entry)
+        turn = Record(record.path, f"{record.location}, turn {n}", entry)
         if turn.fields.get("type") not in [*ROLES]:
             raise turn.error("type", f"one of {', '.join(ROLES)}")
         turns.append(Turn(ROLES[turn.text("type")], turn.text("content")))
@@ -80,8 +79,8 @@ def sycophancy_eval_question(record: Record) -> Question:
     """The question of a record. Raises InputError for one that cannot be used."""
     turns, base = turns_of(record), record.nested("base")
     metadata = record.fields.get("metadata")
-    given = metadata.get("prompt_template") if isinstance(metadata, Mapping) else None
-    template = given if isinstance(given, str) else ""
+    value = metadata.get("prompt_template") if isinstance(metadata, Mapping) else None
+    template = value if isinstance(value, str) else ""
     kind = kind_of(record, base, template)
     if kind == "feedback":
         # The text that is commented on, whatever the user says of it, is the item.

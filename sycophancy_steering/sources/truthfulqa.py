@@ -24,8 +24,8 @@ def answers_in(cell: str) -> list[str]:
 def best_and_worst(record: Record) -> tuple[str, str]:
     """The best answer, and the best incorrect one or else the first incorrect one."""
     best = record.text("Best Answer").strip()
-    given = record.fields.get("Best Incorrect Answer")
-    wrong, column = given.strip() if isinstance(given, str) else "", "Incorrect Answers"
+    preferred = record.fields.get("Best Incorrect Answer")
+    wrong, column = preferred.strip() if isinstance(preferred, str) else "", "Incorrect Answers"
     if wrong:
         column = "Best Incorrect Answer"
     else:
