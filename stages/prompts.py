@@ -3,11 +3,13 @@
     python stages/prompts.py [opinion_pairs]
 
 Reads `models`, `prompt_sets`, `prompt_set`, `split` and `source` of params.yaml; writes
-data/prompts/SET.parquet for each prompt set that a model is asked, or for the set given.
+data/prompts/SET.parquet for each prompt set that a model is asked, or for the set given. Records
+that cannot be used end it or, with `on_bad_rows: report`, are listed in SET.bad_rows.json there.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -22,7 +24,7 @@ from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.prompt_table import write_prompts
 from sycophancy_steering.questions.question import Row
 from sycophancy_steering.questions.splits import sample
-from sycophancy_steering.sources.registry import read_source
+from sycophancy_steering.sources.registry import Source, read_source
 
 questions_of = cache(read_source)  # several sets sample from one source
 
@@ -42,9 +44,11 @@ def sample_prompts(prompt_set: str) -> None:
     shares = read_section(SplitShares, "split")
 
     rows: list[Row] = []
+    bad_rows: dict[str, tuple[str, ...]] = {}
     for source, limit in settings.sources.items():
+        read = questions_of(source, shares.seed)
         sampled = sample(
-            questions_of(source, shares.seed),
+            read.questions,
             shares,
             settings.splits,
             limit,
@@ -59,12 +63,38 @@ def sample_prompts(prompt_set: str) -> None:
         new = [row for row in sampled.rows if row.id not in ids]
         rows += new
         print(f"{prompt_set}: {len(new)} questions of {source}", *described(new), sep="\n  ")
-        for why, count in sampled.left_out.items():
+        for why, count in (sampled.left_out | left_out_of_file(read)).items():
             print(f"  left out: {count} ({why})")
         if len(new) < len(sampled.rows):
             print(f"  left out: {len(sampled.rows) - len(new)} (in another source too)")
+        if read.bad_rows:
+            bad_rows[source] = read.bad_rows
+            print(f"  the first: {read.bad_rows[0]}\n  all: {bad_rows_path(prompt_set)}")
     with atomic_write(Path(f"data/prompts/{prompt_set}.parquet")) as draft:
         write_prompts(draft, rows, settings.extract)
+    write_bad_rows(prompt_set, bad_rows)
+
+
+def left_out_of_file(source: Source) -> dict[str, int]:
+    """Reason -> number of records of the source's file that are no question of it."""
+    counts = {"repeats a record": source.n_repeated, "cannot be used": len(source.bad_rows)}
+    return {why: count for why, count in counts.items() if count}
+
+
+def bad_rows_path(prompt_set: str) -> Path:
+    """Where the records are listed that cannot be used."""
+    return Path(f"data/prompts/{prompt_set}.bad_rows.json")
+
+
+def write_bad_rows(prompt_set: str, bad_rows: dict[str, tuple[str, ...]]) -> None:
+    """Lists the records that cannot be used, by source; no file where there are none."""
+    path = bad_rows_path(prompt_set)
+    if not bad_rows:
+        path.unlink(missing_ok=True)
+        return
+    listed = {source: {"n": len(lines), "records": lines} for source, lines in bad_rows.items()}
+    with atomic_write(path) as draft:
+        draft.write_text(json.dumps(listed, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def check_options(

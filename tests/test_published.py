@@ -445,7 +445,7 @@ MANY = {"question": "Do cats bark?", "options": {"Yes": 0, "No": 1}}
 @pytest.mark.parametrize(
     ("record", "said"),
     [
-        (opinion(TEA), [MATCHING, "'(A)'"]),
+        (opinion(TEA, "A", "B"), [MATCHING, "'(A)'"]),
         (LETTERS_ONLY | {"correct": "(A)"}, ["correct", "incorrect"]),
         (LETTERS_ONLY | {"incorrect": "A"}, ["incorrect", "'A'"]),
         (IN_FULL | {"correct_full_text": "Nope"}, ["correct_full_text", "'Nope'", "'No'"]),

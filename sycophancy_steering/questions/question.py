@@ -84,6 +84,9 @@ class Question:
     """Returns the same chat with a neutral last turn in place of the user's pushback."""
     counts_if: str = ""
     """`initially_correct`, or empty where every answer counts."""
+    not_matching: tuple[int, ...] | None = None
+    """Indices of the options that are known not to be sycophantic; None: all the others are. An
+    option that is neither has no label."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class Row:
     matching: str
     """Letter of the sycophantic answer; empty for a chat without options."""
     not_matching: tuple[str, ...]
+    """Letters of the answers that are known not to be sycophantic."""
     answers: tuple[str, ...]
     """The forced answer of each choice, in the order of `choices`."""
     form: str
@@ -156,7 +160,12 @@ def build_row(question: Question, order: Order, split: str) -> Row:
         messages=messages,
         choices=choices,
         matching=matching,
-        not_matching=tuple(letter[o] for o in order if o != question.matching),
+        not_matching=tuple(
+            letter[o]
+            for o in order
+            if o != question.matching
+            and (question.not_matching is None or o in question.not_matching)
+        ),
         answers=answers,
         form=question.form,
         split=split,

@@ -5,20 +5,22 @@ https://arxiv.org/abs/2212.09251.
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
+from sycophancy_steering.sources.format import Format, answers_begin_with
 from sycophancy_steering.sources.published_questions import (
+    LABELLED,
+    MATCHING,
     SPACED,
     labelled_question,
 )
-from sycophancy_steering.sources.question_file import QuestionFile, read_questions
-from sycophancy_steering.sources.records import json_lines
 
+ANTHROPIC = Format(
+    partial(labelled_question, answer=SPACED),
+    schemas=(LABELLED,),
+    recognises=answers_begin_with(" (", MATCHING),
+)
+"""The three files of sycophancy questions, JSON lines.
 
-def anthropic(path: Path) -> QuestionFile:
-    """The three files of sycophancy questions, JSON lines.
-
-    Answers are " (A)", a list of them where several do not match (PhilPapers). Other keys, such as
-    the political quiz's `user_affiliation`, are not needed: the view is stated in the persona.
-    """
-    return read_questions(path, json_lines(path), partial(labelled_question, answer=SPACED))
+Answers are " (A)", a list of them where several do not match (PhilPapers). Other keys, such as the
+political quiz's `user_affiliation`, are not needed: the view is stated in the persona.
+"""

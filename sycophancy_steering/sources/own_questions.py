@@ -1,29 +1,34 @@
-"""Your own questions: JSON lines (`.jsonl`) or a table (`.csv`), as docs/own_questions.md says."""
+"""Your own questions, in the form that docs/own_questions.md says, or mapped to it by `columns`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import (
     INITIALLY_CORRECT,
+    LETTERS,
     OWN_ANSWER,
     Order,
     Question,
     Turn,
     option_block,
 )
+from sycophancy_steering.sources.chats import chat
+from sycophancy_steering.sources.format import Format
 from sycophancy_steering.sources.question_file import QuestionFile, read_questions
-from sycophancy_steering.sources.records import Record, csv_rows, json_lines
+from sycophancy_steering.sources.record_files import read_records
+from sycophancy_steering.sources.records import Record
+from sycophancy_steering.sources.statements import read_label
 
 REQUIRED = ("question", "choices", "sycophantic")
 TEXTS = ("without_user", "opposite_user", "neutral_turn")
 """Keys with other versions of the question."""
 OPTIONAL = (
     *("item", "persona", "template", "family", "form", "system"),
-    *("turns", "own_answer", "counts_if", *TEXTS),
+    *("turns", "own_answer", "counts_if", "label", *TEXTS),
 )
 FORMS = ("letters", "free", "mention")
 SEPARATOR = " | "
@@ -31,49 +36,45 @@ SEPARATOR = " | "
 
 def read_own_questions(path: Path) -> QuestionFile:
     """The questions of a file in the form above. Raises InputError naming record and key."""
-    return read_questions(path, _records(path), _question)
+    return read_questions(path, read_records(path, ("question",)), own_question)
 
 
-def _records(path: Path) -> Iterator[Record]:
-    if path.suffix == ".jsonl":
-        return json_lines(path)
-    if path.suffix == ".csv":
-        return csv_rows(path, REQUIRED)
-    raise InputError(f"{path}: expected a file that ends in .jsonl or .csv")
-
-
-def _question(record: Record) -> Question:
+def own_question(record: Record) -> Question:
+    """The question of a record; without `choices` its answer is open."""
     if unknown := [key for key in record.fields if key not in REQUIRED + OPTIONAL]:
         known = ", ".join(REQUIRED + OPTIONAL)
-        raise InputError(f"{record.location_of(unknown[0])}: unknown key; expected {known}")
+        raise InputError(
+            f"{record.location_of(unknown[0])}: unknown key; expected {known}; or name the "
+            "columns to use (`columns` of the source)"
+        )
+    if not any(has_value(record, key) for key in ("choices", "sycophantic")):
+        return _open_question(record)
     text, choices = record.text("question"), _choices(record)
-    sycophantic, form = record.text("sycophantic"), _optional(record, "form") or "letters"
-    if sycophantic not in choices:
-        raise record.error("sycophantic", f"one of the choices {', '.join(map(repr, choices))}")
+    form = record.optional_text("form") or "letters"
     if form not in FORMS:
         raise record.error("form", f"one of {', '.join(FORMS)}")
-    if (counts_if := _optional(record, "counts_if")) not in ("", INITIALLY_CORRECT):
+    if (counts_if := record.optional_text("counts_if")) not in ("", INITIALLY_CORRECT):
         raise record.error("counts_if", INITIALLY_CORRECT)
-    earlier = _earlier_turns(record)
-    system = _optional(record, "system")
-    before = (Turn("system", system),) if system else ()
-    other = {key: _optional(record, key) for key in TEXTS}
+    if has_value(record, "label"):
+        raise record.error("label", "none where there are choices, which have the label")
+    before, earlier = _system_turn(record), _earlier_turns(record)
+    other = {key: record.optional_text(key) for key in TEXTS}
     without_user, opposite_user, neutral_turn = (
         partial(_turns, chat, other[key], choices, form) if other[key] else None
         for key, chat in zip(TEXTS, (before, before + earlier, before + earlier), strict=True)
     )
     return Question(
         source=record.source,
-        family=_optional(record, "family") or "opinion",
-        item=_optional(record, "item") or text,
-        persona=_optional(record, "persona"),
+        family=record.optional_text("family") or "opinion",
+        item=record.optional_text("item") or text,
+        persona=record.optional_text("persona"),
         options=choices,
-        matching=choices.index(sycophantic),
+        matching=_sycophantic(record, choices),
         write=partial(_turns, before + earlier, text, choices, form),
         form=form,
         answer_format="({letter})" if form == "letters" else "{text}",
         write_without_user=without_user,
-        template=_optional(record, "template"),
+        template=record.optional_text("template"),
         write_opposite_user=opposite_user,
         write_neutral_turn=neutral_turn,
         counts_if=counts_if,
@@ -100,7 +101,7 @@ def _choices(record: Record) -> tuple[str, ...]:
     choices = value.split(SEPARATOR) if isinstance(value, str) else value
     if (
         not isinstance(choices, list)
-        or len(choices) < 2
+        or not 2 <= len(choices) <= len(LETTERS)
         or not all(isinstance(choice, str) and choice.strip() for choice in choices)
         or len(set(choices)) < len(choices)
     ):
@@ -109,11 +110,41 @@ def _choices(record: Record) -> tuple[str, ...]:
     return tuple(choices)
 
 
-def _optional(record: Record, key: str) -> str:
-    value = record.fields.get(key)
-    if value is None or value == "":
-        return ""
-    return record.text(key)
+def _sycophantic(record: Record, choices: tuple[str, ...]) -> int:
+    """Index of the sycophantic choice, which a file may name by its text or its index from 0."""
+    value = record.fields.get("sycophantic")
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(choices):
+        return value
+    if value not in [*choices]:
+        raise record.error("sycophantic", f"one of the choices {', '.join(map(repr, choices))}")
+    return choices.index(record.text("sycophantic"))
+
+
+def _open_question(record: Record) -> Question:
+    """A question without options, whose own `label` (if it has one) is what it is labelled by."""
+    text = record.text("question")
+    for key in ("form", "counts_if"):
+        if has_value(record, key):
+            raise record.error(key, "none where there are no choices")
+    turns = (*_system_turn(record), *_earlier_turns(record), Turn("user", text))
+    asked = chat(record.source, record.optional_text("family") or "open", text, turns)
+    return replace(
+        asked,
+        item=record.optional_text("item") or text,
+        persona=record.optional_text("persona"),
+        template=record.optional_text("template"),
+        cause=read_label(record, "label") if has_value(record, "label") else None,
+    )
+
+
+def has_value(record: Record, key: str) -> bool:
+    """Whether a record has a value under `key`: an empty cell or null is none."""
+    return record.fields.get(key) not in (None, "")
+
+
+def _system_turn(record: Record) -> tuple[Turn, ...]:
+    system = record.optional_text("system")
+    return (Turn("system", system),) if system else ()
 
 
 def _turns(
@@ -121,3 +152,12 @@ def _turns(
 ) -> tuple[Turn, ...]:
     shown = f"\n\nChoices:\n{option_block(choices, order)}\n\nAnswer:" if form == "letters" else ""
     return (*before, Turn("user", text + shown))
+
+
+OWN = Format(
+    own_question,
+    schemas=(("question",),),
+    recognises=lambda fields: "sycophantic" in fields,
+    optional=("choices", "sycophantic", *OPTIONAL),
+)
+"""Your own questions."""

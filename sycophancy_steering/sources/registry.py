@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sycophancy_steering.config.reading import read_section
@@ -13,33 +13,52 @@ from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import Question
 from sycophancy_steering.sources.built_in import ORGANISM_LANGUAGE, read_tables
 from sycophancy_steering.sources.chats import CHATS
+from sycophancy_steering.sources.columns import Columns
 from sycophancy_steering.sources.descriptions import DESCRIPTIONS
-from sycophancy_steering.sources.own_questions import read_own_questions
 from sycophancy_steering.sources.plain_english import PLAIN_ENGLISH
-from sycophancy_steering.sources.published import read_published
+from sycophancy_steering.sources.published import FORMATS, read_published
 
 
-def read_source(name: str, seed: int) -> Sequence[Question]:
-    """All questions of a source. Raises InputError for an unknown source or a bad file."""
-    if name in PLAIN_ENGLISH:
-        return PLAIN_ENGLISH[name]()
-    if name in CHATS:
-        return CHATS[name]()
-    if name in DESCRIPTIONS:
-        return DESCRIPTIONS[name]()
+@dataclass(frozen=True)
+class Source:
+    """The questions of a source."""
+
+    questions: Sequence[Question]
+    n_repeated: int = 0
+    """Records of its file that repeat an earlier one, which are left out."""
+    bad_rows: tuple[str, ...] = ()
+    """Records of its file that cannot be used and are left out, each in a line that says why."""
+
+
+def read_source(name: str, seed: int) -> Source:
+    """A source. Raises InputError for an unknown one, and for a bad file."""
+    for built_in in (PLAIN_ENGLISH, CHATS, DESCRIPTIONS):
+        if name in built_in:
+            return Source(built_in[name]())
     if name in ORGANISM_LANGUAGE:
-        return ORGANISM_LANGUAGE[name](read_tables(), random.Random(seed))
-    settings = read_section(SourceFile, "source", name)
+        return Source(ORGANISM_LANGUAGE[name](read_tables(), random.Random(seed)))
+    return read_file(name, read_section(SourceFile, "source", name))
+
+
+def read_file(name: str, settings: SourceFile) -> Source:
+    """The questions of a file of params.yaml, whose entry is called `name`."""
     path = Path(settings.file)
-    if settings.format == "own":
-        if not path.is_file():
-            raise InputError(f"params.yaml: source.{name}.file: no file {path}")
-        questions = read_own_questions(path).questions
-    else:
-        options = {"form": settings.form} if settings.format == "truthfulqa" else {}
-        questions = read_published(path, settings.format, **options).questions
-    fixed_order = settings.order == "published"
-    return [
-        replace(question, source=name, fixed_order=fixed_order)
-        for question in questions[-settings.last :]
-    ]
+    if not path.exists():
+        raise InputError(
+            f"params.yaml: source.{name}.file: no file {path}; fetch it (data/public/README.md)"
+        )
+    options = {"form": settings.form} if FORMATS[settings.format].options else {}
+    columns = Columns(settings.family or "", settings.columns)
+    try:
+        read = read_published(path, settings.format, columns, settings.on_bad_rows, **options)
+    except InputError as error:
+        raise InputError(f"params.yaml: source.{name}: {error}") from None
+    published = settings.order == "published"
+    return Source(
+        [
+            replace(question, source=name, fixed_order=question.fixed_order or published)
+            for question in read.questions[-settings.last :]
+        ],
+        read.n_repeated,
+        read.bad_rows,
+    )

@@ -1,33 +1,101 @@
-"""Rimsky's sets: https://github.com/nrimsky/LM-exp and https://github.com/nrimsky/SycophancySteering,
-Rimsky et al. 2024, https://arxiv.org/abs/2312.06681.
+"""Rimsky's sets: https://github.com/nrimsky/CAA and, earlier, https://github.com/nrimsky/LM-exp and
+https://github.com/nrimsky/SycophancySteering, Rimsky et al. 2024, https://arxiv.org/abs/2312.06681.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.questions.question import Question
+from sycophancy_steering.questions.question import Question, Turn
+from sycophancy_steering.sources.chats import chat
+from sycophancy_steering.sources.format import Format, answers_begin_with
 from sycophancy_steering.sources.lettered_options import LetteredText
 from sycophancy_steering.sources.published_questions import (
     BARE,
+    LABELLED,
+    MATCHING,
+    NOT_MATCHING,
+    SPACED,
     free_question,
-    labelled_question,
+    labelled_options,
     lettered_misconception,
     lettered_opinion,
+    lettered_question,
     options_named,
     sycophantic_option,
 )
-from sycophancy_steering.sources.question_file import QuestionFile, read_questions
-from sycophancy_steering.sources.records import Record, json_list, shortened
+from sycophancy_steering.sources.records import Record, shortened
+
+BEHAVIOURS = (
+    "coordinate-other-ais",
+    "corrigible-neutral-HHH",
+    "hallucination",
+    "myopic-reward",
+    "power-seeking-inclination",
+    "refusal",
+    "survival-instinct",
+    "sycophancy",
+)
+"""The folders of `datasets/generate`, `datasets/test` and `datasets/raw` in CAA."""
+
+
+def behaviour_of(path: Path) -> str:
+    """The behaviour that a file is about, by its folder or its own name; empty where neither says.
+
+    In CAA the folder says it: `datasets/generate/refusal/generate_dataset.json`.
+    """
+    for name in (path.parent.name, path.stem):
+        plain = name.lower().replace("_", "-")
+        for behaviour in BEHAVIOURS:
+            if behaviour.lower() in plain:
+                return behaviour
+    return ""
+
+
+def matching_and_not(record: Record) -> Question:
+    """From `question` with options in it, and an answer that matches the behaviour or does not.
+
+    In CAA's sets the second may be one of several that do not match: the others have no label. Only
+    questions about sycophancy have a user; a scenario of another behaviour is no persona.
+    """
+    lettered = LetteredText.parse(
+        record.text("question"), record.location_of("question"), several_lines=True
+    )
+    written = record.fields.get(MATCHING)
+    spaced = isinstance(written, str) and written.startswith(" ")
+    answer = SPACED if spaced else BARE
+    labelled = labelled_options(record, MATCHING, NOT_MATCHING, lettered, answer)
+    behaviour, matching = behaviour_of(record.path), labelled.matching
+    # Rimsky's copy of TruthfulQA has the keys of an opinion; only there the line is "Your ...".
+    if lettered.before.endswith("\n\nYour choices:\n"):
+        question = lettered_misconception(record, lettered.stem, lettered, matching, answer)
+    elif behaviour in ("", "sycophancy"):
+        question = lettered_opinion(record, lettered, matching, answer)
+        if behaviour and question.family != "opinion":
+            question = replace(question, family="opinion")
+    else:
+        question = lettered_question(record, behaviour, lettered.stem, lettered, matching, answer)
+    others = labelled.not_matching(len(lettered.options))
+    return question if others is None else replace(question, not_matching=others)
+
+
+def open_question(record: Record) -> Question:
+    """From `question` alone, which is answered in the model's own words."""
+    words = record.text("question")
+    behaviour = behaviour_of(record.path) or record.source
+    family = "opinion" if behaviour == "sycophancy" else behaviour
+    return chat(record.source, family, words.strip(), (Turn("user", words),))
 
 
 def right_and_wrong(record: Record) -> Question:
     """From `question` (TruthfulQA) with options, and the letters of the right and the wrong one."""
-    lettered = LetteredText.parse(record.text("question"), record.location_of("question"))
+    lettered = LetteredText.parse(
+        record.text("question"), record.location_of("question"), several_lines=True
+    )
     wrong = sycophantic_option(record, "incorrect", "correct", lettered, BARE)
     return lettered_misconception(record, lettered.stem, lettered, wrong, BARE)
 
@@ -40,7 +108,9 @@ def check_text(record: Record, key: str, option: str) -> None:
 
 def right_and_wrong_in_full(record: Record) -> Question:
     """From `prompt` (a request and a question of TruthfulQA) with options; letters and texts."""
-    lettered = LetteredText.parse(record.text("prompt"), record.location_of("prompt"))
+    lettered = LetteredText.parse(
+        record.text("prompt"), record.location_of("prompt"), several_lines=True
+    )
     wrong = sycophantic_option(record, "incorrect", "correct", lettered, BARE)
     (right,) = options_named(record, "correct", lettered, BARE)
     check_text(record, "incorrect_full_text", lettered.options[wrong])
@@ -107,9 +177,7 @@ def group_with_views(record: Record) -> Question:
 
 
 SCHEMAS: dict[tuple[str, ...], Callable[[Record], Question]] = {
-    ("question", "answer_matching_behavior", "answer_not_matching_behavior"): partial(
-        labelled_question, answer=BARE
-    ),
+    LABELLED: matching_and_not,
     ("question", "correct", "incorrect"): right_and_wrong,
     (
         "prompt",
@@ -131,6 +199,8 @@ def by_keys(record: Record) -> Question:
     for keys, read in SCHEMAS.items():
         if record.fields.keys() >= set(keys):
             return read(record)
+    if set(record.fields) == {"question"}:
+        return open_question(record)
     nearest = max(SCHEMAS, key=lambda keys: len(record.fields.keys() & set(keys)))
     raise InputError(
         f"{record.location}: no reader for the keys {shortened(sorted(record.fields), 120)}; "
@@ -138,6 +208,12 @@ def by_keys(record: Record) -> Question:
     )
 
 
-def rimsky(path: Path) -> QuestionFile:
-    """A list of JSON records, each read by its keys (see `SCHEMAS`)."""
-    return read_questions(path, json_list(path), by_keys)
+def _is_rimskys(fields: Mapping[str, object]) -> bool:
+    """An open question has no other keys; Anthropic's answers begin with a space."""
+    if {*LABELLED} <= fields.keys():
+        return answers_begin_with("(", MATCHING)(fields)
+    return set(fields) == {"question"} or any({*keys} <= fields.keys() for keys in SCHEMAS)
+
+
+RIMSKY = Format(by_keys, schemas=(*SCHEMAS, ("question",)), recognises=_is_rimskys)
+"""JSON lists of records, each read by its keys (see `SCHEMAS`)."""

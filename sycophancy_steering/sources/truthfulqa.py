@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
-from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import Question
+from sycophancy_steering.sources.format import Format
 from sycophancy_steering.sources.lettered_options import LetteredText
 from sycophancy_steering.sources.published_questions import (
     SPACED,
     free_question,
     lettered_misconception,
 )
-from sycophancy_steering.sources.question_file import QuestionFile, read_questions
-from sycophancy_steering.sources.records import Record, csv_rows
+from sycophancy_steering.sources.records import Record
 
 
 def answers_in(cell: str) -> list[str]:
@@ -27,7 +24,8 @@ def answers_in(cell: str) -> list[str]:
 def best_and_worst(record: Record) -> tuple[str, str]:
     """The best answer, and the best incorrect one or else the first incorrect one."""
     best = record.text("Best Answer").strip()
-    wrong, column = str(record.fields.get("Best Incorrect Answer", "")).strip(), "Incorrect Answers"
+    preferred = record.fields.get("Best Incorrect Answer")
+    wrong, column = preferred.strip() if isinstance(preferred, str) else "", "Incorrect Answers"
     if wrong:
         column = "Best Incorrect Answer"
     else:
@@ -37,7 +35,7 @@ def best_and_worst(record: Record) -> tuple[str, str]:
     return best, wrong
 
 
-def truthfulqa_row(record: Record, form: str) -> Question:
+def truthfulqa_row(record: Record, form: str = "letters") -> Question:
     """The question of a row; outer white space is stripped."""
     words = record.text("Question").strip()
     options = best_and_worst(record)
@@ -61,13 +59,15 @@ def truthfulqa_row(record: Record, form: str) -> Question:
     return replace(question, **references)
 
 
-def truthfulqa(path: Path, form: str = "letters") -> QuestionFile:
-    """TruthfulQA.csv of 2021, or of 2025, whose column of best incorrect answers is used.
+REQUIRED = ("Question", "Best Answer", "Correct Answers", "Incorrect Answers")
+TRUTHFULQA = Format(
+    truthfulqa_row,
+    schemas=(REQUIRED,),
+    options={"form": ("letters", "free")},
+    optional=("Best Incorrect Answer",),
+)
+"""TruthfulQA.csv of 2021, or of 2025, whose column of best incorrect answers is used.
 
-    The file has no prompts. With `letters` the two answers are shown as in Anthropic's files; with
-    `free` only the question is asked, and the answer is free text.
-    """
-    if form not in ("letters", "free"):
-        raise InputError(f"{path}: expected the form 'letters' or 'free', found {form!r}")
-    required = ("Question", "Best Answer", "Correct Answers", "Incorrect Answers")
-    return read_questions(path, csv_rows(path, required), partial(truthfulqa_row, form=form))
+The file has no prompts. With `form: letters` the two answers are shown as in Anthropic's files;
+with `free` only the question is asked, and the answer is free text.
+"""
