@@ -169,7 +169,8 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with a study of a random-weight model that `dvc repro` has run. Not to be
     changed."""
     folder = tmp_path_factory.mktemp("study")
-    for name in ("stages", "sycophancy_steering", "tuning", *(f"data/{each}" for each in DATA)):
+    data = ("vectors/foreign", *(f"data/{each}" for each in DATA))
+    for name in ("stages", "sycophancy_steering", "tuning", *data):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)

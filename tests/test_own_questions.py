@@ -146,5 +146,5 @@ def test_a_bad_record_is_refused_with_its_place(tmp_path, change, said):
 
 def test_another_kind_of_file_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
-    with pytest.raises(InputError, match=r"ends in .jsonl or .csv"):
+    with pytest.raises(InputError, match=r"ends in \.jsonl, \.json, \.csv"):
         read_own_questions(tmp_path / "mine.txt")

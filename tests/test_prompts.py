@@ -174,7 +174,7 @@ def test_the_letter_tells_nothing_of_the_item(limit):
 
 
 def test_several_questions_about_an_item_come_before_the_next_item():
-    questions = read_source("suggestions", 0)
+    questions = read_source("suggestions", 0).questions
     one, four = (sample(questions, SHARES, ["select", "test"], 80, n).rows for n in (1, 4))
     assert len({row.item for row in one}) == 80
     wordings = Counter(row.item for row in four if row.split == "test")

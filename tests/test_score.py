@@ -139,11 +139,11 @@ BAD = {
     "label,score,item\n1,0.5,a\n0,1_0,b\n": "line 3, column 'score'",
     "label,score,item\n,0.5,a\n": "line 2, column 'label': expected a finite number, found nothing",
     "label,score,item\n1,0.5, \n": "line 2, column 'item': expected a text",
-    "label,score,score,item\n1,0.5,1,a\n": "the column 'score' is there twice",
+    "label,score,score,item\n1,0.5,1,a\n": "found 'score' twice",
     "label,score\n1,0.5\n": "no column 'item'",
     "label,score,item\n1,0.5\n": "line 2: expected 3 cells",
     "label,score,item\n": "expected rows, found none",
-    "": "no column",
+    "": "expected rows, found none",
     '"label,score,item\n1,0.5,a': "expected valid CSV",
 }
 
@@ -173,7 +173,7 @@ def test_a_bad_table_is_one_line_and_leaves_no_file(table, tmp_path):
     assert not out.exists()
     (tmp_path / "scores.parquet").write_bytes(b"PAR1 not Parquet")
     for path, words in (
-        (tmp_path / "scores.parquet", "not readable as Parquet"),
+        (tmp_path / "scores.parquet", "not readable"),
         (tmp_path / "missing.csv", "no such file"),
         (tmp_path, "expected a file that ends in"),
     ):

@@ -37,7 +37,8 @@ def read_npz(path: Path) -> FileContent:
                     arrays[name] = _array(file.read(member.file_size), f"{path}: {name[:40]}")
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError,
             NotImplementedError, AttributeError) as error:  # fmt: skip
-        raise InputError(f"{path}: a truncated or damaged .npz file ({error})") from None
+        reason = str(error)[:80]
+        raise InputError(f"{path}: a truncated or damaged .npz file ({reason!r})") from None
     kinds = sorted({str(array.dtype) for array in arrays.values()})
     widened = {name: _widened(array) for name, array in arrays.items()}
     return FileContent("numpy archive", widened, " and ".join(kinds))

@@ -1,22 +1,19 @@
-"""A table from elsewhere, CSV, Parquet or JSON lines, whose cells know their place."""
+"""A table from elsewhere, CSV, Parquet, JSON or the like, whose cells know their place."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sycophancy_steering.foundation.arrays import Floats, Names
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.sources.records import csv_rows, json_lines, read_text, shortened
+from sycophancy_steering.sources.record_files import read_records
+from sycophancy_steering.sources.records import shortened
 
 Value = TypeVar("Value")
 REMEDY = "correct the cell, or leave the row out"
@@ -94,58 +91,23 @@ def as_name(cell: object) -> str | None:
 
 
 def read_cell_table(path: Path, columns: Sequence[str]) -> CellTable:
-    """The `columns` of a file that ends in .csv, .parquet or .jsonl.
+    """The `columns` of a table of any kind that `read_records` knows.
 
     Raises InputError for a file that is missing or not of its kind, for a column that it lacks or
-    has twice, and for a file without rows. A JSON line may lack a key: that cell is empty.
+    has twice, and for a file without rows. A JSON record may lack a key: that cell is empty.
     """
-    readers = {".csv": _csv, ".parquet": _parquet, ".jsonl": _json_lines}
-    if path.suffix not in readers:
-        raise InputError(f"{path}: expected a file that ends in {', '.join(readers)}")
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: no such file; expected a table with {_quoted(columns)}")
-    try:
-        rows = list(readers[path.suffix](path, columns))
-    except OSError as error:
-        raise InputError(f"{path}: not readable ({error.strerror or error})") from None
-    except RecursionError:
-        raise InputError(f"{path}: expected flat records, found deeply nested ones") from None
+    rows, known = [], dict[str, None]()
+    for record in read_records(path):
+        if isinstance(record, InputError):
+            raise record
+        known |= dict.fromkeys(record.fields)
+        rows.append(Row(record.location, {name: record.fields.get(name) for name in columns}))
     if not rows:
         raise InputError(f"{path}: expected rows, found none")
+    _check_columns(str(path), columns, list(known))
     return CellTable(path, rows)
-
-
-def _csv(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    try:
-        header = next(csv.reader(io.StringIO(read_text(path), newline=""), strict=True), [])
-    except csv.Error as error:
-        raise InputError(f"{path}, line 1: expected valid CSV, {error}") from None
-    _check_columns(f"{path}, line 1", columns, header)
-    for record in csv_rows(path, columns):
-        yield Row(record.location, {name: record.fields[name] for name in columns})
-
-
-def _json_lines(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    known: dict[str, None] = {}
-    for record in json_lines(path):
-        known |= dict.fromkeys(record.fields)
-        yield Row(record.location, {name: record.fields.get(name) for name in columns})
-    if known:
-        _check_columns(str(path), columns, list(known))
-
-
-def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    try:
-        file = pq.ParquetFile(path)
-        _check_columns(str(path), columns, file.schema_arrow.names)
-        number = 0
-        for batch in file.iter_batches(columns=list(columns)):
-            for cells in batch.to_pylist():
-                number += 1
-                yield Row(f"{path}, row {number}", cells)
-    except pa.ArrowException as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not readable as Parquet ({reason})") from None
 
 
 def _check_columns(place: str, columns: Sequence[str], header: Sequence[str]) -> None:
@@ -153,8 +115,6 @@ def _check_columns(place: str, columns: Sequence[str], header: Sequence[str]) ->
         if column not in header:
             known = ", ".join(header[:20]) + (", ..." if len(header) > 20 else "")
             raise InputError(f"{place}: no column {column!r}; expected one of {known or 'none'}")
-        if list(header).count(column) > 1:
-            raise InputError(f"{place}: the column {column!r} is there twice; rename one of them")
 
 
 def _quoted(columns: Sequence[str]) -> str:

@@ -15,7 +15,8 @@ from sycophancy_steering.foundation.arrays import Floats, Names
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.labels.grades import GRADES
 from sycophancy_steering.questions.question import Turn
-from sycophancy_steering.sources.records import Record, json_lines, shortened
+from sycophancy_steering.sources.record_files import json_lines
+from sycophancy_steering.sources.records import Record, shortened
 from sycophancy_steering.statistics.clustered_means import clustered_mean, clustered_share
 
 REQUIRED = ("turns", "label")
@@ -85,6 +86,8 @@ def read_transcripts(path: Path) -> Transcripts:
     n_unlabelled: dict[str, int] = {}
     try:
         for record in json_lines(path):
+            if isinstance(record, InputError):
+                raise record
             chat = _transcript(record)
             n_unlabelled.setdefault(chat.family, 0)
             if chat.label is None:
