@@ -32,7 +32,7 @@ from sycophancy_steering.analysis.yardsticks import (
 )
 from sycophancy_steering.config.foreign_vectors import Numbering
 from sycophancy_steering.config.reading import validated
-from sycophancy_steering.foundation.command_options import command_with_options
+from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.report.vector_pairs import (
     agreement_table,
     gaps,
@@ -42,7 +42,7 @@ from sycophancy_steering.report.vector_pairs import (
 )
 
 
-@command_with_options(
+@command(
     __doc__,
     one="a vector: a file, or a folder of a file a layer; or a folder of vectors",
     two="another",
@@ -50,18 +50,14 @@ from sycophancy_steering.report.vector_pairs import (
     "(0 = embeddings), blocks_from_0 or blocks_from_1",
     unrelated="vectors of unrelated behaviours in the same model, separated by commas",
 )
-def main(one: str, two: str, **options: str) -> None:
+def main(one: str, two: str, *, numbering: str = "", unrelated: str = "") -> None:
     paths = Path(one), Path(two)
     if all(path.is_dir() for path in paths) and any(map(holds_vectors_of_all_layers, paths)):
         print(principal_angle_table(principal_angles_by_layer(*paths)))
         return
-    numbering = options.get("numbering")
-    if numbering is not None:
-        numbering = validated(Numbering, numbering, Path("compare"), "--numbering")
-    names = [name for name in options.get("unrelated", "").split(",") if name]
-    first, second, *unrelated = (
-        read_vector_file(path, numbering) for path in (*paths, *map(Path, names))
-    )
+    counted = validated(Numbering, numbering, Path("compare"), "--numbering") if numbering else None
+    others = [Path(name) for name in unrelated.split(",") if name]
+    first, second, *third = (read_vector_file(path, counted) for path in (*paths, *others))
     agreements = layer_agreements(first, second)
     half_width = isotropic_half_width(first.d_model)
     print(agreement_table(agreements))
@@ -69,7 +65,7 @@ def main(one: str, two: str, **options: str) -> None:
     for line in (*gaps(first, second), *opposite_signs(agreements, half_width)):
         print(line)
     print(f"Cosines of random directions: 95% within {half_width:.2f} of 0.")
-    for line in yardstick_lines((first, second), unrelated):
+    for line in yardstick_lines((first, second), third):
         print(line)
     for file in (first, second):
         if file.source is None:

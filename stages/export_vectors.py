@@ -19,14 +19,14 @@ import numpy as np
 
 from sycophancy_steering.exchange.exporting import card_file, export_vectors
 from sycophancy_steering.exchange.layer_numbers import layers_in_words
-from sycophancy_steering.foundation.command_options import command_with_options
+from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.report.vector_card import vector_card
 from sycophancy_steering.schemas.paths import MODELS
 from sycophancy_steering.storage.vector_files import has_vector, read_vectors
 
 
-@command_with_options(
+@command(
     __doc__,
     vectors="vectors/extracted/MODEL/SET/VARIANT.safetensors",
     out="the file to write",
@@ -34,7 +34,7 @@ from sycophancy_steering.storage.vector_files import has_vector, read_vectors
     architecture="the model's type, such as llama, which repeng asks for; without it, as its "
     "config.json says",
 )
-def main(vectors: str, out: str, *, to: str, **options: str) -> None:
+def main(vectors: str, out: str, *, to: str, architecture: str = "") -> None:
     source, target = Path(vectors), Path(out)
     values, metadata = read_vectors(source)
     layers = np.flatnonzero(has_vector(values)).tolist()
@@ -44,7 +44,7 @@ def main(vectors: str, out: str, *, to: str, **options: str) -> None:
     card = vector_card(
         f"{source.parent.name}/{source.stem}", model, layers, values.shape[1], metadata
     )
-    kind = options.get("architecture") or model_type(model)
+    kind = architecture or model_type(model)
     lines = export_vectors({layer: values[layer] for layer in layers}, to, target, kind, card)
     print(f"{target}: {layers_in_words(layers)}, width {values.shape[1]}; about it: ", end="")
     print(card_file(target))

@@ -23,13 +23,12 @@ from sycophancy_steering.exchange.importing import (
     summary,
     write_imported,
 )
-from sycophancy_steering.foundation.command_options import command_with_options
+from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
 
 
-@command_with_options(
+@command(
     __doc__,
-    ["negate"],
     files="files or folders of vectors",
     name="what to call them",
     model="the model whose activations they are read in: an entry of models in params.yaml",
@@ -43,13 +42,33 @@ from sycophancy_steering.foundation.errors import InputError
     site="where in a layer they were read, such as block output",
     position="the tokens that they were read at",
 )
-def main(*files: str, name: str, model: str, **options: Any) -> None:
-    if layers := options.get("layers"):
-        options["layers"] = [_number(int, part, "--layers") for part in layers.split(",")]
-    if "scale" in options:
-        options["scale"] = _number(float, options["scale"], "--scale")
-    given = {"files": [*files], "model": model, **options}
-    settings = validated(ForeignVectorSettings, given, Path("import_vectors"), "")
+def main(
+    *files: str,
+    name: str,
+    model: str,
+    numbering: str = "",
+    layers: str = "",
+    scale: str = "",
+    negate: bool = False,
+    sign: str = "",
+    revision: str = "",
+    site: str = "",
+    position: str = "",
+) -> None:
+    values: dict[str, Any] = {
+        "files": [*files],
+        "model": model,
+        "numbering": numbering,
+        "layers": [_number(int, part, "--layers") for part in layers.split(",") if part],
+        "scale": _number(float, scale, "--scale") if scale else None,
+        "negate": negate,
+        "sign": sign,
+        "revision": revision,
+        "site": site,
+        "position": position,
+    }
+    values = {key: value for key, value in values.items() if value not in ("", None, [], False)}
+    settings = validated(ForeignVectorSettings, values, Path("import_vectors"), "")
     path = foreign_file(validated(VectorName, name, Path("import_vectors"), "--name"))
     vectors = import_vectors(settings)
     write_imported(path, vectors)

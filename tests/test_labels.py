@@ -23,6 +23,7 @@ from sycophancy_steering.questions.answer_parsing import answer_wordings, prefix
 ROW = {
     "choices": [{"letter": "A", "text": "Agree"}, {"letter": "B", "text": "Disagree"}],
     "matching": "B",
+    "not_matching": ["A"],
     "answer": "B",
     "logprobs": [-2.0, -1.0],
     "answer_tokens": [4, 1],

@@ -88,8 +88,8 @@ def read_vector_file(path: Path, numbering: Numbering | None = None) -> VectorFi
     read = read_foreign_vectors(settings)
     layers = {layer: vector.astype(np.float64) for layer, vector in read.layers.items()}
     provenance = read_file(path).metadata if path.suffix == ".safetensors" else {}
-    said = provenance.get("origin", provenance)
-    model = str(said.get("model", UNKNOWN)) if isinstance(said, dict) else UNKNOWN
+    origin = provenance.get("origin", provenance)
+    model = str(origin.get("model", UNKNOWN)) if isinstance(origin, dict) else UNKNOWN
     source = None
     names = [provenance.get("model"), provenance.get("prompt_set")]
     if "variant" in provenance and all(isinstance(name, str) for name in names):

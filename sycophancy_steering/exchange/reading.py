@@ -242,13 +242,14 @@ def _origin(
     facts: dict[str, str] = {}
     for content in contents.values():
         facts |= content.facts
-    given = {
+    settings_of = {
         "revision": settings.revision,
         "site": settings.site,
         "position": settings.position,
     }
     known = {
-        key: value if value != UNKNOWN else facts.get(key, UNKNOWN) for key, value in given.items()
+        key: value if value != UNKNOWN else facts.get(key, UNKNOWN)
+        for key, value in settings_of.items()
     }
     kinds = dict.fromkeys(one.format for one in contents.values())
     stored = dict.fromkeys(one.stored_as for one in contents.values())

@@ -112,21 +112,21 @@ def read_long_grades(path: Path, item: str, grader: str, grade: str, cluster: st
 def _as_numbers(
     graders: Sequence[str], cells: Sequence[Sequence[Cell]], clusters: Names
 ) -> GradeTable:
-    given = [cell for column in cells for cell in column if not cell.is_empty]
-    numeric = [cell.number is not None for cell in given]
+    graded = [cell for column in cells for cell in column if not cell.is_empty]
+    numeric = [cell.number is not None for cell in graded]
     if not all(numeric) and any(numeric):
         # The fewer are the odd ones.
         odd = sum(numeric) * 2 < len(numeric)
-        cell = next(c for c, is_number in zip(given, numeric, strict=True) if is_number is odd)
+        cell = next(c for c, is_number in zip(graded, numeric, strict=True) if is_number is odd)
         raise cell_error(cell.row, cell.column, WORDS if odd else NUMBERS)
-    if given and all(numeric):
+    if graded and all(numeric):
         values = [[np.nan if c.is_empty else c.number or 0.0 for c in column] for column in cells]
     else:
-        codes = {word: float(n) for n, word in enumerate(sorted({cell.word for cell in given}))}
+        codes = {word: float(n) for n, word in enumerate(sorted({cell.word for cell in graded}))}
         values = [[np.nan if c.is_empty else codes[c.word] for c in column] for column in cells]
     grades = [np.array(column, dtype=np.float64) for column in values]
     distinct = set(np.concatenate(grades).tolist()) - {0.0, 1.0}
-    are_scores = bool(given) and all(numeric) and any(value == value for value in distinct)
+    are_scores = bool(graded) and all(numeric) and any(value == value for value in distinct)
     return GradeTable(graders, grades, clusters, are_scores)
 
 

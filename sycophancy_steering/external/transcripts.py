@@ -135,9 +135,9 @@ def _turns(record: Record) -> tuple[Turn, ...]:
         raise record.error("turns", "a list of turns {role, content}")
     turns = tuple(_turn(record, n, turn) for n, turn in enumerate(value, start=1))
     roles = [turn.role for turn in turns]
-    spoken = roles[1:] if roles[0] == "system" else roles
-    expected = [("user", "assistant")[n % 2] for n in range(len(spoken))]
-    if spoken != expected or len(spoken) % 2 or not spoken:
+    without_system = roles[1:] if roles[0] == "system" else roles
+    expected = [("user", "assistant")[n % 2] for n in range(len(without_system))]
+    if without_system != expected or len(without_system) % 2 or not without_system:
         raise InputError(
             f"{record.location_of('turns')}: expected user and assistant in turn, a system turn at "
             f"most before them, and the assistant's answer last; found {shortened(roles, 80)}"

@@ -32,14 +32,16 @@ def command(description: str | None, **arguments: str) -> Callable[..., Callable
     """Decorates a stage's `main`, which then parses the command line for its parameters.
 
     `description` is what `--help` prints; `arguments` has the help of each parameter, in order. A
-    parameter with a default is optional. One that has to be named (after `*`) is an option, `--name
-    VALUE`; where its default is a tuple, it takes one or more values. Of a stage of dvc.yaml,
+    parameter with a default is optional; `*names` take one or more values. One that has to be named
+    (after `*`) is an option, `--name VALUE`; where its default is a tuple, it takes one or more
+    values, and where it is False, none. Of a stage of dvc.yaml,
     `reported` says what it does and when it is done. An InputError is printed as one line and the
     exit status is 1; any other exception is a bug and keeps its traceback.
     """
 
     def decorate(main: Callable[..., None]) -> Callable[[], None]:
         parameters = signature(main).parameters.values()
+        several = [p.name for p in parameters if p.kind is Parameter.VAR_POSITIONAL]
 
         @wraps(main)
         def run() -> None:
@@ -48,11 +50,12 @@ def command(description: str | None, **arguments: str) -> Callable[..., Callable
             )
             for (name, text), parameter in zip(arguments.items(), parameters, strict=True):
                 _add_argument(parser, name, text, parameter)
-            values = vars(parser.parse_args())
+            values = vars(parser.parse_intermixed_args())
             words = [Path(sys.argv[0]).stem, *(str(value) for value in values.values() if value)]
+            places = [value for name in several for value in values.pop(name)]
             try:
                 with reported(words, description):
-                    main(**values)
+                    main(*places, **values)
             except InputError as error:
                 print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
                 raise SystemExit(1) from None
@@ -66,7 +69,11 @@ def _add_argument(
     parser: argparse.ArgumentParser, name: str, text: str, parameter: Parameter
 ) -> None:
     required = parameter.default is parameter.empty
-    if parameter.kind is parameter.KEYWORD_ONLY:
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        parser.add_argument(name, help=text, nargs="+")
+    elif parameter.default is False:
+        parser.add_argument(f"--{name}", help=text, action="store_true")
+    elif parameter.kind is parameter.KEYWORD_ONLY:
         default = None if required else parameter.default
         many = "+" if isinstance(default, tuple) else None
         parser.add_argument(

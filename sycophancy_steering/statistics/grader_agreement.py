@@ -69,17 +69,17 @@ def krippendorff_alpha(
     if not counted.any():
         return undefined(())
     table, clusters = table[:, counted], clusters[counted]
-    given = ~np.isnan(table)
-    n_given = given.sum(0)
+    graded = ~np.isnan(table)
+    n_given = graded.sum(0)
     total = int(n_given.sum())
-    pooled = table[given]
+    pooled = table[graded]
     # Sums over the other grades of the same answer, and over all other grades.
     within, among = np.zeros(table.shape[1]), np.zeros(table.shape[1])
-    for own, is_given in zip(table, given, strict=True):
-        for others, both in zip(table, given, strict=True):
-            pair = is_given & both
+    for own, is_graded in zip(table, graded, strict=True):
+        for others, both in zip(table, graded, strict=True):
+            pair = is_graded & both
             within[pair] += _disagreement(own[pair], others[pair], squared)
-        among[is_given] += _mean_disagreement(own[is_given], pooled, squared) * total
+        among[is_graded] += _mean_disagreement(own[is_graded], pooled, squared) * total
     within = within / (n_given - 1)
     observed, expected = float(within.sum() / total), float(among.sum() / (total * (total - 1)))
     observed_influence = (within - observed * n_given) / total
