@@ -5,7 +5,7 @@
 Reads a file, a folder, or files of a layer each: PyTorch (CAA, LM-exp, persona vectors,
 steering-vectors), GGUF control vectors (llama.cpp, repeng), safetensors or numpy; layers may be
 missing. Writes vectors/foreign/NAME.safetensors, which no stage of DVC writes or removes: keep it
-in git or with `dvc add`. `dvc repro` then evaluates it as foreign/NAME of MODEL. An entry of
+in git or by DVC. `dvc repro` then evaluates it as foreign/NAME of MODEL. An entry of
 `foreign_vectors` in params.yaml does the same without a file: docs/bring_vectors.md.
 """
 
