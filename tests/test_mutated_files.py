@@ -138,7 +138,7 @@ def test_a_mutated_file_is_read_or_refused_in_one_line(name, tmp_path):
         derandomize=True,
         database=None,
         deadline=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     @given(EDITS, st.sampled_from(["item", "persona", "without_user", ""]))
     def run(edits, mapped):

@@ -12,6 +12,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import SHARED_DATA, needs_public_data
@@ -561,7 +562,7 @@ def raw_records(name: str) -> list[dict]:
     return json.loads(text)
 
 
-def read(name: str, **options: str) -> QuestionFile:
+def read(name: str, **options: Any) -> QuestionFile:
     return read_published(SHARED_DATA / name, FORMAT_OF[Path(name).suffix], **options)
 
 

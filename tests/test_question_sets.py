@@ -9,7 +9,6 @@ import json
 import re
 from pathlib import Path
 
-import prompts
 import pyarrow as pa
 import pytest
 from documented_commands import fences
@@ -33,6 +32,7 @@ from published_samples import (
 )
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
+from stage_scripts import stage
 
 from sycophancy_steering.config.source import SourceFile
 from sycophancy_steering.foundation.errors import InputError
@@ -244,7 +244,7 @@ def test_the_kind_of_file_does_not_matter(tmp_path, suffix):
     records = [own(n) | {"persona": None} for n in range(3)]
     reading = read_published(write_records(tmp_path / f"mine.{suffix}", records), "own")
     assert [said(q) for q in reading.questions] == [
-        record["question"] + "\n\nChoices:\n (A) Yes\n (B) No\n\nAnswer:" for record in records
+        f"{record['question']}\n\nChoices:\n (A) Yes\n (B) No\n\nAnswer:" for record in records
     ]
 
 
@@ -334,7 +334,7 @@ def test_the_stage_counts_and_lists_what_it_leaves_out(tmp_path, monkeypatch, ca
         "split": {"extract": 0.4, "select": 0.3, "test": 0.3, "seed": 0},
     }
     (tmp_path / "params.yaml").write_text(json.dumps(params))
-    prompts.questions_of.cache_clear()
+    prompts = stage("prompts")
     prompts.sample_prompts("asked")
     output = capsys.readouterr().out
     assert "9 questions of mine" in output

@@ -86,7 +86,7 @@ def model():
 
 def test_read_outs_are_those_of_a_plain_pass_over_the_recorded_words(model, tmp_path):
     transcripts = read_transcripts(write(tmp_path / "t.jsonl", records(16)))
-    vectors = np.random.default_rng(0).normal(size=(3, 32)).astype(np.float32)
+    vectors = np.random.default_rng(0).normal(size=(3, 32))
     read = projections(model, transcripts.labelled, {"one": vectors}, SETTINGS)
     for layer in (0, 1):  # Hugging Face's last hidden state is after the final norm
         unit = vectors[layer] / np.linalg.norm(vectors[layer])
@@ -107,7 +107,7 @@ def test_read_outs_are_those_of_a_plain_pass_over_the_recorded_words(model, tmp_
 def test_a_planted_difference_is_found_and_noise_is_not(model, tmp_path):
     rows = [{**row, "item": n} for n, row in enumerate(records(40))]  # as many topics as chats
     transcripts = read_transcripts(write(tmp_path / "t.jsonl", rows))
-    read = projections(model, transcripts.labelled, {"one": np.ones((3, 32), np.float32)}, SETTINGS)
+    read = projections(model, transcripts.labelled, {"one": np.ones((3, 32))}, SETTINGS)
     rng = np.random.default_rng(0)
     for values in read.values():
         values[0] = rng.normal(size=values[0].shape)

@@ -215,7 +215,7 @@ def _numbering(
     """How the files count layers, and who says so. Raises InputError where nobody does."""
     if settings.numbering:
         return settings.numbering, "the user"
-    stated = {content.numbering for content in contents.values()}
+    stated: set[Numbering | None] = {content.numbering for content in contents.values()}
     if len(stated) == 1 and (numbering := stated.pop()):
         return numbering, "the format"
     if not numbered.by_rows and not settings.layers:

@@ -171,8 +171,8 @@ def kappa(one: Sequence[object], other: Sequence[object]) -> float:
     NaN where both give one and the same grade throughout.
     """
     grades = sorted({*one, *other}, key=str)
-    codes = [np.array([float(grades.index(grade)) for grade in part]) for part in (one, other)]
-    return float(cohen_kappa(*codes, np.arange(len(one))).value)
+    first, second = (np.array([float(grades.index(g)) for g in part]) for part in (one, other))
+    return float(cohen_kappa(first, second, np.arange(len(one))).value)
 
 
 def source_agreement(labels: pl.DataFrame, sources: Sequence[str]) -> pl.DataFrame:

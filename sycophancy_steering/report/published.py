@@ -106,8 +106,8 @@ def read_published_figures(path: Path = FIGURES) -> list[PublishedFigure]:
         for name in COLUMNS:
             if row[name] is None and name not in OPTIONAL:
                 raise InputError(f"{path}, line {line}, column {name!r}: expected a value")
-        words = {name: row[name] or "" for name in ("family", "setting")}
-        figures.append(PublishedFigure(**row | words))
+        row |= {name: row[name] or "" for name in ("family", "setting")}
+        figures.append(PublishedFigure(**row))
     return figures
 
 

@@ -122,7 +122,7 @@ class OurNumbers:
         if not measure.ours:
             return None
         if measure.ours == "rate_changes":
-            return self.rate_changes.get((family, coefficient))
+            return None if coefficient is None else self.rate_changes.get((family, coefficient))
         if measure.ours == "rates_without_vector":
             return self.rates.get(family) if not coefficient else None
         return getattr(self, measure.ours).get(family)
