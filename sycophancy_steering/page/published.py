@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sycophancy_steering.formatting.numbers import Interval, number_text
 from sycophancy_steering.page.charts import dots
@@ -56,20 +57,19 @@ def _figure(comparisons: Sequence[Comparison]) -> Figure | None:
     shown = [one for one in comparisons if one.published.measure == DRAWN and one.ours]
     if not shown:
         return None
-    points = []
-    own_points = {}
-    for one in shown:
-        figure = one.published
-        bounds = Interval(figure.value, _bound(figure.low), _bound(figure.high))
-        label = f"{figure.behaviour}: {_model(one)}, {figure.setting}"
-        points.append(point(bounds, figure.n, row=label, series=PUBLISHED_SERIES))
+    points: dict[str, dict[str, Any]] = {}
+    for one in sorted(shown, key=lambda one: one.published.family):  # those of a kind together
+        figure, kind = one.published, one.published.family.replace("_", " ")
         for own in one.ours:
-            label = f"{figure.family.replace('_', ' ')}: ours, {own.model}"
-            own_points[label] = point(
-                _interval(own.number), own.number.n, row=label, series=own.model
-            )
+            label = f"{kind}: {own.model} (ours)"
+            points[label] = point(_interval(own.number), own.number.n, row=label, series=own.model)
+        bounds = Interval(figure.value, _bound(figure.low), _bound(figure.high))
+        label = f"{kind}: {_model(one)}"
+        points[f"{label}, {figure.setting}"] = point(
+            bounds, figure.n, row=label, series=PUBLISHED_SERIES
+        )
     series = [PUBLISHED_SERIES, *dict.fromkeys(own.model for one in shown for own in one.ours)]
-    data = chart_data([*own_points.values(), *points], ["row", "series"])
+    data = chart_data([*points.values()], ["row", "series"])
     return Figure(
         "Published AUROCs, and ours on the same kind of question",
         "Ours have 95% intervals clustered by topic and the number of answers n; published ones "
