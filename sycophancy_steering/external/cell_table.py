@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ import numpy as np
 from sycophancy_steering.foundation.arrays import Floats, Names
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.sources.record_files import read_records
-from sycophancy_steering.sources.records import shortened
+from sycophancy_steering.sources.records import Record, shortened
 
 Value = TypeVar("Value")
 REMEDY = "correct the cell, or leave the row out"
@@ -22,19 +22,11 @@ TRUTHS = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row, and its place: file and line, or file and number of the row from 1."""
-
-    place: str
-    cells: Mapping[str, object]
-
-
-@dataclass(frozen=True)
 class CellTable:
     """The rows of a file, in its order."""
 
     path: Path
-    rows: Sequence[Row]
+    rows: Sequence[Record]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -52,19 +44,19 @@ class CellTable:
     ) -> list[Value]:
         values = []
         for row in self.rows:
-            value = read(row.cells.get(column))
+            value = read(row.fields.get(column))
             if value is None:
                 raise cell_error(row, column, wanted)
             values.append(value)
         return values
 
 
-def cell_error(row: Row, column: str, expected: str) -> InputError:
+def cell_error(row: Record, column: str, expected: str) -> InputError:
     """An InputError about one cell."""
-    cell = row.cells.get(column)
+    cell = row.fields.get(column)
     shown = "nothing" if cell is None or cell == "" else shortened(cell)
     return InputError(
-        f"{row.place}, column {column!r}: expected {expected}, found {shown}; {REMEDY}"
+        f"{row.location}, column {column!r}: expected {expected}, found {shown}; {REMEDY}"
     )
 
 
@@ -103,7 +95,7 @@ def read_cell_table(path: Path, columns: Sequence[str]) -> CellTable:
         if isinstance(record, InputError):
             raise record
         known |= dict.fromkeys(record.fields)
-        rows.append(Row(record.location, {name: record.fields.get(name) for name in columns}))
+        rows.append(replace(record, fields={name: record.fields.get(name) for name in columns}))
     if not rows:
         raise InputError(f"{path}: expected rows, found none")
     _check_columns(str(path), columns, list(known))

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from sycophancy_steering.external.cell_table import (
-    Row,
     as_name,
     as_number,
     cell_error,
@@ -24,6 +23,7 @@ from sycophancy_steering.external.cell_table import (
 from sycophancy_steering.external.score_report import Result
 from sycophancy_steering.foundation.arrays import Floats, Names
 from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.sources.records import Record
 from sycophancy_steering.statistics.clustered_means import clustered_share
 from sycophancy_steering.statistics.grader_agreement import cohen_kappa, krippendorff_alpha
 from sycophancy_steering.statistics.rank_correlation import clustered_rank_correlation
@@ -36,24 +36,24 @@ NUMBERS = "a finite number, as in the other rows (numbers throughout, or words t
 class Cell:
     """A grade as it is written, and its place."""
 
-    row: Row
+    row: Record
     column: str
 
     @property
     def is_empty(self) -> bool:
         """Whether it is no grade."""
-        value = self.row.cells.get(self.column)
+        value = self.row.fields.get(self.column)
         return value is None or (isinstance(value, str) and not value.strip())
 
     @property
     def number(self) -> float | None:
         """The grade as a number, or None."""
-        return as_number(self.row.cells[self.column])
+        return as_number(self.row.fields[self.column])
 
     @property
     def word(self) -> str:
         """The grade as a word in small letters. Raises InputError for a list and the like."""
-        name = as_name(self.row.cells[self.column])
+        name = as_name(self.row.fields[self.column])
         if name is None:
             raise cell_error(self.row, self.column, WORDS)
         return name.lower()
@@ -91,7 +91,7 @@ def read_long_grades(path: Path, item: str, grader: str, grade: str, cluster: st
     graders = sorted(set(names.tolist()))
     if len(graders) < 2:
         raise InputError(f"{path}, column {grader!r}: expected two or more graders, found one")
-    nothing = Cell(Row("", {}), grade)
+    nothing = Cell(Record(Path(), "", {}), grade)
     cells = [[nothing] * len(place) for _ in graders]
     cluster_of: dict[str, str] = {}
     for row, answer, name, own_cluster in zip(
@@ -99,10 +99,10 @@ def read_long_grades(path: Path, item: str, grader: str, grade: str, cluster: st
     ):
         of_grader = cells[graders.index(name)]
         if of_grader[place[answer]] is not nothing:
-            raise InputError(f"{row.place}: {answer!r} is graded twice by {name!r}; keep one")
+            raise InputError(f"{row.location}: {answer!r} is graded twice by {name!r}; keep one")
         if cluster_of.setdefault(answer, own_cluster) != own_cluster:
             raise InputError(
-                f"{row.place}, column {cluster!r}: expected {cluster_of[answer]!r} as in an "
+                f"{row.location}, column {cluster!r}: expected {cluster_of[answer]!r} as in an "
                 f"earlier row of {answer!r}, found {own_cluster!r}"
             )
         of_grader[place[answer]] = Cell(row, grade)

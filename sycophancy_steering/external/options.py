@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -19,31 +20,27 @@ def whole_number(text: str, option: str) -> int:
 
 
 def write_numbers(file: str, values: Mapping[str, object]) -> None:
-    """Writes `values` to `file` as JSON, or nothing where `file` is empty.
-
-    Raises InputError where the file cannot be written.
-    """
-    if not file:
-        return
-    if not file.endswith(".json") or Path(file).is_dir():
-        raise InputError(f"--json {file}: expected a file that ends in .json")
-    try:
-        write_json(Path(file), dict(values))
-    except OSError as error:
-        raise InputError(f"--json {file}: not writable ({error.strerror})") from None
+    """Writes `values` to `file` as JSON, or nothing where `file` is empty. Raises InputError."""
+    with _written(file, "--json", ".json") as path:
+        if path:
+            write_json(path, dict(values))
 
 
 def write_scores(file: str, table: pl.DataFrame) -> None:
-    """Writes `table` to `file` as CSV, or nothing where `file` is empty.
+    """Writes `table` to `file` as CSV, or nothing where `file` is empty. Raises InputError."""
+    with _written(file, "--scores", ".csv") as path:
+        if path:
+            with atomic_write(path) as draft:
+                table.write_csv(draft)
 
-    Raises InputError where the file cannot be written.
-    """
-    if not file:
-        return
-    if not file.endswith(".csv") or Path(file).is_dir():
-        raise InputError(f"--scores {file}: expected a file that ends in .csv")
+
+@contextmanager
+def _written(file: str, option: str, suffix: str) -> Iterator[Path | None]:
+    """The path to write to, None where the option is left out. Raises InputError where it is not
+    such a file, or where writing fails."""
+    if file and (not file.endswith(suffix) or Path(file).is_dir()):
+        raise InputError(f"{option} {file}: expected a file that ends in {suffix}")
     try:
-        with atomic_write(Path(file)) as draft:
-            table.write_csv(draft)
+        yield Path(file) if file else None
     except OSError as error:
-        raise InputError(f"--scores {file}: not writable ({error.strerror})") from None
+        raise InputError(f"{option} {file}: not writable ({error.strerror})") from None
