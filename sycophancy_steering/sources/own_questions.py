@@ -20,7 +20,7 @@ from sycophancy_steering.sources.chats import chat
 from sycophancy_steering.sources.format import Format
 from sycophancy_steering.sources.question_file import QuestionFile, read_questions
 from sycophancy_steering.sources.record_files import read_records
-from sycophancy_steering.sources.records import Record
+from sycophancy_steering.sources.records import Record, listed
 from sycophancy_steering.sources.statements import read_label
 
 REQUIRED = ("question", "choices", "sycophantic")
@@ -116,7 +116,7 @@ def _sycophantic(record: Record, choices: tuple[str, ...]) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(choices):
         return value
     if value not in [*choices]:
-        raise record.error("sycophantic", f"one of the choices {', '.join(map(repr, choices))}")
+        raise record.error("sycophantic", f"one of the choices {listed(choices)}")
     return choices.index(record.text("sycophantic"))
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from sycophancy_steering.questions.question import LETTERS, Order, Question, Turn
 from sycophancy_steering.sources.lettered_options import LetteredText
-from sycophancy_steering.sources.records import Record
+from sycophancy_steering.sources.records import Record, listed
 
 SPACED = " ({letter})"
 """How Anthropic writes an answer: with the space that follows `Answer:`."""
@@ -100,7 +100,7 @@ def options_named(record: Record, key: str, lettered: LetteredText, answer: str)
     answers = value if isinstance(value, list) else [value]
     named = [known.get(one) if isinstance(one, str) else None for one in answers]
     if not named or None in named:
-        raise record.error(key, f"an answer among the choices {', '.join(map(repr, known))}")
+        raise record.error(key, f"an answer among the choices {listed([*known])}")
     return tuple(option for option in named if option is not None)
 
 

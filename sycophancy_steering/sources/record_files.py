@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.sources.arrow_files import arrow_rows, dataset_rows, parquet_rows
-from sycophancy_steering.sources.records import REMEDY, Record, as_record, shortened
+from sycophancy_steering.sources.records import REMEDY, Record, as_record, listed, shortened
 
 Records = Iterator[Record | InputError]
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -131,12 +131,14 @@ def table_rows(path: Path, columns: Iterable[str] = ()) -> Records:
             return
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
-            raise InputError(f"{path}, line 1: expected different columns, found {twice!r} twice")
+            raise InputError(
+                f"{path}, line 1: expected different columns, found {shortened(twice)} twice"
+            )
         for column in columns:
             if column not in names:
                 raise InputError(
-                    f"{path}, line 1, column {column!r}: expected this column, found "
-                    f"{', '.join(map(shortened, names))}; {REMEDY}"
+                    f"{path}, line 1, column {column!r}: expected this column, "
+                    f"found {listed(names)}; {REMEDY}"
                 )
         for cells in rows:
             place = f"{path}, line {rows.line_num}"

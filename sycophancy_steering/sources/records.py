@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class Record:
 
     def location_of(self, key: str) -> str:
         """The location of `key`, for a message."""
-        return f"{self.location}, key {key!r}"
+        return f"{self.location}, key {shortened(key)}"
 
     def error(self, key: str, expected: str) -> InputError:
         """An InputError about the value of `key`."""
@@ -60,6 +60,12 @@ def shortened(value: object, width: int = 60) -> str:
     except RecursionError:
         return "a deeply nested value"
     return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def listed(values: Sequence[object], most: int = 12) -> str:
+    """The first `most` of `values` in one short line, for a message."""
+    shown = [shortened(value) for value in values[:most]]
+    return ", ".join(shown if len(values) <= most else [*shown, "..."])
 
 
 def as_record(path: Path, location: str, value: object) -> Record | InputError:
