@@ -41,6 +41,8 @@ def intervene(model: str) -> None:
         print(f"  left out, with answers of one class only: {', '.join(study.left_out)}")
     if study.not_sycophantic:
         print(f"  left out, as the model is not sycophantic: {', '.join(study.not_sycophantic)}")
+    if study.open_answers:
+        print(f"  left out, as answers without options: {', '.join(study.open_answers)}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from sycophancy_steering.labels.gradable_answers import gradable_answers
 from sycophancy_steering.labels.grades import GRADES_FOLDER, JUDGE_PREFIX, read_graders
 from sycophancy_steering.labels.judges import judge_replies
 from sycophancy_steering.labels.judging import parse_grade
+from sycophancy_steering.labels.rubrics import Grade
 
 
 @command(
@@ -38,23 +39,23 @@ def main(model: str, prompt_set: str, judge: str) -> None:
     answers = gradable_answers(model, prompt_set)
     known = read_graders(model, prompt_set, [answer["id"] for answer in answers])
     path = GRADES_FOLDER / f"{model}-{prompt_set}.{name}.csv"
-    grades = {k: v for grader in known if grader.name == name for k, v in grader.grades.items()}
+    grades = grades_in(path) if any(grader.name == name for grader in known) else {}
     if grades and judged_by(path) != settings.model:
         raise InputError(
             f"{path}: grades by {judged_by(path)}, but params.yaml: judge.{judge}.model is "
             f"{settings.model}; move the file away, or give the other judge another name"
         )
-    ungraded = [answer for answer in answers if answer["id"] not in grades]
+    ungraded = {answer["id"]: answer for answer in answers if answer["id"] not in grades}
     unreadable = 0
     try:
         replies = tqdm(
-            judge_replies(settings, judge, ungraded),
+            judge_replies(settings, judge, list(ungraded.values())),
             total=len(ungraded),
             unit="answer",
             disable=None,
         )
         for question, reply in replies:
-            if grade := parse_grade(reply, question):
+            if grade := parse_grade(reply, ungraded[question]):
                 grades[question] = grade
             else:
                 unreadable += 1
@@ -72,14 +73,27 @@ def judged_by(path: Path) -> str:
         return next((row.get("by") or "" for row in csv.DictReader(file)), "")
 
 
+def grades_in(path: Path) -> dict[str, Grade]:
+    """The grades in a judge's file that `read_graders` has checked."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return {
+            row["id"]: Grade(row["grade"], float(row["score"]) if row.get("score") else None)
+            for row in csv.DictReader(file)
+            if row["grade"]
+        }
+
+
 def save(
-    path: Path, answers: Sequence[Mapping[str, str]], grades: Mapping[str, str], by: str
+    path: Path, answers: Sequence[Mapping[str, str]], grades: Mapping[str, Grade], by: str
 ) -> None:
     """Writes every answer's grade, or an empty one."""
     with atomic_write(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["id", "grade", "by"])
-        table.writerows([answer["id"], grades.get(answer["id"], ""), by] for answer in answers)
+        table.writerow(["id", "grade", "by", "score"])
+        for answer in answers:
+            given = grades.get(answer["id"], Grade(""))
+            score = "" if given.score is None else f"{given.score:g}"
+            table.writerow([answer["id"], given.grade, by, score])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from sycophancy_steering.labels.grades import (
     write_grading_sheet,
 )
 from sycophancy_steering.labels.judging import judge_prompt, parse_grade, request_reply
+from sycophancy_steering.labels.rubrics import Grade
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -217,8 +218,9 @@ def test_local_settings_and_what_is_to_be_graded_are_not_committed(study):
     [("(A)", "sycophantic"), ("B", "other"), ("C. Neither", "unclear"), ("I think so", None)],
 )
 def test_a_reply_is_read_strictly(reply, grade):
-    straight = next(n for n in "abcdef" if parse_grade("A", n) == "sycophantic")
-    assert parse_grade(reply, straight) == grade
+    answers = (dict.fromkeys(COLUMNS, "") | {"id": n} for n in "abcdef")
+    straight = next(a for a in answers if parse_grade("A", a) == Grade("sycophantic"))
+    assert parse_grade(reply, straight) == (None if grade is None else Grade(grade))
 
 
 def test_the_sycophantic_answer_comes_first_for_half_of_the_questions():
@@ -226,16 +228,17 @@ def test_the_sycophantic_answer_comes_first_for_half_of_the_questions():
     for n in range(200):
         answer = dict.fromkeys(COLUMNS, "text") | {
             "id": str(n),
+            "rubric": "",
             "sycophantic_answer": "yes",
             "other_answers": "no",
         }
         first = "first: yes" in judge_prompt(answer)
-        assert parse_grade("(A)", str(n)) == ("sycophantic" if first else "other")
-        assert parse_grade("(C)", str(n)) == "unclear"
+        assert parse_grade("(A)", answer) == Grade("sycophantic" if first else "other")
+        assert parse_grade("(C)", answer) == Grade("unclear")
         firsts += first
     assert 80 < firsts < 120
 
 
 def test_a_judge_is_not_told_which_answer_is_the_sycophantic_one():
-    prompt = judge_prompt(dict.fromkeys(COLUMNS, "text"))
+    prompt = judge_prompt(dict.fromkeys(COLUMNS, "text") | {"rubric": ""})
     assert "sycophan" not in prompt.lower()

@@ -53,7 +53,8 @@ def to_prompt(language_model: LanguageModel, row: Row, answer_wordings: str = "w
     """
     token_ids = chat_tokens(language_model, row.messages)
     if not row.choices:
-        return Prompt(row.id, token_ids, store_continuation_tokens=False)
+        is_evaluated = bool(row.rubric) and row.split != EXTRACTION_SPLIT
+        return Prompt(row.id, token_ids, store_continuation_tokens=is_evaluated)
     letters = [letter for letter, _ in row.choices]
     return Prompt(
         id=row.id,

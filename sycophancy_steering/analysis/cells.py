@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,14 +108,16 @@ def _cell(family: str, source: str, split: str, answers: pl.DataFrame) -> Cell:
 def _null_aurocs(labelled: pl.DataFrame) -> dict[str, float]:
     """AUROCs of predictors that use no vector."""
     shows_letters = (labelled["form"] == "letters").to_numpy()
-    place = labelled["matching"].str.to_integer(base=36).to_numpy().astype(float)
+    place = labelled["matching"].str.to_integer(base=36, strict=False).fill_null(0).to_numpy()
     predictors = {
-        "letter_auroc": np.where(shows_letters, -place, 0.0),  # a hidden letter predicts nothing
+        "letter_auroc": np.where(shows_letters, -place, 0),  # a hidden letter predicts nothing
         "length_auroc": labelled["prompt_tokens"].to_numpy(),
         "margin_auroc": labelled["margin"].to_numpy(),
     }
     aurocs = auroc(np.stack([*predictors.values()]), labelled["label"].to_numpy().astype(int))
-    return dict(zip(predictors, aurocs.tolist(), strict=True))
+    known = dict(zip(predictors, aurocs.tolist(), strict=True))
+    # An open answer, which is graded, has no margin.
+    return known | ({"margin_auroc": math.nan} if labelled["margin"].null_count() else {})
 
 
 def cell_columns(cell: Cell) -> dict[str, object]:

@@ -53,7 +53,8 @@ def incremental_validity(answers: pl.DataFrame) -> pl.DataFrame:
 
     `answers` has `family`, `source`, `split`, `item`, `template`, `label`, `text`, `margin` and
     `projection`, a row a labelled answer. Groups are families, the sources of a family that has
-    several, and all answers. A group with one class of answers in either split has no row.
+    several, and all answers. A group with one class of answers in either split has no row. Open
+    answers have no margin (null): what rests on it is undefined where there are some.
     """
     rows = []
     for family, source, group in answer_groups(answers):
@@ -86,6 +87,7 @@ def _rows(select: pl.DataFrame, test: pl.DataFrame) -> list[dict[str, object]]:
     columns = ("margin", "projection")
     features = {name: select[name].to_numpy() for name in columns} | {"text": cross_fitted}
     test_features = {name: test[name].to_numpy() for name in columns} | {"text": text}
+    known = {name for name, values in features.items() if not np.isnan(values).any()}
     log_odds = {
         predictor: logistic_log_odds(
             np.stack([features[name] for name in names], axis=1),
@@ -93,24 +95,30 @@ def _rows(select: pl.DataFrame, test: pl.DataFrame) -> list[dict[str, object]]:
             np.stack([test_features[name] for name in names], axis=1),
         )
         for predictor, names in PREDICTORS.items()
+        if known.issuperset(names)
     }
     counts = {"n": len(test), "n_items": test["item"].n_unique()}
     counts |= {f"n_mixed_{name}s": _n_mixed(test, name) for name in STRATA}
     rows = []
     for predictor, names in PREDICTORS.items():
-        baseline = log_odds[names[0]] if len(names) > 1 else None
-        estimates = _estimates(log_odds[predictor], baseline, test)
+        baseline = log_odds.get(names[0]) if len(names) > 1 else None
+        estimates = _estimates(log_odds.get(predictor), baseline, test)
         rows.append({"predictor": predictor, **counts, **estimates})
     return rows
 
 
-def _estimates(scores: Floats, baseline: Floats | None, test: pl.DataFrame) -> dict[str, float]:
+def _estimates(
+    scores: Floats | None, baseline: Floats | None, test: pl.DataFrame
+) -> dict[str, float]:
     """The AUROCs of `scores` (n,) on the answers of `test`, over all and within strata, and what
     they add to those of `baseline` (n,), where there is one.
 
-    Undefined within strata of too few items, and within the only stratum.
+    Undefined without scores, within strata of too few items, and within the only stratum.
     """
     labels, items = test["label"].to_numpy().astype(int), test["item"].to_numpy().astype(str)
+    if scores is None:
+        names = [name for stratum in STRATA for name in _within(stratum)]
+        return _single_row(dict.fromkeys(["auroc", "added_auroc", *names], undefined((1,))))
     estimates = {"auroc": clustered_auroc(scores[None], labels, items)}
     estimates["added_auroc"] = (
         undefined((1,))
@@ -124,8 +132,13 @@ def _estimates(scores: Floats, baseline: Floats | None, test: pl.DataFrame) -> d
             within = clustered_stratified_auroc(scores[None], labels, strata, items).auroc
             if baseline is not None:
                 added = stratified_auroc_difference(scores[None], baseline, labels, strata, items)
-        estimates |= {f"within_{name}_auroc": within, f"added_within_{name}_auroc": added}
+        estimates |= dict(zip(_within(name), (within, added), strict=True))
     return _single_row(estimates)
+
+
+def _within(stratum: str) -> tuple[str, str]:
+    """Names of an AUROC within strata, and of what a projection adds to it."""
+    return f"within_{stratum}_auroc", f"added_within_{stratum}_auroc"
 
 
 def _single_row(estimates: dict[str, Estimate]) -> dict[str, float]:

@@ -50,6 +50,8 @@ class Study:
     """Families with answers of one class only."""
     not_sycophantic: list[str]
     """Families in which the user's words do not move the model: nothing can be caused there."""
+    open_answers: list[str]
+    """Families without options: an effect is a change of the log-odds of one."""
 
     @property
     def vector(self) -> str:
@@ -131,7 +133,9 @@ def read_study(model: str) -> Study:
     labels = read_labels(labels_file, ids).with_row_index("row")
     behaviour = BEHAVIOUR.read(model=model, prompt_set=suite.evaluation_set)
     unmoved = sorted(not_sycophantic(behaviour))
-    moved = labels.filter(~pl.col("family").is_in(unmoved))
+    without_options = pl.col("label").is_not_null() & pl.col("margin").is_null()
+    open_answers = labels.filter(without_options)["family"].unique().sort().to_list()
+    moved = labels.filter(~pl.col("family").is_in([*unmoved, *open_answers]))
     eligible, left_out = families_with_both_classes(eligible_answers(moved, settings.eligible))
     return Study(
         model,
@@ -141,4 +145,5 @@ def read_study(model: str) -> Study:
         eligible,
         left_out,
         unmoved,
+        open_answers,
     )

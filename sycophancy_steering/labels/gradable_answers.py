@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -51,19 +52,25 @@ def gradable_answers(model: str, prompt_set: str) -> list[dict[str, str]]:
     rows = []
     answered = (part.iter_rows(named=True) for part in iter_answers(model, prompt_set))
     for row in chain.from_iterable(answered):
-        if not row["choices"]:
-            continue  # a chat without options has nothing to be graded by
+        if not row["choices"] and not row["rubric"]:
+            continue  # a chat with neither has nothing to be graded by
         texts = {choice["letter"]: choice["text"] for choice in row["choices"]}
         shown = "({letter}) {text}" if row["form"] == "letters" else "{text}"
         texts = {k: shown.format(letter=k, text=text) for k, text in texts.items()}
         rows.append(
             {
                 "id": grade_id(row["id"], row["continuation"]),
-                "question": "\n".join(f"{t['role']}: {t['content']}" for t in row["messages"]),
-                "sycophantic_answer": texts[row["matching"]],
+                "question": "\n".join(_shown(turn, row["own_answer"]) for turn in row["messages"]),
+                "sycophantic_answer": texts.get(row["matching"], ""),
                 "other_answers": " | ".join(texts[letter] for letter in row["not_matching"]),
+                "rubric": row["rubric"],
                 "answer": row["continuation"],
                 "grade": "",
             }
         )
     return rows
+
+
+def _shown(turn: Mapping[str, Any], own_answer: str | None) -> str:
+    """A turn in a line, with what the model itself said there."""
+    return f"{turn['role']}: {own_answer if turn['own'] else turn['content']}"

@@ -30,6 +30,7 @@ COLUMNS: tuple[str, ...] = (
     "question",
     "sycophantic_answer",
     "other_answers",
+    "rubric",
     "answer",
     "grade",
 )

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.labels.grades import GRADES
+from sycophancy_steering.labels.rubrics import Grade, parse_score, rubric_prompt
 from sycophancy_steering.questions.answer_parsing import find_answer
 from sycophancy_steering.questions.question import Row, Turn, option_block
 
@@ -23,10 +24,12 @@ RETRY_STATUS = {408, 409, 429, 500, 502, 503, 504}
 
 
 def judge_prompt(answer: Mapping[str, str]) -> str:
-    """The prompt about one answer, a row of `gradable_answers`.
+    """The prompt about one answer, a row of `gradable_answers`: by its rubric if it has one.
 
     It does not say which answer is sycophantic; that answer comes first in half of the prompts.
     """
+    if answer["rubric"]:
+        return rubric_prompt(answer["rubric"], answer["question"], answer["answer"])
     both = answer["sycophantic_answer"], answer["other_answers"]
     first, second = both[::-1] if _reversed(answer["id"]) else both
     return (
@@ -39,13 +42,16 @@ def judge_prompt(answer: Mapping[str, str]) -> str:
     )
 
 
-def parse_grade(reply: str, question: str) -> str | None:
-    """The grade in a judge's reply about `question` (a grade id), or None if there is none."""
-    answer = find_answer(reply, list(CHOICES), "letters")
-    if not answer:
+def parse_grade(reply: str, answer: Mapping[str, str]) -> Grade | None:
+    """The grade in a judge's reply to the prompt about `answer`, or None if there is none."""
+    if answer["rubric"]:
+        return parse_score(reply)
+    chosen = find_answer(reply, list(CHOICES), "letters")
+    if not chosen:
         return None
-    swapped = {"A": "B", "B": "A"} if _reversed(question) else {}
-    return dict(zip("ABC", GRADES, strict=True))[swapped.get(answer.letter, answer.letter)]
+    swapped = {"A": "B", "B": "A"} if _reversed(answer["id"]) else {}
+    grades = dict(zip("ABC", GRADES, strict=True))
+    return Grade(grades[swapped.get(chosen.letter, chosen.letter)])
 
 
 def _reversed(question: str) -> bool:
@@ -54,7 +60,8 @@ def _reversed(question: str) -> bool:
 
 
 def judge_row(answer: Mapping[str, str]) -> Row:
-    """The prompt as a question of a prompt set."""
+    """The prompt as a question of a prompt set; one about a rubric is answered freely."""
+    choices = () if answer["rubric"] else CHOICES
     return Row(
         id=answer["id"],
         source="",
@@ -62,11 +69,11 @@ def judge_row(answer: Mapping[str, str]) -> Row:
         item="",
         persona="",
         messages=(Turn("user", judge_prompt(answer)),),
-        choices=CHOICES,
-        matching="A",
-        not_matching=("B", "C"),
-        answers=tuple(f"({letter})" for letter, _ in CHOICES),
-        form="letters",
+        choices=choices,
+        matching="A" if choices else "",
+        not_matching=("B", "C") if choices else (),
+        answers=tuple(f"({letter})" for letter, _ in choices),
+        form="letters" if choices else "free",
         split="",
         cause=None,
     )

@@ -26,6 +26,7 @@ from sycophancy_steering.labels.grades import (
 from sycophancy_steering.labels.label_sources import (
     GRADED_SOURCES,
     LABEL_SOURCES,
+    AnswerRow,
     answered_letter,
     judge_error,
     margin,
@@ -118,8 +119,7 @@ def label_answers(answers: pl.DataFrame, graders: Sequence[Grader], source: str)
     labels = {name: [label(row) for row in rows] for name, label in LABEL_SOURCES.items()}
     labels |= {"hand": majority_labels(by_hand, ids), "judge": majority_labels(judges, ids)}
     letters = [answered_letter(row, source) for row in rows]
-    # A chat without options has no answer that another source could label.
-    sources = [source if row["choices"] else "description" for row in rows]
+    sources = [source_of_label(row, source) for row in rows]
     return answers.select(*PROMPT_COLUMNS, "prompt_tokens").with_columns(
         pl.Series("answered_letter", letters, dtype=pl.String),
         pl.Series("margin", [margin(row) for row in rows], dtype=pl.Float64),
@@ -135,6 +135,16 @@ def label_answers(answers: pl.DataFrame, graders: Sequence[Grader], source: str)
         ),
         pl.Series("label_source", sources, dtype=pl.String),
     )
+
+
+def source_of_label(row: AnswerRow, source: str) -> str:
+    """The source of a row's label where the suite's is `source`.
+
+    A chat without options has no answer that another source than grades could label; one held under
+    a description is labelled by that, whatever its grade.
+    """
+    graded = row["cause"] is None and source in GRADED_SOURCES
+    return source if row["choices"] or graded else "description"
 
 
 def _words_on_own_answers(model: str, prompt_set: str) -> str:

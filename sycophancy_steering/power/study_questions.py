@@ -97,10 +97,16 @@ class ModelQuestions:
         return max(counts, key=lambda name: counts[name])
 
     def studies(self) -> Iterator[PlannedStudy]:
-        """Every way of planting, with each set that vectors are made from."""
+        """Every way of planting, with each set that vectors are made from.
+
+        A set without a labelled answer (as where only the evaluation set is graded) has no labels
+        to plant by.
+        """
         yield self._planned(HALF, EVERY_SET, self.suite.extraction_sets, self.families)
         own = {family: self.own_set(family) for family in self.families}
         for name in dict.fromkeys(own.values()):
+            if self.labels[name]["label"].is_null().all():
+                continue
             families = [family for family in self.families if own[family] == name]
             yield self._planned(AS_LABELLED, name, [name], families)
 

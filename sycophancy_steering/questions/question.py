@@ -84,6 +84,9 @@ class Question:
     """Returns the same chat with a neutral last turn in place of the user's pushback."""
     counts_if: str = ""
     """`initially_correct`, or empty where every answer counts."""
+    rubric: str = ""
+    """For an answer without options, what graders ask of it: a criterion, or the whole prompt of a
+    judge (labels/rubrics.py). Empty where nothing is graded."""
     not_matching: tuple[int, ...] | None = None
     """Indices of the options that are known not to be sycophantic; None: all the others are. An
     option that is neither has no label."""
@@ -122,6 +125,7 @@ class Row:
     neutral_turn: tuple[Turn, ...] = ()
     """The chat with a neutral last turn; empty where there is none."""
     counts_if: str = ""
+    rubric: str = ""
 
     def forced_answer(self, letter: str) -> str:
         """The forced answer of the choice shown under `letter`."""
@@ -177,6 +181,7 @@ def build_row(question: Question, order: Order, split: str) -> Row:
         opposite_user=_written(question.write_opposite_user, order),
         neutral_turn=_written(question.write_neutral_turn, order),
         counts_if=question.counts_if,
+        rubric=question.rubric,
     )
 
 

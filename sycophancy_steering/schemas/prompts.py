@@ -30,6 +30,7 @@ PROMPTS_SCHEMA = pa.schema(
         ("opposite_user", _TURNS),
         ("neutral_turn", _TURNS),
         ("counts_if", pa.string()),
+        ("rubric", pa.string()),
     ]
 )
 """One row a question, in the order in which it is asked; the fields of `Row`

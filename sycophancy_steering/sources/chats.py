@@ -22,7 +22,9 @@ def neutral_chats() -> list[Question]:
     ]
 
 
-def chat(source: str, family: str, item: str, turns: tuple[Turn, ...]) -> Question:
+def chat(
+    source: str, family: str, item: str, turns: tuple[Turn, ...], rubric: str = ""
+) -> Question:
     """A question without options."""
 
     def write(order: Order) -> tuple[Turn, ...]:
@@ -37,6 +39,7 @@ def chat(source: str, family: str, item: str, turns: tuple[Turn, ...]) -> Questi
         matching=0,
         write=write,
         form="free",
+        rubric=rubric,
     )
 
 

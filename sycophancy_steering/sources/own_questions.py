@@ -28,7 +28,7 @@ TEXTS = ("without_user", "opposite_user", "neutral_turn")
 """Keys with other versions of the question."""
 OPTIONAL = (
     *("item", "persona", "template", "family", "form", "system"),
-    *("turns", "own_answer", "counts_if", "label", *TEXTS),
+    *("turns", "own_answer", "counts_if", "label", "rubric", *TEXTS),
 )
 FORMS = ("letters", "free", "mention")
 SEPARATOR = " | "
@@ -57,6 +57,8 @@ def own_question(record: Record) -> Question:
         raise record.error("counts_if", INITIALLY_CORRECT)
     if has_value(record, "label"):
         raise record.error("label", "none where there are choices, which have the label")
+    if has_value(record, "rubric"):
+        raise record.error("rubric", "none where there are choices, which say what is sycophantic")
     before, earlier = _system_turn(record), _earlier_turns(record)
     other = {key: record.optional_text(key) for key in TEXTS}
     without_user, opposite_user, neutral_turn = (
@@ -127,7 +129,8 @@ def _open_question(record: Record) -> Question:
         if has_value(record, key):
             raise record.error(key, "none where there are no choices")
     turns = (*_system_turn(record), *_earlier_turns(record), Turn("user", text))
-    asked = chat(record.source, record.optional_text("family") or "open", text, turns)
+    family, rubric = record.optional_text("family") or "open", record.optional_text("rubric")
+    asked = chat(record.source, family, text, turns, rubric)
     return replace(
         asked,
         item=record.optional_text("item") or text,

@@ -2,8 +2,8 @@
 https://arxiv.org/abs/2507.21509.
 
 A file `data_generation/trait_data_extract/TRAIT.json` holds pairs of instructions for a trait and
-against it, questions, and the prompt of a judge. The judge's prompt is not used: the label is the
-instruction that a chat is held under (label source `description`).
+against it, questions, and the prompt of a judge, the rubric. The label is the instruction that a
+chat is held under (label source `description`); the judge's grade stands beside it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sycophancy_steering.sources.records import REMEDY, Record, shortened
 
 SIDES = {"pos": 1.0, "neg": 0.0}
 """For the trait and against it -> the `cause` of the question."""
-TRAIT = ("instruction", "questions")
+TRAIT, RUBRIC = ("instruction", "questions"), "eval_prompt"
 
 
 def trait_records(path: Path, schema: Schema) -> Records:
@@ -47,6 +47,7 @@ def trait_records(path: Path, schema: Schema) -> Records:
         for side in SIDES:
             for n, question in enumerate(questions, start=1):
                 fields = {side: pair.get(side), "side": side, "question": question}
+                fields[RUBRIC] = trait.get(RUBRIC)
                 yield Record(path, f"{place}, question {n}", fields)
 
 
@@ -54,7 +55,7 @@ def trait_question(record: Record) -> Question:
     """The question of a record, asked under its instruction."""
     side, question = record.text("side"), record.text("question")
     turns = (Turn("system", record.text(side)), Turn("user", question))
-    asked = chat(record.source, DESCRIPTION, question.strip(), turns)
+    asked = chat(record.source, DESCRIPTION, question.strip(), turns, record.optional_text(RUBRIC))
     return replace(asked, cause=SIDES[side])
 
 
