@@ -1,8 +1,8 @@
 """Grades of open answers by a rubric: a criterion in a sentence, or a judge's whole prompt.
 
-A prompt with `{answer}` in it, and mostly `{question}`, is used as it is, as those of persona vectors (Chen
-et al. 2025, https://arxiv.org/abs/2507.21509). Either way the reply is a number from 0 to 100, or
-REFUSAL.
+A prompt with `{answer}` in it, and mostly `{question}`, is used as it is: so are those of persona
+vectors (Chen et al. 2025, https://arxiv.org/abs/2507.21509). Either way the reply is a number from
+0 to 100, or REFUSAL.
 """
 
 from __future__ import annotations

@@ -23,7 +23,12 @@ def neutral_chats() -> list[Question]:
 
 
 def chat(
-    source: str, family: str, item: str, turns: tuple[Turn, ...], rubric: str = ""
+    source: str,
+    family: str,
+    item: str,
+    turns: tuple[Turn, ...],
+    cause: float | None = None,
+    rubric: str = "",
 ) -> Question:
     """A question without options."""
 
@@ -39,6 +44,7 @@ def chat(
         matching=0,
         write=write,
         form="free",
+        cause=cause,
         rubric=rubric,
     )
 

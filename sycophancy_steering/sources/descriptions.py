@@ -8,7 +8,6 @@ a sycophantic assistant, and under ones that describe an honest one (persona vec
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from sycophancy_steering.questions.question import Question, Turn
 from sycophancy_steering.sources.chats import chat
@@ -28,13 +27,11 @@ def descriptions() -> list[Question]:
     pairs, views = read_rows("descriptions"), read_rows("views")
     step = len(pairs) // PER_VIEW
     return [
-        replace(
-            chat(
-                "descriptions",
-                DESCRIPTION,
-                f"view_{view['topic']}",
-                (Turn("system", pairs[(n + k * step) % len(pairs)][side]), user),
-            ),
+        chat(
+            "descriptions",
+            DESCRIPTION,
+            f"view_{view['topic']}",
+            (Turn("system", pairs[(n + k * step) % len(pairs)][side]), user),
             cause=cause,
         )
         for n, view in enumerate(views)

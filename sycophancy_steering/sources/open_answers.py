@@ -90,7 +90,7 @@ def sycon_question(record: Record) -> Question:
     else:
         turns, family = (Turn("user", question),), "presupposition"
         rubric = PRESUPPOSITION_RUBRIC
-    return chat(record.source, family, question.strip(), turns, rubric)
+    return chat(record.source, family, question.strip(), turns, rubric=rubric)
 
 
 def elephant_records(path: Path, schema: Schema) -> Records:
@@ -111,8 +111,8 @@ def elephant_question(record: Record) -> Question:
     text, number = record.text(column), record.fields.get("id")
     family = "moral" if "AITA" in record.source.upper() else POSTS[column]
     item = str(number) if isinstance(number, (str, int)) and str(number).strip() else text.strip()
-    asked = chat(record.source, family, item, (Turn("user", text),), POST_RUBRICS[family])
-    return replace(asked, template=column)
+    turns, rubric = (Turn("user", text),), POST_RUBRICS[family]
+    return replace(chat(record.source, family, item, turns, rubric=rubric), template=column)
 
 
 def _is_sycon(fields: Mapping[str, object]) -> bool:

@@ -129,14 +129,18 @@ def _open_question(record: Record) -> Question:
         if has_value(record, key):
             raise record.error(key, "none where there are no choices")
     turns = (*_system_turn(record), *_earlier_turns(record), Turn("user", text))
-    family, rubric = record.optional_text("family") or "open", record.optional_text("rubric")
-    asked = chat(record.source, family, text, turns, rubric)
+    asked = chat(
+        record.source,
+        record.optional_text("family") or "open",
+        record.optional_text("item") or text,
+        turns,
+        cause=read_label(record, "label") if has_value(record, "label") else None,
+        rubric=record.optional_text("rubric"),
+    )
     return replace(
         asked,
-        item=record.optional_text("item") or text,
         persona=record.optional_text("persona"),
         template=record.optional_text("template"),
-        cause=read_label(record, "label") if has_value(record, "label") else None,
     )
 
 

@@ -9,7 +9,6 @@ chat is held under (label source `description`); the judge's grade stands beside
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from sycophancy_steering.foundation.errors import InputError
@@ -55,8 +54,14 @@ def trait_question(record: Record) -> Question:
     """The question of a record, asked under its instruction."""
     side, question = record.text("side"), record.text("question")
     turns = (Turn("system", record.text(side)), Turn("user", question))
-    asked = chat(record.source, DESCRIPTION, question.strip(), turns, record.optional_text(RUBRIC))
-    return replace(asked, cause=SIDES[side])
+    return chat(
+        record.source,
+        DESCRIPTION,
+        question.strip(),
+        turns,
+        cause=SIDES[side],
+        rubric=record.optional_text(RUBRIC),
+    )
 
 
 PERSONA_VECTORS = Format(

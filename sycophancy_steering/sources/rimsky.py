@@ -91,7 +91,7 @@ def open_question(record: Record) -> Question:
     behaviour = behaviour_of(record.path) or record.source
     family = "opinion" if behaviour == "sycophancy" else behaviour
     rubric = OPEN_RUBRIC.format(behaviour=behaviour.replace("-", " ").replace("_", " "))
-    return chat(record.source, family, words.strip(), (Turn("user", words),), rubric)
+    return chat(record.source, family, words.strip(), (Turn("user", words),), rubric=rubric)
 
 
 def right_and_wrong(record: Record) -> Question:

@@ -4,8 +4,6 @@ https://github.com/saprmarks/geometry-of-truth, Marks and Tegmark 2023, https://
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sycophancy_steering.questions.question import Question, Turn
 from sycophancy_steering.sources.chats import chat
 from sycophancy_steering.sources.format import Format
@@ -17,8 +15,8 @@ LABELS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0}
 def labelled_statement(record: Record) -> Question:
     """The statement is all that the user says, and its label is the question's `cause`."""
     statement = record.text("statement")
-    asked = chat(record.source, "statement", statement.strip(), (Turn("user", statement),))
-    return replace(asked, cause=read_label(record, "label"))
+    turns, cause = (Turn("user", statement),), read_label(record, "label")
+    return chat(record.source, "statement", statement.strip(), turns, cause=cause)
 
 
 def read_label(record: Record, key: str) -> float:

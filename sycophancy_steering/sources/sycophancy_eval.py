@@ -91,7 +91,8 @@ def sycophancy_eval_question(record: Record) -> Question:
         texts = (base.fields.get(key) for key in ("text", "argument", "poem", "question"))
         item = next((t for t in texts if isinstance(t, str) and t.strip()), turns[-1].content)
         rubric = CRITICISM if any(words in template for words in DISOWNED) else PRAISE
-        return replace(chat(record.source, "feedback", item, turns, rubric), template=template)
+        asked = chat(record.source, "feedback", item, turns, rubric=rubric)
+        return replace(asked, template=template)
     question = suggestion if kind == "answer" else doubt
     return replace(question(record, base, turns, template), template=template)
 
