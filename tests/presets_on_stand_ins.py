@@ -1,0 +1,100 @@
+"""Runs presets end to end, `dvc repro` and all, with tiny random models in place of their own.
+
+    python tests/presets_on_stand_ins.py [caa_llama2 capitulation persona_vectors]
+
+Each runs in a clone of the last commit. Its models are a random Llama of three layers; at most 60
+questions are sampled from a source, and what is repeated is repeated less. Everything else is the
+preset's own: variants, positions, suites, label sources, interventions. Published questions that a
+preset needs are invented ones in the published form (published_samples.py). Prints, by preset, the
+time, what was written, and the published figures that the report sets its own beside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from published_samples import write_sample
+from ruamel.yaml import YAML
+from tiny_models import byte_tokenizer, tiny
+
+ROOT = Path(__file__).resolve().parent.parent
+PRESETS = ("caa_llama2", "capitulation", "persona_vectors")
+SMALL: dict[str, dict[str, Any]] = {
+    "selection": {"n_shuffles": 20, "n_permutations": 99},
+    "sample_efficiency": {"n_pairs": [4, 8], "n_resamples": 3},
+    "power": {"sizes": [0.5, 8], "n_draws": 20},
+    "interventions": {"n_questions": 4, "n_random": 2, "n_responses": 2, "n_ablation": 20},
+    "prompting": {"n_seeds": 1, "n_questions": 4},
+    "activations": {"batch_tokens": 20000},
+}
+"""Settings that say how much is repeated."""
+MADE_OF = {"rimsky": "caa", "anthropic": "anthropic", "truthfulqa": "truthfulqa"}
+"""Format -> the sample that has its form."""
+OUTPUTS = ("reports/metrics.json", "reports/published.json", "reports/index.html")
+
+
+def make_small(values: dict[str, Any], model: Path) -> None:
+    """Puts the stand-in into the params of a preset, and lets it sample and repeat less."""
+    for name in values["checkpoints"]:
+        values["checkpoint"][name] = {"kind": "folder", "path": str(model)}
+        values["model"][name] = {"dtype": "float32", "device": "cpu"}
+    for section, settings in SMALL.items():
+        values[section].update(settings)
+    for prompt_set in values["prompt_set"].values():
+        sources = prompt_set["sources"]
+        prompt_set["sources"] = {name: min(60, count) for name, count in sources.items()}
+
+
+def make_sources(folder: Path, sources: dict[str, dict[str, str]]) -> None:
+    """Writes a file of invented questions for every source of a preset."""
+    for settings in sources.values():
+        path = folder / settings["file"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sample = write_sample(MADE_OF[settings["format"]], path.parent / "made", 200)
+        path.write_bytes(sample.read_bytes())
+
+
+def run_preset(name: str, work: Path) -> None:
+    """Runs a preset in a clone, and prints what came of it. Raises CalledProcessError."""
+    clone, model, yaml = work / name, work / "model", YAML()
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    if not model.exists():
+        tiny("llama").model.save_pretrained(model)
+        byte_tokenizer().save_pretrained(model)
+    values = yaml.load(clone / f"presets/{name}.yaml")
+    make_small(values, model)
+    make_sources(clone, values["source"])
+    yaml.dump(values, clone / "params.yaml")
+    start = time.perf_counter()
+    environment = os.environ | {"PYTHONPATH": str(clone)}
+    done = subprocess.run(
+        ["dvc", "repro"], cwd=clone, env=environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        print(done.stdout[-3000:], done.stderr[-3000:], file=sys.stderr)
+        done.check_returncode()
+    figures = json.loads((clone / "reports/published.json").read_text())["figures"]
+    beside = [figure for figure in figures if figure.get("ours") is not None]
+    sizes = ", ".join(f"{path} {(clone / path).stat().st_size // 1024} kB" for path in OUTPUTS)
+    print(f"{name}: {time.perf_counter() - start:.0f} s; {sizes}")
+    print(f"  published figures: {len(figures)}, with ours beside: {len(beside)}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("presets", nargs="*", default=PRESETS)
+    with tempfile.TemporaryDirectory() as work:
+        for name in parser.parse_args().presets:
+            run_preset(name, Path(work))
+
+
+if __name__ == "__main__":
+    main()
