@@ -22,7 +22,7 @@ MADE = {
     "revision": "revision of the model",
     "n_sycophantic": "sycophantic answers",
     "n_other": "other answers",
-    "null": "knows nothing of sycophancy (a null vector)",
+    "null": "a control that knows nothing of sycophancy",
 }
 """Keys of a vector's metadata, in words."""
 
@@ -76,7 +76,11 @@ def _made(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     pairs = [*variant.items(), *((words, metadata[key]) for key, words in MADE.items()
                                  if key in metadata)]  # fmt: skip
     pairs += [("from the files", ", ".join(files))] if files else []
-    return [(str(key).replace("_", " "), str(value)) for key, value in (*pairs, *origin.items())]
+    return [
+        (str(key).replace("_", " "), "yes" if value is True else str(value))
+        for key, value in (*pairs, *origin.items())
+        if value is not False
+    ]
 
 
 def _steering(vector: str, model: str) -> str:
