@@ -44,7 +44,7 @@ OUTPUTS = ("reports/metrics.json", "reports/published.json", "reports/index.html
 def make_small(values: dict[str, Any], model: Path) -> None:
     """Puts the stand-in into the params of a preset, and lets it sample and repeat less."""
     for name in values["checkpoints"]:
-        values["checkpoint"][name] = {"kind": "folder", "path": str(model)}
+        values["checkpoint"][name] = {"kind": "folder", "name": str(model)}
         values["model"][name] = {"dtype": "float32", "device": "cpu"}
     for section, settings in SMALL.items():
         values[section].update(settings)
