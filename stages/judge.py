@@ -91,9 +91,9 @@ def save(
         table = csv.writer(file)
         table.writerow(["id", "grade", "by", "score"])
         for answer in answers:
-            given = grades.get(answer["id"], Grade(""))
-            score = "" if given.score is None else f"{given.score:g}"
-            table.writerow([answer["id"], given.grade, by, score])
+            grade = grades.get(answer["id"], Grade(""))
+            score = "" if grade.score is None else f"{grade.score:g}"
+            table.writerow([answer["id"], grade.grade, by, score])
 
 
 if __name__ == "__main__":
