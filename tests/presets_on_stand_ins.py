@@ -36,8 +36,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "activations": {"batch_tokens": 20000},
 }
 """Settings that say how much is repeated."""
-MADE_OF = {"rimsky": "caa", "anthropic": "anthropic", "truthfulqa": "truthfulqa"}
-"""Format -> the sample that has its form."""
+MADE_OF = {"rimsky": "anthropic", "anthropic": "anthropic", "truthfulqa": "truthfulqa"}
+"""Format -> the sample that has its form; CAA's set of sycophancy is Anthropic's."""
 OUTPUTS = ("reports/metrics.json", "reports/published.json", "reports/index.html")
 
 
