@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -54,7 +55,8 @@ def _array(data: bytes, place: str) -> np.ndarray:
             if version == (1, 0)
             else np.lib.format.read_array_header_2_0
         )
-        shape, fortran, dtype = read_header(stream)
+        with warnings.catch_warnings(action="ignore"):  # of headers that Python 2 has written
+            shape, fortran, dtype = read_header(stream)
     except Exception:  # the header is Python source, which can be damaged in any way
         raise InputError(f"{place}: a truncated or damaged numpy array") from None
     if dtype.hasobject:
