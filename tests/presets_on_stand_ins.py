@@ -36,7 +36,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "activations": {"batch_tokens": 20000},
 }
 """Settings that say how much is repeated."""
-OUTPUTS = ("reports/metrics.json", "reports/published.json", "reports/index.html")
+OUTPUTS = ("reports/summary.md", "reports/published.json", "reports/index.html")
 
 
 def make_small(values: dict[str, Any], model: Path) -> None:
