@@ -1,9 +1,10 @@
-"""Runs presets end to end, `dvc repro` and all, with tiny random models in place of their own.
+"""Runs presets end to end, `dvc repro` and all, with small models in place of their own.
 
     python tests/presets_on_stand_ins.py [caa_llama2 capitulation persona_vectors]
 
-Each runs in a clone of the last commit. Its models are a random Llama of three layers; at most 60
-questions are sampled from a source, and what is repeated is repeated less. Everything else is the
+Each runs in a clone of the last commit. In place of its models stands one: a random Llama of three
+layers, or SmolLM2 where the model has to answer first. At most 60 questions are sampled from a
+source, and what is repeated is repeated less. Everything else is the
 preset's own: variants, positions, suites, label sources, interventions. Published questions that a
 preset needs are invented ones in the published form (published_samples.py). Prints, by preset, the
 time, what was written, and the published figures that the report sets its own beside.
@@ -39,11 +40,13 @@ SMALL: dict[str, dict[str, Any]] = {
 OUTPUTS = ("reports/summary.md", "reports/published.json", "reports/index.html")
 
 
-def make_small(values: dict[str, Any], model: Path) -> None:
+def make_small(values: dict[str, Any], stand_in: dict[str, Any]) -> None:
     """Puts the stand-in into the params of a preset, and lets it sample and repeat less."""
-    for name in values["checkpoints"]:
-        values["checkpoint"][name] = {"kind": "folder", "name": str(model)}
-        values["model"][name] = {"dtype": "float32", "device": "cpu"}
+    name, suite = next(iter(values["models"].items()))
+    values["checkpoints"], values["models"] = [name], {name: suite}
+    values["checkpoint"] = {name: stand_in}
+    values["model"] = {name: {"dtype": "float32", "device": "cpu"}}
+    values["tuning"]["models"] = [name]
     for section, settings in SMALL.items():
         values[section].update(settings)
     for prompt_set in values["prompt_set"].values():
@@ -80,8 +83,10 @@ def run_preset(name: str, work: Path) -> None:
     if not model.exists():
         tiny("llama").model.save_pretrained(model)
         byte_tokenizer().save_pretrained(model)
+    smollm2 = yaml.load(clone / "params.yaml")["checkpoint"]["smollm2"]
     values = yaml.load(clone / f"presets/{name}.yaml")
-    make_small(values, model)
+    answers_first = name != "caa_llama2"
+    make_small(values, smollm2 if answers_first else {"kind": "folder", "name": str(model)})
     make_sources(clone, values["source"])
     yaml.dump(values, clone / "params.yaml")
     start = time.perf_counter()
@@ -93,7 +98,7 @@ def run_preset(name: str, work: Path) -> None:
         print(done.stdout[-3000:], done.stderr[-3000:], file=sys.stderr)
         done.check_returncode()
     figures = json.loads((clone / "reports/published.json").read_text())["figures"]
-    beside = [figure for figure in figures if figure.get("ours") is not None]
+    beside = [figure for figure in figures if figure.get("ours")]
     sizes = ", ".join(f"{path} {(clone / path).stat().st_size // 1024} kB" for path in OUTPUTS)
     print(f"{name}: {time.perf_counter() - start:.0f} s; {sizes}")
     print(f"  published figures: {len(figures)}, with ours beside: {len(beside)}", flush=True)
