@@ -39,7 +39,13 @@ def main(model: str, prompt_set: str, judge: str) -> None:
     answers = gradable_answers(model, prompt_set)
     known = read_graders(model, prompt_set, [answer["id"] for answer in answers])
     path = GRADES_FOLDER / f"{model}-{prompt_set}.{name}.csv"
-    grades = grades_in(path) if any(grader.name == name for grader in known) else {}
+    scores = scores_in(path)
+    grades = {
+        answer: Grade(grade, scores.get(answer))
+        for grader in known
+        if grader.name == name
+        for answer, grade in grader.grades.items()
+    }
     if grades and judged_by(path) != settings.model:
         raise InputError(
             f"{path}: grades by {judged_by(path)}, but params.yaml: judge.{judge}.model is "
@@ -73,14 +79,16 @@ def judged_by(path: Path) -> str:
         return next((row.get("by") or "" for row in csv.DictReader(file)), "")
 
 
-def grades_in(path: Path) -> dict[str, Grade]:
-    """The grades in a judge's file that `read_graders` has checked."""
-    with open(path, encoding="utf-8", newline="") as file:
-        return {
-            row["id"]: Grade(row["grade"], float(row["score"]) if row.get("score") else None)
-            for row in csv.DictReader(file)
-            if row["grade"]
-        }
+def scores_in(path: Path) -> dict[str, float]:
+    """The scores in a judge's file, if there is one. Raises InputError for one that is none."""
+    if not path.exists():
+        return {}
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        scores = {row["id"]: row.get("score") for row in csv.DictReader(file)}
+    try:
+        return {answer: float(score) for answer, score in scores.items() if score}
+    except ValueError:
+        raise InputError(f"{path}, column 'score': expected numbers from 0 to 100") from None
 
 
 def save(

@@ -190,6 +190,9 @@ def test_grades_of_another_judge_are_not_mixed_in(study):
     )
     done = run_stage(study, "judge", "tiny", "pairs", "odd")
     assert "grades by giant, but params.yaml: judge.odd.model is tiny" in done.stderr
+    path.write_text(f"id,grade,by,score\n{answer_ids(study)[0]}, Other,tiny,much\n")
+    done = run_stage(study, "judge", "tiny", "pairs", "odd")
+    assert done.stderr.startswith("error: ") and "column 'score': expected numbers" in done.stderr
 
 
 def test_a_set_for_contrast_pairs_needs_no_grades(study):
