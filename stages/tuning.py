@@ -34,7 +34,7 @@ from sycophancy_steering.schemas.tuning import (
     VERSUS_STEERING,
     WEAK_VECTORS,
 )
-from sycophancy_steering.storage.cell_files import read_cells, selected_layer
+from sycophancy_steering.storage.cell_files import intervention_layer, read_cells
 from sycophancy_steering.tuning.tables import write_tuning_tables
 
 
@@ -43,7 +43,8 @@ def main() -> None:
     settings = read_section(TuningSettings, "tuning")
     tables = {}
     for model in settings.models:
-        vector = read_suite(model).intervention_vectors[0]
+        suite = read_suite(model)
+        vector = suite.intervention_vectors[0]
         prompts = pl.read_parquet(PROMPTS / f"{vector.partition('/')[0]}.parquet")
         write_tuning_tables(model)
         tables[model] = of_model = TrainingTables(
@@ -57,7 +58,7 @@ def main() -> None:
             readouts=AFTER_TRAINING.read(model=model),
             vector=vector,
             families=prompts["family"].unique(maintain_order=True).to_list(),
-            layer=selected_layer(model, vector),
+            layer=intervention_layer(model, suite, vector),
         )
         subject = subject_of(model, vector, read_cells(model, [vector.partition("/")[0]]))
         figures = tuning_figures(subject, of_model.methods, of_model.cosines, of_model.readouts)

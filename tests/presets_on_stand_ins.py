@@ -49,6 +49,9 @@ def make_small(values: dict[str, Any], stand_in: dict[str, Any]) -> None:
     values["tuning"]["models"] = [name]
     for section, settings in SMALL.items():
         values[section].update(settings)
+    for of_suite in values["suite"].values():
+        if "intervention_layer" in of_suite:
+            of_suite["intervention_layer"] = 1
     for prompt_set in values["prompt_set"].values():
         sources = prompt_set["sources"]
         prompt_set["sources"] = {name: min(60, count) for name, count in sources.items()}

@@ -29,6 +29,10 @@ def test_a_row_has_the_sycophantic_shares_by_the_unsteered_answer():
     assert (row["baseline_rate_0"], row["rate_0"]) == (0, 1)
     assert (row["baseline_rate_1"], row["rate_1"]) == (1, 1)
     assert (row["shift"], row["wrong_way_share"], row["rate_difference"]) == (3, 0, 0)
+    answers = steered_answers(lambda before: before + 3)
+    former = answers.filter(pl.col("label") == 0)["log_odds_before"].to_numpy()
+    for name, log_odds in (("baseline_probability_0", former), ("probability_0", former + 3)):
+        assert row[name] == pytest.approx((1 / (1 + np.exp(-log_odds))).mean())
     assert 0.5 < row["rate_0_low"] < 1
     assert row["rate_0_high"] == 1
 

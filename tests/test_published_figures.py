@@ -22,6 +22,7 @@ from sycophancy_steering.report.published import (
     read_published_figures,
 )
 from sycophancy_steering.report.published_measures import MEASURES
+from sycophancy_steering.schemas.interventions import DOSE_RESPONSE
 from sycophancy_steering.schemas.labels import BEHAVIOUR
 
 HEADER = ",".join(COLUMNS)
@@ -49,6 +50,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     row["rate_high"] = 0.75
     table = pl.DataFrame([row], schema=dict(BEHAVIOUR.columns))
     BEHAVIOUR.write(table, model="mine", prompt_set="held_out")
+    steered = dict.fromkeys(DOSE_RESPONSE.columns)
+    steered |= {"vector": "pairs/mean_difference", "direction": "own", "kind": "add"}
+    steered |= {"coefficient": -1.0, "family": "opinion", "n": 40}
+    steered |= {"baseline_probability_0": 0.2, "baseline_probability_1": 0.8}
+    steered |= {"probability_0": 0.1, "probability_1": 0.6}
+    DOSE_RESPONSE.write(pl.DataFrame([steered], dict(DOSE_RESPONSE.columns)), model="mine")
     (tmp_path / "data/models/mine").mkdir(parents=True)
     pointer = {"kind": "hub", "name": "meta-llama/Llama-2-7b-chat-hf"}
     (tmp_path / "data/models/mine/source.json").write_text(json.dumps(pointer))
@@ -64,15 +71,28 @@ def compared(folder: Path, *rows: str) -> list[dict]:
 def test_ours_stands_beside_with_its_interval_and_what_differs(folder):
     same, other = compared(
         folder,
-        "Llama-2-7B-chat,A or B,opinion,answer_probability,layer 13,0,0.757,,,,link,original",
+        "Llama-2-7B-chat,A or B,opinion,rate,,,0.757,,,,link,original",
         "Gemma-2-27B,opinions,opinion,rate,,,0.5,0.4,0.6,100,link,summary",
     )
     (ours,) = same["ours"]
     assert (ours["value"], ours["low"], ours["high"], ours["n"]) == (0.65, 0.5, 0.75, 80)
-    assert same["match"] == "model and measure" and "likelier" in ours["differs"]
+    assert same["match"] == "model and measure" and "our own questions" in ours["differs"]
     assert other["match"] == "measure"
     assert other["ours"][0]["differs"].startswith("another model, Llama-2-7b-chat-hf; ")
     assert (other["value"], other["low"], other["high"], other["n"]) == (0.5, 0.4, 0.6, 100)
+
+
+def test_probabilities_weight_both_kinds_of_answer_by_their_shares(folder):
+    figures = compared(
+        folder,
+        *(
+            f"Llama-2-7B-chat,A or B,opinion,answer_probability,layer 13,{c},0.7,,,,link,original"
+            for c in (-1, 0)
+        ),
+    )
+    steered, unsteered = (figure["ours"][0]["value"] for figure in figures)
+    assert unsteered == pytest.approx(0.65 * 0.8 + 0.35 * 0.2)
+    assert steered == pytest.approx(0.65 * 0.6 + 0.35 * 0.1)
 
 
 def test_where_there_is_none_it_says_why(folder):

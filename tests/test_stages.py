@@ -170,12 +170,14 @@ def test_a_study_may_try_only_the_most_informative_interventions(study):
     edit("n_layers: 2", "n_layers: 0")(study)
     edit("methods: [instruction, few-shot, good and bad, ", "methods: [few-shot, ")(study)
     edit("families: all", "families: own")(study)
+    edit("    coefficient_unit:", "    intervention_layer: 2\n    coefficient_unit:")(study)
     for stage in ("interventions", "intervention_tables", "figures", "report", "page"):
         done = run_stage(study, stage)
         assert done.returncode == 0, done.stderr
     answers = pl.read_parquet(study / "reports/steering/tiny/answers.parquet")
     assert answers["part"].unique().to_list() == ["dose_response"]
     assert set(answers["kind"]) == {"add", "mean"}
+    assert set(answers["layer"]) == {2}
     prompted = pl.read_parquet(study / "reports/prompting/tiny/answers.parquet")
     assert set(prompted["method"]) == {"few-shot", "steering", "in-context vector"}
     assert set(prompted["family"]) == {"opinion"}  # that of the examples
@@ -334,6 +336,12 @@ BAD = {
         "activations tiny pairs",
         "data/activations/tiny/pairs",
         "activations.last_layer: expected 0 to 2, found 3",
+    ),
+    "a layer to steer at that is not there": (
+        edit("    coefficient_unit:", "    intervention_layer: 3\n    coefficient_unit:"),
+        "interventions",
+        "reports/steering/tiny",
+        "suite of tiny: intervention_layer: expected 0 to 2, found 3",
     ),
     "a split without a share": (
         edit("test: 0.3", "test: 0"),

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from sycophancy_steering.config.labels import LabelSource
 from sycophancy_steering.config.reading import PARAMS, read_section
-from sycophancy_steering.config.section import SECTION, SomeDistinct, Text
+from sycophancy_steering.config.section import SECTION, Integer, SomeDistinct, Text
 from sycophancy_steering.foundation.errors import InputError
 
 Models = Annotated[dict[Text, Text], Field(min_length=1)]
@@ -31,8 +31,8 @@ class Suite:
     headline: Text
     """The vector that the summary is about: SET/VARIANT."""
     intervention_vectors: SomeDistinct[Text]
-    """SET/VARIANT: each is added and removed at the layer selected for it; the first also at every
-    two of `interventions.n_layers` layers at once."""
+    """SET/VARIANT: each is added and removed at the layer selected for it, or at
+    `intervention_layer`; the first also at every two of `interventions.n_layers` layers at once."""
     coefficient_unit: CoefficientUnit
     """What a coefficient of 1 adds: the `class_separation` of the model's sycophantic and other
     answers along the vector; or the `vector` as long as it was made, as in CAA."""
@@ -43,6 +43,9 @@ class Suite:
     neutral_set: Text | None = None
     """Chats in which no user has a view: what vectors as monitors have to leave alone. Without it,
     no vector is evaluated as a monitor."""
+    intervention_layer: Annotated[Integer, Field(ge=0)] | None = None
+    """The layer that `intervention_vectors` are added and removed at, counted from 0. Without it,
+    the layer selected for each."""
 
     @model_validator(mode="after")
     def _neutral_set_is_apart(self) -> Suite:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.schemas.interventions import CONDITION, DOSE_RESPONSE, TWO_LAYERS
@@ -22,6 +23,8 @@ def dose_response(answers: pl.DataFrame) -> pl.DataFrame:
 
     `rate_0` and `rate_1` are the sycophantic shares under the condition of the answers with label 0
     and 1 (`baseline_rate_0`, `baseline_rate_1`: without it); `rate_difference` is rate_1 - rate_0.
+    `probability_0` and `probability_1` are mean probabilities of the sycophantic option, which the
+    log-odds compare with the likeliest other (`baseline_probability_0`, ...: without it).
     `shift` is the mean change of the log-odds; `wrong_way_share` (of added vectors) the share of
     answers whose log-odds move against the sign of the coefficient.
     """
@@ -31,7 +34,9 @@ def dose_response(answers: pl.DataFrame) -> pl.DataFrame:
         row: dict[str, object] = dict(zip(keys, values, strict=True))
         items, labels = group["item"].to_numpy().astype(str), group["label"].to_numpy()
         shift = group["shift"].to_numpy()
-        before, after = ((group[f"log_odds_{when}"] > 0).to_numpy() for when in ("before", "after"))
+        odds = [group[f"log_odds_{when}"].to_numpy() for when in ("before", "after")]
+        before, after = (log_odds > 0 for log_odds in odds)
+        probabilities = [expit(log_odds) for log_odds in odds]
         row |= {"n": len(group), "n_items": len(np.unique(items))}
         estimates = {"shift": clustered_mean(shift, items)}
         if row["kind"] == "add":
@@ -42,6 +47,8 @@ def dose_response(answers: pl.DataFrame) -> pl.DataFrame:
             row[f"n_{label}"] = int(of_class.sum())
             if of_class.any():
                 row[f"baseline_rate_{label}"] = float(before[of_class].mean())
+                for prefix, values in zip(("baseline_", ""), probabilities, strict=True):
+                    row[f"{prefix}probability_{label}"] = float(values[of_class].mean())
                 estimates[f"rate_{label}"] = clustered_share(after[of_class], items[of_class])
         if len(set(labels)) == 2:
             estimates["rate_difference"] = class_difference(after.astype(float), labels, items)

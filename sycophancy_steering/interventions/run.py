@@ -20,7 +20,6 @@ from sycophancy_steering.interventions.study import Study
 from sycophancy_steering.schemas.interventions import PROMPTED_ANSWERS, STEERED_ANSWERS
 from sycophancy_steering.schemas.paths import ACTIVATIONS, MODELS, PROMPTS, VECTORS
 from sycophancy_steering.storage.cached_folder import write_cached_folder
-from sycophancy_steering.storage.cell_files import selected_layer
 from sycophancy_steering.storage.result_cache import code_and_libraries, digest
 
 FACTS = (Path("data/tables"), Path("data/questions/facts.csv"))
@@ -68,7 +67,7 @@ def run_steering(study: Study, model: LazyModel) -> bool:
     ]
     inputs = [model.folder, study.prompts, study.activations, study.labels_file, *FACTS, NEUTRAL]
     inputs += [VECTORS / model.name / f"{name}.safetensors" for name in names]
-    layers = [selected_layer(model.name, name) for name in study.suite.intervention_vectors]
+    layers = [study.layer_of(name) for name in study.suite.intervention_vectors]
     settings = [asdict(part) for part in (study.settings, model.settings, model.activations)]
     code = code_and_libraries("interventions.steering_run")
 
@@ -95,7 +94,7 @@ def run_prompting(study: Study, prompting: PromptingSettings, model: LazyModel) 
     inputs += [ACTIVATIONS / model.name / name for name in sets]
     inputs += [PROMPTS / f"{name}.parquet" for name in sets]
     parts = (study.settings, prompting, model.settings, model.activations)
-    layer = selected_layer(model.name, study.vector)
+    layer = study.layer_of(study.vector)
     settings = [*(asdict(part) for part in parts), layer, study.not_sycophantic]
     code = code_and_libraries("interventions.prompting_run")
     output = PROMPTED_ANSWERS.path(model=model.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sycophancy_steering.config.foreign_vectors import FOREIGN
 from sycophancy_steering.config.interventions import InterventionSettings
-from sycophancy_steering.config.suite import CoefficientUnit, Suite
+from sycophancy_steering.config.suite import CoefficientUnit
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.interventions.conditions import (
     Condition,
@@ -24,7 +24,6 @@ from sycophancy_steering.interventions.conditions import (
 )
 from sycophancy_steering.schemas.paths import PROMPTS, VECTORS
 from sycophancy_steering.storage.activation_shards import read_origin, stream_activations
-from sycophancy_steering.storage.cell_files import selected_layer
 from sycophancy_steering.storage.vector_files import read_vectors
 
 COMPARISON_NORM = 0.25
@@ -96,30 +95,34 @@ class UnsteeredActivations:
 
 
 def planned_conditions(
-    unsteered: UnsteeredActivations, settings: InterventionSettings, suite: Suite
+    unsteered: UnsteeredActivations,
+    settings: InterventionSettings,
+    layer_of: Mapping[str, int],
+    compared_sets: Sequence[str],
 ) -> dict[str, list[Condition]]:
-    """The conditions of each part: `dose_response`, `two_layers` and `comparison` (of vectors); the
-    last two are empty without `interventions.n_layers`."""
+    """The conditions of each part: `dose_response` (of the vectors of `layer_of`, each at its
+    layer), `two_layers` (of the first of them) and `comparison` (of the vectors of
+    `compared_sets`); the last two are empty without `interventions.n_layers`."""
+    first = next(iter(layer_of))
     layers = evenly_spaced_layers(settings.n_layers, unsteered.n_layers)
-    first = {
-        layer: unsteered.steering_vector(suite.intervention_vectors[0], layer) for layer in layers
-    }
+    first_by_layer = {layer: unsteered.steering_vector(first, layer) for layer in layers}
     return {
         "dose_response": [
             condition
-            for name in suite.intervention_vectors
-            for condition in _vector_conditions(unsteered, settings, name)
+            for name, layer in layer_of.items()
+            for condition in _vector_conditions(
+                unsteered, settings, unsteered.steering_vector(name, layer)
+            )
         ],
-        "two_layers": [*layer_pair_conditions(first, settings.where)],
-        "comparison": [*_comparison_conditions(unsteered, settings, suite.extraction_sets)],
+        "two_layers": [*layer_pair_conditions(first_by_layer, settings.where)],
+        "comparison": [*_comparison_conditions(unsteered, settings, compared_sets)],
     }
 
 
 def _vector_conditions(
-    unsteered: UnsteeredActivations, settings: InterventionSettings, name: str
+    unsteered: UnsteeredActivations, settings: InterventionSettings, own: SteeringVector
 ) -> Iterator[Condition]:
-    """A vector at its selected layer, and random vectors beside it."""
-    own = unsteered.steering_vector(name, selected_layer(unsteered.model, name))
+    """A vector at its layer, and random vectors beside it."""
     removals, depth = settings.removals, unsteered.n_layers
     yield from own.conditions(settings.where, settings.coefficients, removals, depth=depth)
     activations, labels = unsteered.activations_and_labels(own.layer)
@@ -130,14 +133,14 @@ def _vector_conditions(
 
 
 def _comparison_conditions(
-    unsteered: UnsteeredActivations, settings: InterventionSettings, extraction_sets: list[str]
+    unsteered: UnsteeredActivations, settings: InterventionSettings, compared_sets: Sequence[str]
 ) -> Iterator[Condition]:
     """Each compared vector at each layer, all with the same norm: added, and set to its mean."""
     for layer in evenly_spaced_layers(settings.n_layers, unsteered.n_layers):
         activations, _ = unsteered.activations_and_labels(layer)
         norms = activations.map_blocks(lambda block: np.linalg.norm(block, axis=1))
         added_norm = COMPARISON_NORM * float(np.median(np.concatenate([*norms.blocks()])))
-        for prompt_set in extraction_sets:
+        for prompt_set in compared_sets:
             for variant in settings.compared_methods:
                 vector = unsteered.steering_vector(f"{prompt_set}/{variant}", layer)
                 vector = replace(vector, step=added_norm)

@@ -49,10 +49,13 @@ def steering_results(
     """
     answers, ablations = [], [ABLATION_SCORES.empty()]
     own: list[Condition] = []
+    layer_of = {name: study.layer_of(name) for name in study.suite.intervention_vectors}
     sample = study.sample("test")
     for family in sample["family"].unique(maintain_order=True):
         description = f"{study.model}: {family}"
-        planned = planned_conditions(study.unsteered(family), study.settings, study.suite)
+        planned = planned_conditions(
+            study.unsteered(family), study.settings, layer_of, study.suite.extraction_sets
+        )
         of_vector = [
             condition for condition in planned["dose_response"] if condition.vector == study.vector
         ]

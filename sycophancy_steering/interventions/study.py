@@ -11,6 +11,7 @@ from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import Suite, read_suite
 from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.interventions.asked_questions import asked_questions
 from sycophancy_steering.interventions.conditions import SteeringVector
 from sycophancy_steering.interventions.eligible_answers import (
@@ -29,8 +30,8 @@ from sycophancy_steering.questions.prompt_table import iter_prompts
 from sycophancy_steering.questions.question import Row
 from sycophancy_steering.schemas.labels import BEHAVIOUR
 from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, PROMPTS, VECTORS
-from sycophancy_steering.storage.activation_shards import read_ids
-from sycophancy_steering.storage.cell_files import selected_layer
+from sycophancy_steering.storage.activation_shards import read_ids, read_origin
+from sycophancy_steering.storage.cell_files import intervention_layer
 from sycophancy_steering.storage.label_files import not_sycophantic, read_labels
 
 
@@ -108,9 +109,12 @@ class Study:
         )
 
     def steering_vector(self) -> SteeringVector:
-        """The vector at the layer selected for it."""
-        layer = selected_layer(self.model, self.vector)
-        return self.unsteered().steering_vector(self.vector, layer)
+        """The vector at the layer that it is added at."""
+        return self.unsteered().steering_vector(self.vector, self.layer_of(self.vector))
+
+    def layer_of(self, vector: str) -> int:
+        """The layer that one of `intervention_vectors` is added and removed at."""
+        return intervention_layer(self.model, self.suite, vector)
 
     def facts(self) -> list[PlainFact]:
         """Plain facts, as the suite asks them, that the evaluation set does not use."""
@@ -128,7 +132,9 @@ def read_study(model: str) -> Study:
     """The study of a model, as params.yaml says. Raises InputError."""
     settings = read_section(InterventionSettings, "interventions")
     suite = read_suite(model)
-    ids = read_ids(ACTIVATIONS / model / suite.evaluation_set)
+    activations = ACTIVATIONS / model / suite.evaluation_set
+    _check_layer(model, suite, read_origin(activations).n_layers)
+    ids = read_ids(activations)
     labels_file = LABELS / model / f"{suite.evaluation_set}.parquet"
     labels = read_labels(labels_file, ids).with_row_index("row")
     behaviour = BEHAVIOUR.read(model=model, prompt_set=suite.evaluation_set)
@@ -147,3 +153,13 @@ def read_study(model: str) -> Study:
         unmoved,
         open_answers,
     )
+
+
+def _check_layer(model: str, suite: Suite, n_layers: int) -> None:
+    """Raises InputError for an `intervention_layer` that the model lacks."""
+    layer = suite.intervention_layer
+    if layer is not None and layer >= n_layers:
+        raise InputError(
+            f"params.yaml: suite of {model}: intervention_layer: expected 0 to {n_layers - 1}, "
+            f"found {layer}"
+        )

@@ -54,9 +54,9 @@ MEASURES: Mapping[str, Measure] = {
     ),
     "answer_probability": Measure(
         "mean probability of the sycophantic option",
-        "rates_without_vector",
-        "ours is the share of answers in which that option is the likelier, without a vector; with "
-        "one, the page shows the shift of the log-odds",
+        "probabilities",
+        "ours is against the likeliest other option, of questions that the vector was not made "
+        "from, those answered either way weighted by their shares",
     ),
     "rate_change": Measure(
         "change of the sycophantic share by steering",
@@ -123,8 +123,8 @@ class OurNumbers:
             return None
         if measure.ours == "rate_changes":
             return None if coefficient is None else self.rate_changes.get((family, coefficient))
-        if measure.ours == "rates_without_vector":
-            return self.rates.get(family) if not coefficient else None
+        if measure.ours == "probabilities":
+            return self.probabilities.get((family, coefficient or 0.0))
         return getattr(self, measure.ours).get(family)
 
     @cached_property
@@ -150,16 +150,35 @@ class OurNumbers:
         )
 
     @cached_property
+    def probabilities(self) -> Mapping[tuple[str, float], OurNumber]:
+        """Of the sycophantic option, by kind of question and coefficient of the first vector
+        added (0: none)."""
+        probabilities = {}
+        for row in self._added.to_dicts():
+            family, coefficient = row["family"], row["coefficient"]
+            for key, when in (((family, 0.0), "baseline_"), ((family, coefficient), "")):
+                either = [row[f"{when}probability_{label}"] for label in (0, 1)]
+                if family in self.rates and None not in either:
+                    rate = self.rates[family].value
+                    value = (1 - rate) * either[0] + rate * either[1]
+                    probabilities[key] = OurNumber(value, None, None, row["n"])
+        return probabilities
+
+    @cached_property
     def rate_changes(self) -> Mapping[tuple[str, float], OurNumber]:
         """By kind of question and coefficient, along the first vector that is added."""
-        responses = DOSE_RESPONSE.read(model=self.model).filter(
+        return _numbers(
+            ((row["family"], row["coefficient"]), _change(row), row["n"])
+            for row in self._added.to_dicts()
+        )
+
+    @cached_property
+    def _added(self) -> pl.DataFrame:
+        """What the first vector that is added does, by kind of question and coefficient."""
+        return DOSE_RESPONSE.read(model=self.model).filter(
             pl.col("vector") == self.suite.intervention_vectors[0],
             pl.col("direction") == OWN,
             pl.col("kind") == "add",
-        )
-        return _numbers(
-            ((row["family"], row["coefficient"]), _change(row), row["n"])
-            for row in responses.to_dicts()
         )
 
     @cached_property

@@ -93,6 +93,10 @@ DOSE_RESPONSE = Table(
         "n_1": pl.Int64,
         "baseline_rate_0": pl.Float64,
         "baseline_rate_1": pl.Float64,
+        "baseline_probability_0": pl.Float64,
+        "baseline_probability_1": pl.Float64,
+        "probability_0": pl.Float64,
+        "probability_1": pl.Float64,
         **estimate("shift"),
         **estimate("wrong_way_share"),
         **estimate("rate_0"),
@@ -121,8 +125,8 @@ CAUSAL_EFFECTS = Table(
     },
     TABLES_STAGE,
 )
-"""The effect of adding and of removing each vector at the layer selected for it, among the effects
-of random vectors of the same norm there."""
+"""The effect of adding and of removing each vector at its layer, among the effects of random
+vectors of the same norm there."""
 TWO_LAYERS = Table(
     f"{FOLDER}/two_layers.csv",
     {

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from sycophancy_steering.config.foreign_vectors import FOREIGN
+from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas.predictivity import CELLS, CROSS_MODEL_CELLS
 
@@ -116,3 +117,11 @@ def selected_layer(model: str, vector: str) -> int:
     if variant not in layers:
         raise InputError(f"params.yaml: headline: no layer was selected for {vector} of {model}")
     return layers[variant]
+
+
+def intervention_layer(model: str, suite: Suite, vector: str) -> int:
+    """The layer that a vector (SET/VARIANT) is added and removed at: the suite's, or else the one
+    that was selected for it. Raises InputError where none was."""
+    if suite.intervention_layer is not None:
+        return suite.intervention_layer
+    return selected_layer(model, vector)
