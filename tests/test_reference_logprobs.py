@@ -79,7 +79,8 @@ def test_likelihoods_do_not_depend_on_which_answers_are_run_together(least, monk
 def test_groups_of_answers_have_every_row_once_and_little_padding(monkeypatch):
     monkeypatch.setattr(forced_answers, "LEAST_TOKENS", 12)
     lengths = torch.tensor([0, 3, 1, 8, 3, 0, 2, 8, 1, 1])
-    groups = [group.tolist() for group in forced_answers._rows_by_length(lengths)]
+    all_rows = torch.arange(len(lengths))
+    groups = [all_rows[group].tolist() for group in forced_answers._rows_by_length(lengths)]
     assert sorted(row for group in groups for row in group) == [1, 2, 3, 4, 6, 7, 8, 9]
     assert groups[0] == [3, 7]
     assert [*forced_answers._rows_by_length(torch.zeros(3, dtype=torch.long))] == []

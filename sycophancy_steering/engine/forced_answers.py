@@ -12,7 +12,7 @@ from sycophancy_steering.engine.following_tokens import FollowingTokens, run_fol
 from sycophancy_steering.engine.forward_pass import capture_layers, tokens_per_pass
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.engine.prefill import PrefilledPrompts
-from sycophancy_steering.engine.residual_stream import capture_nothing
+from sycophancy_steering.engine.residual_stream import RowIndex, capture_nothing, row_index
 
 Answers = Sequence[Sequence[Sequence[int]]]
 """Token ids of each row's answers; rows may have different numbers of answers."""
@@ -126,10 +126,14 @@ def answer_logprobs(
     all_rows = torch.arange(len(answers), device=device)
     by_number = [pad_right(answer_ids, device) for answer_ids in _by_number(answers)]
     totals = torch.stack([first_logprobs[all_rows, tokens[:, 0]] for tokens, _ in by_number])
+    lengths = torch.stack([mask.sum(-1) for _, mask in by_number]).amax(0) - 1
     places, hidden_states, next_tokens = [], [], []
-    for number, (tokens, mask) in enumerate(by_number):
-        for rows, hidden, following in _run_answers(language_model, prefilled, tokens, mask):
-            places.append(number * len(answers) + rows)
+    for rows in _rows_by_length(lengths):
+        for number, (tokens, mask) in enumerate(by_number):
+            if int(mask[rows].sum(-1).max()) == 1:
+                continue
+            n_run, hidden, following = _run_answer(language_model, prefilled, rows, tokens, mask)
+            places.append(number * len(answers) + all_rows[rows].repeat_interleave(n_run))
             hidden_states.append(hidden)
             next_tokens.append(following)
     if places:
@@ -141,41 +145,42 @@ def answer_logprobs(
     return logprobs_by_row([*totals], answers)
 
 
-def _run_answers(
-    language_model: LanguageModel, prefilled: PrefilledPrompts, tokens: Tensor, mask: Tensor
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Runs all tokens of one answer of each row but the last: (n,) the row of each, (n, d_model)
-    its last hidden state, and (n,) the token that follows."""
-    lengths = mask.sum(-1) - 1
-    for rows in _rows_by_length(lengths):
-        width = int(lengths[rows].max())
-        ids, real = tokens[rows, : width + 1], mask[rows, 1 : width + 1].bool()
-        following = FollowingTokens(rows, 0, ids[:, :-1], mask[rows, :width])
-        hidden = run_following(language_model, prefilled, following, capture_nothing)
-        assert hidden is not None
-        yield rows.repeat_interleave(lengths[rows]), hidden[real], ids[:, 1:][real]
+def _run_answer(
+    language_model: LanguageModel,
+    prefilled: PrefilledPrompts,
+    rows: RowIndex,
+    tokens: Tensor,
+    mask: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Runs all tokens of one answer of `rows` but the last: how many each row has; and of all of
+    them, row after row, the last hidden states (n, d_model) and the tokens that follow (n,)."""
+    lengths = mask[rows].sum(-1) - 1
+    width = int(lengths.max())
+    ids, real = tokens[rows, : width + 1], mask[rows, 1 : width + 1].bool()
+    following = FollowingTokens(rows, 0, ids[:, :-1], mask[rows, :width])
+    hidden = run_following(language_model, prefilled, following, capture_nothing)
+    assert hidden is not None
+    return lengths, hidden[real], ids[:, 1:][real]
 
 
-def _rows_by_length(lengths: Tensor) -> Iterator[Tensor]:
+def _rows_by_length(lengths: Tensor) -> Iterator[RowIndex]:
     """Rows with a token to run, in groups of similar length, so that there is little padding; each
     group as large as one pass takes, and large enough to be worth a pass."""
     limit = tokens_per_pass(lengths.device)
-    group: list[int] = []
+    groups: list[list[int]] = []
     width = 0
     for row in lengths.argsort(descending=True, stable=True).tolist():
         length = int(lengths[row])
-        is_full = (len(group) + 1) * width > limit
-        is_longer = length < width and len(group) * width >= LEAST_TOKENS
-        if group and (is_full or is_longer or length == 0):
-            yield torch.tensor(group, device=lengths.device)
-            group = []
         if length == 0:
-            return
-        if not group:
+            break
+        is_full = groups and (len(groups[-1]) + 1) * width > limit
+        is_longer = groups and length < width and len(groups[-1]) * width >= LEAST_TOKENS
+        if not groups or is_full or is_longer:
+            groups.append([])
             width = length
-        group.append(row)
-    if group:
-        yield torch.tensor(group, device=lengths.device)
+        groups[-1].append(row)
+    for group in groups:
+        yield row_index(group, lengths.device)
 
 
 def _row_slices(tokens: Tensor, device: object) -> Iterator[slice]:

@@ -12,11 +12,19 @@ from sycophancy_steering.engine.prefill import prefill
 from sycophancy_steering.engine.prompt import Prompt, TokenIds
 
 
-@torch.inference_mode()
 def generated_texts(
     language_model: LanguageModel, prompts: Sequence[TokenIds], max_new_tokens: int
 ) -> list[str]:
     """The greedy turn of the model after each prompt, cut off after `max_new_tokens`."""
+    texts = generated_tokens(language_model, prompts, max_new_tokens)
+    return [language_model.decode(token_ids).strip() for token_ids in texts]
+
+
+@torch.inference_mode()
+def generated_tokens(
+    language_model: LanguageModel, prompts: Sequence[TokenIds], max_new_tokens: int
+) -> list[list[int]]:
+    """The token ids of that turn."""
     prefilled = prefill(language_model, prompts, max_new_tokens)
     continuations = Continuations(
         language_model,
@@ -25,4 +33,4 @@ def generated_texts(
         ContinuationSettings(max_new_tokens, "turn"),
     )
     continuations.generate(prefilled)
-    return [language_model.decode(token_ids).strip() for token_ids in continuations.token_ids]
+    return continuations.token_ids

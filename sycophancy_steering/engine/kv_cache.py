@@ -52,7 +52,7 @@ class PassWindow:
 
 
 class KeyValueCache(Cache):
-    """Keys and values of every block: (rows, columns, heads, d_head) each.
+    """Keys and values of every block: (rows, heads, columns, d_head) each.
 
     With shared `buffers`, it is valid until the next batch of the same `name`.
     """
@@ -94,24 +94,25 @@ class KeyValueCache(Cache):
         rows = _on_device(window.rows, key_states.device)
         attended = []
         for which, states in enumerate((key_states, value_states)):
-            stored, new = self._layers[layer_idx][which], states.transpose(1, 2)
-            stop = window.end + new.shape[1]
+            stored = self._layers[layer_idx][which]
+            stop = window.end + states.shape[2]
             if window.lengths:
-                _write_right_aligned(stored, window, new, stop)
+                _write_right_aligned(stored, window, states, stop)
             else:
-                stored[rows, window.end : stop] = new
+                stored[rows, :, window.end : stop] = states
             if window.prefixes:
-                prefixes = window.prefixes.cache._layers[layer_idx][which].flatten(0, 1)
+                prefixes = window.prefixes.cache._layers[layer_idx][which]
                 indices = window.prefixes.indices.to(prefixes.device)
-                stored[rows, window.first : window.end] = prefixes[indices]
+                columns = prefixes[indices // prefixes.shape[2], :, indices % prefixes.shape[2]]
+                stored[rows, :, window.first : window.end] = columns.transpose(1, 2)
             # Without earlier columns, the new tokens are all that is attended to.
             alone = window.first == window.end
-            attended.append(states if alone else stored[rows, window.first : stop].transpose(1, 2))
+            attended.append(states if alone else stored[rows, :, window.first : stop])
         return attended[0], attended[1]
 
     def _buffer(self, layer: int, which: int, like: Tensor) -> Tensor:
         """Zeros, or finite values of an earlier batch; never NaN, which masking does not remove."""
-        shape = self._n_rows, self.columns + self.n_following, like.shape[1], like.shape[3]
+        shape = self._n_rows, like.shape[1], self.columns + self.n_following, like.shape[3]
         key, size = (self._name, layer, which), math.prod(shape)
         if key not in self._buffers or self._buffers[key].numel() < size:
             self._buffers[key] = like.new_zeros(size)
@@ -149,9 +150,9 @@ def _write_right_aligned(stored: Tensor, window: PassWindow, new: Tensor, stop: 
             else range(stored.shape[0])[window.rows]
         )
         for n, (row, length) in enumerate(zip(rows, window.lengths, strict=True)):
-            stored[row, stop - length : stop] = new[n, :length]
+            stored[row, :, stop - length : stop] = new[n, :, :length]
         return
     lengths = torch.tensor(window.lengths, device=new.device)[:, None]
-    source = torch.arange(new.shape[1], device=new.device) - (new.shape[1] - lengths)
-    index = source.clamp(min=0)[:, :, None, None].expand(new.shape)
-    stored[_on_device(window.rows, stored.device), window.end : stop] = new.gather(1, index)
+    source = torch.arange(new.shape[2], device=new.device) - (new.shape[2] - lengths)
+    index = source.clamp(min=0)[:, None, :, None].expand(new.shape)
+    stored[_on_device(window.rows, stored.device), :, window.end : stop] = new.gather(2, index)

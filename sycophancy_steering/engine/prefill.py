@@ -28,6 +28,7 @@ from sycophancy_steering.engine.residual_stream import (
     RowIndex,
     StreamHooks,
     capture_nothing,
+    row_index,
 )
 
 
@@ -140,6 +141,7 @@ class _PrefillPasses:
     ):
         self.model = language_model.model
         self.intervention = language_model.intervention
+        self.lower_layers = language_model.lower_layers
         self.prefix_cache = prefix_cache
         self.prefix_lengths = prefix_lengths
         self.last_layer = last_layer
@@ -171,7 +173,7 @@ class _PrefillPasses:
         rows and the last token of each.
         """
         nodes = [*group.values()]
-        rows = _row_index([*group], self.model.device)
+        rows = row_index([*group], self.model.device)
         n_run = max(node.n_new for node in nodes)
         if n_run == max(len(node.tokens) for node in nodes):
             inputs = self._whole_inputs(nodes, rows, cache)
@@ -184,6 +186,7 @@ class _PrefillPasses:
             self.last_layer,
             inputs.last_tokens,
             self.intervention.for_prompts(inputs.last_tokens if capture_at else None),
+            self.lower_layers,
         )
         hidden = last_hidden_states(
             self.model,
@@ -243,10 +246,3 @@ class _PrefillPasses:
             (lengths - n_run + torch.arange(n_run, device=device)).clamp(min=0),
             torch.full((len(nodes),), n_run - 1, device=device),
         )
-
-
-def _row_index(rows: list[int], device: object) -> RowIndex:
-    """Adjacent rows as a slice, which indexes without copying."""
-    if rows == [*range(rows[0], rows[0] + len(rows))]:
-        return slice(rows[0], rows[0] + len(rows))
-    return torch.tensor(rows, device=str(device))

@@ -66,6 +66,13 @@ RowIndex = slice | Tensor
 """Rows of a batch."""
 
 
+def row_index(rows: list[int], device: object) -> RowIndex:
+    """Adjacent rows as a slice, which indexes without copying."""
+    if rows == [*range(rows[0], rows[0] + len(rows))]:
+        return slice(rows[0], rows[0] + len(rows))
+    return torch.tensor(rows, device=str(device))
+
+
 def capture_nothing(_layer: int, _hidden: Tensor) -> None:
     """Captures no activation."""
 

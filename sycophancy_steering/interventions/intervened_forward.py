@@ -2,7 +2,8 @@
 
 An intervention at a prompt's last token, or after it, leaves everything before that token
 unchanged. So a batch of prompts is run once without an intervention; then, for each intervention,
-only the last token and the answers are run, from the lowest changed layer on.
+only the last token and the answers are run, from the lowest changed layer on. Under interventions
+at every token the prompts are run again, from that layer on too.
 """
 
 from __future__ import annotations
@@ -58,7 +59,11 @@ class IntervenedForward:
         self._prompts = [
             np.array(language_model.encode_chat(turns), np.int32) for turns, _ in chats
         ]
-        self._batches = plan_batches(self._prompts, budget)
+        # Prompts with answers of one length are neighbours: a slice, which is run without copying.
+        self._batches = [
+            sorted(batch, key=lambda n: (-max(map(len, self._answers[n])), n))
+            for batch in plan_batches(self._prompts, budget)
+        ]
 
     @property
     def fits_context(self) -> bool:
@@ -139,21 +144,23 @@ class IntervenedForward:
         ]
         lowest = [min(intervention.changes, default=-1) for intervention in passes.interventions]
         lower_layers: LowerLayersCache | None = None
-        # Interventions on every token go last, since they overwrite the shared keys and values. The
-        # others are sorted by lowest layer, so that one cache of lower layers is held at a time.
-        for n in sorted(range(len(lowest)), key=lambda n: (changes_prompts[n], lowest[n])):
+        held_for: tuple[bool, int] | None = None
+        # Interventions on every token go last, as they overwrite the shared keys and values. Both
+        # kinds are sorted by lowest layer, so that one cache of lower layers is held at a time.
+        order = [*zip(changes_prompts, lowest, strict=True)]
+        for n in sorted(range(len(order)), key=order.__getitem__):
             model = replace(self.model, intervention=passes.interventions[n])
+            reusable = 0 <= lowest[n] <= min(passes.layers, default=lowest[n])
+            if passes.same_following_tokens and reusable:
+                if lower_layers is None or held_for != order[n]:
+                    lower_layers, held_for = LowerLayersCache(lowest[n]), order[n]
+                model = replace(model, lower_layers=lower_layers.rewind())
             if changes_prompts[n]:
                 prefilled = prefill(model, prompts, passes.n_following, passes.layers)
             else:
                 if unchanged is None:
                     unchanged = prefill(self.model, prompts, passes.n_following, passes.layers)
                 prefilled = unchanged
-                reusable = 0 <= lowest[n] <= min(passes.layers, default=lowest[n])
-                if passes.same_following_tokens and reusable:
-                    if lower_layers is None or lower_layers.layer != lowest[n]:
-                        lower_layers = LowerLayersCache(lowest[n])
-                    model = replace(model, lower_layers=lower_layers.rewind())
             # Rerun without an intervention too, so that adding nothing changes no bit.
             yield n, model, rerun_last_tokens(model, prefilled, last_tokens, passes.layers)
 
