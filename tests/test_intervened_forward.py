@@ -61,16 +61,23 @@ def test_every_intervention_is_as_if_it_were_the_only_one(name, budget):
     assert np.abs(shifts).max() > 0.01
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_blocks_below_the_lowest_change_run_once_and_no_result_differs(name):
-    model = tiny(name)
-    blocks, passes = decoder_blocks(model.model), [0, 0, 0]
+def count_passes(blocks) -> list[int]:
+    """How often each block has run; kept up to date."""
+    passes = [0] * len(blocks)
 
     def count(block: int) -> None:
         passes[block] += 1
 
     for n, block in enumerate(blocks):
         next(block.children()).register_forward_hook(lambda *_, n=n: count(n))
+    return passes
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_blocks_below_the_lowest_change_run_once_and_no_result_differs(name):
+    model = tiny(name)
+    blocks = decoder_blocks(model.model)
+    passes = count_passes(blocks)
     one, other = ({1: add_vector(VECTOR)}, {1: ablate_direction(VECTOR), 2: add_vector(VECTOR)})
     lower = {0: add_vector(VECTOR.flip(0))}
     first, second = Intervention(one, "prompt_end_on"), Intervention(other, "answer")
@@ -86,6 +93,28 @@ def test_blocks_below_the_lowest_change_run_once_and_no_result_differs(name):
     assert passes[2] > once[2]
     assert logprobs_of(forward, [first, second, third]) == alone
     assert not any("forward" in block.__dict__ for block in blocks)
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_below_a_change_at_every_token_prompts_run_once(name):
+    model = tiny(name)
+    passes = count_passes(decoder_blocks(model.model))
+    every = [
+        Intervention({1: add_vector(VECTOR)}, "every"),
+        Intervention({1: ablate_direction(VECTOR)}, "every"),
+        Intervention({0: add_vector(VECTOR)}, "every"),
+        Intervention({1: add_vector(VECTOR)}, "prompt_end_on"),
+    ]
+    forward = IntervenedForward(model, chats(), 60)
+    alone = [logprobs_of(forward, [one])[0] for one in every]
+    passes[:] = [0, 0, 0]
+    logprobs_of(forward, every[:1])
+    once = [*passes]
+    passes[:] = [0, 0, 0]
+    assert logprobs_of(forward, every[:2]) == alone[:2]
+    assert passes[:2] == once[:2]
+    assert passes[2] == 2 * once[2]
+    assert logprobs_of(forward, every) == alone
 
 
 def test_a_wrapped_forward_of_a_block_is_restored():
