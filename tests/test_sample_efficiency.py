@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from synthetic_answers import evaluation_cell
 
 from sycophancy_steering.analysis.cells import Cell
 from sycophancy_steering.analysis.sample_efficiency import (
+    SAMPLES,
     learning_curves,
     sample_contrast,
     sampled_aurocs,
@@ -59,6 +61,17 @@ def given(tmp_path: Path) -> tuple[LabelledActivations, dict[str, Cell], ArraySt
     answers[:, 0] += 1.5 * labels
     cell = evaluation_cell("f", "all", np.arange(200), labels, np.arange(200))
     return material, {"f": cell}, ArrayStream.from_array(answers)
+
+
+def test_chats_without_options_have_no_pairs_to_sample(given):
+    material, cells, answers = given
+    chats = replace(material, has_options=False)
+    with pytest.raises(MethodNotApplicable, match="no answers to force"):
+        sample_contrast(chats, Variant("pca", "answer", 8, 3), 0, False)
+    settings = SampleEfficiencySettings(n_pairs=[4], n_resamples=2)
+    found = sampled_aurocs(chats, ["mean_difference"], 0, settings, cells, answers)
+    assert found.is_empty() and found.columns == [*SAMPLES]
+    assert learning_curves(found).is_empty()
 
 
 def test_pairs_share_their_questions_and_others_share_none(given):

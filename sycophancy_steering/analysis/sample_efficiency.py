@@ -31,7 +31,7 @@ def sample_contrast(
 ) -> Contrast:
     """`variant.n_pairs` activations of each class, of the same questions or of different ones.
 
-    Raises MethodNotApplicable where there are not so many questions.
+    Raises MethodNotApplicable where there are not so many questions, or no answers were forced.
     """
     n, n_pairs = len(answers.items), int(variant.n_pairs)
     n_needed = n_pairs if paired else 2 * n_pairs
@@ -55,7 +55,8 @@ def sampled_aurocs(
     """A row a method, pairing, number of pairs, resample and family: columns `SAMPLES`.
 
     Vectors are made at `layer`; `activations` (N, d_model) are those of all answers of the
-    evaluation set there; `cells` by family. Numbers of pairs that exceed the set have no rows.
+    evaluation set there; `cells` by family. Numbers of pairs that exceed the set have no rows; a
+    set without forced answers has none at all.
     """
     keys, vectors = [], []
     for method in methods:
@@ -69,6 +70,8 @@ def sampled_aurocs(
                     except MethodNotApplicable:
                         continue
                     keys.append((method, paired, n_pairs, resample))
+    if not vectors:
+        return pl.DataFrame(schema=SAMPLES)
     stacked = np.stack(vectors).astype(np.float64)
     aurocs = cell_aurocs(stacked, activations, [*cells.values()])
     rows = [

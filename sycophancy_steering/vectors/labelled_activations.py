@@ -80,8 +80,7 @@ class LabelledActivations:
         """
         rng = np.random.default_rng(variant.seed)
         if variant.position == "answer":
-            if not self.has_options:
-                raise MethodNotApplicable("chats without options have no answers to force")
+            self._check_options()
             rows = _subsample(np.arange(len(self.items)), variant, rng)
             return rows, rows
         classes = [np.flatnonzero(self.labels == label) for label in (1, 0)]
@@ -102,11 +101,13 @@ class LabelledActivations:
     ) -> Contrast:
         """The two groups of activations at `layer` that `variant` makes a vector from.
 
-        `rows` replaces the rows of sycophantic and other answers that the variant samples.
+        `rows` replaces the rows of sycophantic and other answers that the variant samples. Raises
+        MethodNotApplicable.
         """
         one, two = (np.sort(group) for group in rows or self.selected_rows(variant))
         rng = np.random.default_rng([variant.seed, layer])
         if variant.position == "answer":
+            self._check_options()
             return Contrast(
                 self._group(layer, "matching", one, self.matching),
                 self._group(layer, "not_matching", two, self.not_matching),
@@ -122,6 +123,10 @@ class LabelledActivations:
             self._group(layer, variant.position, group, self.answered) for group in (one, two)
         )
         return Contrast(sycophantic, other, paired=False, rng=rng)
+
+    def _check_options(self) -> None:
+        if not self.has_options:
+            raise MethodNotApplicable("chats without options have no answers to force")
 
     def _item_means(
         self, layer: int, position: str, matched: MatchedItems
