@@ -19,7 +19,11 @@ from sycophancy_steering.activations.prompts import Response, to_prompt, to_resp
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.engine.blocked_attention import BLOCKED
 from sycophancy_steering.engine.forward import extract_batch
-from sycophancy_steering.engine.packed_linear import PackedLinear, pack_linear_layers
+from sycophancy_steering.engine.packed_linear import (
+    PackedGatedMlp,
+    PackedLinear,
+    pack_linear_layers,
+)
 from sycophancy_steering.engine.prefill import prefill
 from sycophancy_steering.engine.prompt import PositionActivations, token_position
 from sycophancy_steering.engine.residual_stream import (
@@ -222,13 +226,16 @@ def test_an_overflow_is_refused_with_its_question_layer_and_position():
         read(language_model, rows())
 
 
-def test_packed_layers_and_blocked_attention_make_no_difference(monkeypatch):
+@pytest.mark.parametrize("name", ["llama", "mistral", "qwen2", "qwen3"])
+def test_packed_layers_and_blocked_attention_make_no_difference(monkeypatch, name):
     monkeypatch.setattr(
         sycophancy_steering.engine.packed_linear, "MIN_WEIGHTS", 0
     )  # a tiny model has none that pays
-    plain, packed = tiny("qwen2"), tiny("qwen2")
-    pack_linear_layers(decoder_blocks(packed.model))
-    assert any(isinstance(each, PackedLinear) for each in packed.model.modules())
+    plain, packed = tiny(name), tiny(name)
+    pack_linear_layers(packed.model)
+    assert isinstance(packed.model.get_output_embeddings(), PackedLinear)
+    gated = [each for each in packed.model.modules() if isinstance(each, PackedGatedMlp)]
+    assert len(gated) == len(decoder_blocks(packed.model))
     packed.model.set_attn_implementation(BLOCKED)
     asked = [*alike(), *drawn_rows(10, random.Random(0))]
     same(read(plain, asked), read(packed, asked))

@@ -22,7 +22,6 @@ from sycophancy_steering.engine.intervention import NO_INTERVENTION, Interventio
 from sycophancy_steering.engine.lower_layers import LowerLayersCache
 from sycophancy_steering.engine.packed_linear import pack_linear_layers
 from sycophancy_steering.engine.prompt import ChatTurn
-from sycophancy_steering.engine.residual_stream import decoder_blocks
 from sycophancy_steering.engine.weights_location import locate_weights
 from sycophancy_steering.foundation.errors import InputError
 
@@ -132,7 +131,7 @@ def load_language_model(
         model = load_adapter(model, adapter, merge=exact)
     packable = exact or (adapter is None and not settings.load_in_4bit)
     if packable and settings.packed_weights == "auto":
-        pack_linear_layers(decoder_blocks(model))
+        pack_linear_layers(model)
     return LanguageModel(
         model=model.eval(),
         tokenizer=tokenizer,

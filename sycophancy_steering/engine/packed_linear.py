@@ -59,12 +59,12 @@ class PackedGatedMlp(nn.Module):
         return self.down_proj(self.up_proj.times(inputs, gate))
 
 
-def pack_linear_layers(blocks: nn.Module) -> None:
-    """Packs the linear layers in `blocks`, on x86 CPUs with AVX and oneDNN."""
+def pack_linear_layers(model: nn.Module) -> None:
+    """Packs the linear layers of `model`, its head too, on x86 CPUs with AVX and oneDNN."""
     x86 = torch.backends.cpu.get_cpu_capability().startswith("AVX")
     if not (torch.backends.mkldnn.is_available() and x86):
         return
-    for parent in [*blocks.modules()]:
+    for parent in [*model.modules()]:
         for name, child in parent.named_children():
             # Subclasses may compute something else.
             if not isinstance(child, nn.Linear) or type(child) is not nn.Linear:
@@ -73,7 +73,7 @@ def pack_linear_layers(blocks: nn.Module) -> None:
             large = child.weight.numel() >= MIN_WEIGHTS
             if supported and large and child.weight.device.type == "cpu":
                 setattr(parent, name, PackedLinear(child))
-    for parent in [*blocks.modules()]:
+    for parent in [*model.modules()]:
         for name, child in parent.named_children():
             if type(child).__name__ in GATED_MLPS and isinstance(child.act_fn, SiLUActivation):
                 parts = [getattr(child, part) for part in ("gate_proj", "up_proj", "down_proj")]
