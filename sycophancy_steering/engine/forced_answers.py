@@ -64,22 +64,23 @@ def run_forced_answers(
         tokens, mask = pad_right(answer_ids, device)
         shape = len(layers), *tokens.shape, language_model.d_model
         activations = torch.empty(shape, dtype=language_model.model.dtype, device=device)
-        logprobs, greedy = [], []
-        for rows in _row_slices(tokens, device):
-            capture = capture_layers(layers, activations, rows, slice(None))
-            following = FollowingTokens(rows, 0, tokens[rows], mask[rows])
+        greedy = tokens.new_zeros(len(tokens), tokens.shape[1] + 1)
+        greedy[:, 0] = first_logprobs.argmax(-1)
+        total = first_logprobs[all_rows, tokens[:, 0]]
+        for rows in _rows_by_length(mask.sum(-1)):
+            width = int(mask[rows].sum(-1).max())
+            ids, real = tokens[rows, :width], mask[rows, :width].bool()
+            capture = capture_layers(layers, activations[:, :, :width], rows, slice(None))
+            following = FollowingTokens(rows, 0, ids, mask[rows, :width])
             hidden = run_following(language_model, prefilled, following, capture)
             assert hidden is not None
-            next_tokens = tokens[rows].roll(-1, dims=1)
-            next_logprobs, likeliest = _next_token_logprobs(
-                language_model, hidden.flatten(0, 1), next_tokens.flatten()
+            logprobs, likeliest = torch.zeros(ids.shape, device=device), torch.zeros_like(ids)
+            logprobs[real], likeliest[real] = _next_token_logprobs(
+                language_model, hidden[real], ids.roll(-1, dims=1)[real]
             )
-            logprobs.append(next_logprobs.view(next_tokens.shape)[:, :-1])
-            greedy.append(likeliest.view(next_tokens.shape))
-        after_first = (torch.cat(logprobs) * mask[:, 1:]).sum(-1)
-        greedy_tokens = torch.cat([first_logprobs.argmax(-1)[:, None], torch.cat(greedy)], dim=1)
-        total = first_logprobs[all_rows, tokens[:, 0]] + after_first
-        yield ForcedAnswer(activations, greedy_tokens.tolist(), total)
+            total[rows] += (logprobs[:, :-1] * real[:, 1:]).sum(-1)
+            greedy[rows, 1 : width + 1] = likeliest
+        yield ForcedAnswer(activations, greedy.tolist(), total)
 
 
 def _next_token_logprobs(
@@ -110,9 +111,11 @@ def forced_answer_activations(
         tokens, mask = pad_right(answer_ids, device)
         shape = len(layers), len(answer_ids), language_model.d_model
         activations = torch.empty(shape, dtype=language_model.model.dtype, device=device)
-        for rows in _row_slices(tokens, device):
-            capture = capture_layers(layers, activations, rows, mask[rows].sum(-1) - 1)
-            following = FollowingTokens(rows, 0, tokens[rows], mask[rows])
+        for rows in _rows_by_length(mask.sum(-1)):
+            lengths = mask[rows].sum(-1)
+            width = int(lengths.max())
+            capture = capture_layers(layers, activations, rows, lengths - 1)
+            following = FollowingTokens(rows, 0, tokens[rows, :width], mask[rows, :width])
             run_following(language_model, prefilled, following, capture, max(layers))
         yield activations
 
@@ -181,14 +184,6 @@ def _rows_by_length(lengths: Tensor) -> Iterator[RowIndex]:
         groups[-1].append(row)
     for group in groups:
         yield row_index(group, lengths.device)
-
-
-def _row_slices(tokens: Tensor, device: object) -> Iterator[slice]:
-    """Slices of the rows of `tokens` (rows, tokens), each as large as one pass takes."""
-    count, width = tokens.shape
-    size = max(1, tokens_per_pass(device) // width)
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
 
 
 def _by_number(answers: Answers) -> Iterator[list[Sequence[int]]]:
