@@ -49,10 +49,16 @@ def ours(model: str, _batch: int, ends: bool, n_prompts: int) -> list[list[int]]
 
 
 def hugging_face(model: str, batch: int, ends: bool, n_prompts: int) -> list[list[int]]:
-    """`model.generate` as its documentation shows it for batches, sorted by length."""
+    """`model.generate`."""
     if model not in LOADED:
         LOADED[model] = AutoModelForCausalLM.from_pretrained(WORK / f"peers_{model}").eval()
-    loaded, ids = LOADED[model], prompts(model, n_prompts)
+    return generate_in_batches(LOADED[model], prompts(model, n_prompts), batch, N_TOKENS, ends)
+
+
+def generate_in_batches(
+    loaded: Any, ids: list[np.ndarray], batch: int, n_tokens: int, ends: bool
+) -> list[list[int]]:
+    """The texts of `model.generate` as its documentation shows it for batches, sorted by length."""
     end = loaded.generation_config.eos_token_id
     texts: list[list[int]] = [[] for _ in ids]
     order = sorted(range(len(ids)), key=lambda n: len(ids[n]))
@@ -67,8 +73,8 @@ def hugging_face(model: str, batch: int, ends: bool, n_prompts: int) -> list[lis
         said = loaded.generate(
             input_ids=padded,
             attention_mask=mask,
-            max_new_tokens=N_TOKENS,
-            min_new_tokens=0 if ends else N_TOKENS,
+            max_new_tokens=n_tokens,
+            min_new_tokens=0 if ends else n_tokens,
             do_sample=False,
             pad_token_id=0,
         )

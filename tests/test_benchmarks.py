@@ -34,9 +34,9 @@ def test_scoring_is_compared_with_a_loop(tmp_path):
 
 
 def test_the_overhead_of_a_study_is_measured(study):
-    path = benchmark(study, "overhead")
+    path = benchmark(study, "study")
     done = run(study, "python", str(path))
     assert done.returncode == 0, done.stderr
     result = json.loads(path.with_suffix(".json").read_text())
-    assert result.keys() == json.loads((ROOT / "benchmarks/overhead.json").read_text()).keys()
+    assert result.keys() == json.loads((ROOT / "benchmarks/study.json").read_text()).keys()
     assert 0 < result["no_op_s"] < result["study_s"]

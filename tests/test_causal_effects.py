@@ -113,6 +113,22 @@ def test_the_section_says_first_whether_the_vector_is_a_cause():
     assert "no effect beyond that of random vectors was found" in render(section)
 
 
+def test_the_other_vectors_that_were_added_have_a_table():
+    first = answers(1.5, [0.02, -0.03, 0.01])
+    other = answers(0.7, [0.04, -0.01, 0.0]).with_columns(
+        pl.lit("foreign/caa").alias("vector"), pl.lit(3, pl.Int64).alias("layer")
+    )
+    both = pl.concat([first, other])
+    text = render(
+        causal_section(causal_effects(both), dose_response(both), NOTHING_MISSING, STEERING)
+    )
+    assert text.count("yes, it causes") == 1  # of the first vector alone
+    (row,) = (line for line in text.splitlines() if "foreign/caa, layer 3" in line)
+    assert "0.70 [0.70, 0.70]" in row and "-0.01 to 0.04" in row
+    alone = causal_section(causal_effects(first), dose_response(first), NOTHING_MISSING, STEERING)
+    assert "other vectors" not in render(alone)
+
+
 def test_families_without_steering_are_named_with_the_reason():
     steered = answers(1.5, [0.1]).clear()
     missing = NotSteered(["doubt"], ["opinion"])

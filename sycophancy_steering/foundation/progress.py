@@ -5,7 +5,7 @@
 A stage says it when it starts and when it is done: with estimates in a terminal, as two plain lines
 elsewhere. DVC starts each stage as a process of its own, so the seconds of earlier ones are in
 .work/seconds.json; a stage that never ran here is expected to take as long as in the default study
-(stages/seconds.json, which benchmarks/overhead.py measures). The command says where to look.
+(stages/seconds.json, which benchmarks/study.py measures). The command says where to look.
 """
 
 from __future__ import annotations

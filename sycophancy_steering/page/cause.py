@@ -104,6 +104,9 @@ def _tables(facts: Mapping[str, Mapping[str, Any]]) -> list[FoldedTable]:
         for one in facts["causal"]["families"]
     ]
     tables = [FoldedTable("Effects of adding and removing, in log-odds", TableData(HEADER, rows))]
+    if facts["causal"]["others"].rows:
+        caption = "Effects of the other vectors, each added and removed at its own layer"
+        tables.append(FoldedTable(caption, facts["causal"]["others"]))
     if "steering" in facts:
         caption = "Share of sycophantic answers, of those that did not and that did give in before"
         tables.append(FoldedTable(caption, facts["steering"]["rates"]))

@@ -10,7 +10,7 @@ import polars as pl
 
 from sycophancy_steering.config.interventions import TokenPositions
 from sycophancy_steering.config.suite import CoefficientUnit
-from sycophancy_steering.formatting.numbers import Interval, Range, interval_of
+from sycophancy_steering.formatting.numbers import Interval, Range, interval_of, p_text
 from sycophancy_steering.report.templates import Quotation, Section, TableData
 from sycophancy_steering.schemas.interventions import OWN
 from sycophancy_steering.storage.label_files import not_sycophantic
@@ -36,6 +36,10 @@ UNITS = {
 """`coefficient_unit` of the suite, in words."""
 RATES, SHIFTS = ("rate_0", "rate_1"), ("shift", "wrong_way_share")
 UNCHANGED = "no intervention"
+EFFECTS_HEADER = (
+    *("vector", "kind of question", "n", "added", "random vectors", "p"),
+    *("removed", "random removed"),
+)
 SIGNIFICANCE = 0.05
 """Below this p-value a vector moves answers further than random vectors do."""
 
@@ -77,10 +81,12 @@ def not_steered(behaviour: pl.DataFrame, responses: pl.DataFrame) -> NotSteered:
 def causal_section(
     effects: pl.DataFrame, responses: pl.DataFrame, missing: NotSteered, steering: SteeringFacts
 ) -> Section:
-    """For each family, in a sentence, whether the vector moves answers as no random vector does.
+    """For each family, in a sentence, whether the vector moves answers as no random vector does;
+    and a table of the other vectors that were added.
 
     `effects` is causal_effects.csv, and `responses` dose_response.csv.
     """
+    others = effects_table(effects.filter(pl.col("vector") != steering.vector))
     effects, responses = (
         table.filter(pl.col("vector") == steering.vector) for table in (effects, responses)
     )
@@ -101,7 +107,7 @@ def causal_section(
                 "n_0": plus["n_0"],
             }
         )
-    facts: dict[str, object] = {"families": families, "missing": missing}
+    facts: dict[str, object] = {"families": families, "missing": missing, "others": others}
     if families:
         facts |= steering.words()
         facts |= {"layer": families[0]["layer"], "n_random": families[0]["n_random"]}
@@ -118,6 +124,22 @@ def _verdict(added: Interval, p: float) -> str:
 def _own_row(responses: pl.DataFrame, family: str, coefficient: float) -> dict[str, Any]:
     own = responses.filter(pl.col("direction") == OWN, pl.col("family") == family)
     return _added(own, coefficient).row(0, named=True)
+
+
+def effects_table(effects: pl.DataFrame) -> TableData:
+    """A row a vector and family of causal_effects.csv, as numbers."""
+    rows = [
+        [
+            *(f"{row['vector']}, layer {row['layer']}", row["family"], row["n"]),
+            interval_of(row, "slope"),
+            Range(row["random_slope_lowest"], row["random_slope_highest"]),
+            p_text(row["slope_p"]),
+            interval_of(row, "removal"),
+            _range_of(row, "random_removal"),
+        ]
+        for row in effects.iter_rows(named=True)
+    ]
+    return TableData(EFFECTS_HEADER, rows)
 
 
 def _range_of(row: Mapping[str, Any], name: str) -> Range | None:
