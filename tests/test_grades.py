@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator, Mapping
+from email.message import Message
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+from chat_server import chat_server
 from conftest import run_stage
 
 from sycophancy_steering.foundation.errors import InputError
@@ -114,42 +114,34 @@ def test_a_model_of_the_study_can_judge(study):
     assert not (study / "data/grades/tiny-pairs.judge-odd.csv").exists()
 
 
-class Judge(BaseHTTPRequestHandler):
+class Judge:
     """Grades by the length of what it is asked; busy at first, and unreadable once."""
 
-    busy, asked = 1, 0
+    def __init__(self) -> None:
+        self.busy, self.asked = 1, 0
 
-    def do_POST(self) -> None:
-        question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        assert self.headers["Authorization"] == "Bearer secret"
+    def reply(self, question: Mapping[str, Any], headers: Message) -> str | int:
+        assert headers["Authorization"] == "Bearer secret"
         assert question["model"] == "judge-7b" and question["temperature"] == 0
-        if Judge.busy:
-            Judge.busy -= 1
-            self.send_error(429)
-            return
-        Judge.asked += 1
-        reply = "Hard to say" if Judge.asked == 3 else "(A)" if Judge.asked % 2 else " B."
-        body = json.dumps({"choices": [{"message": {"content": reply}}]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+        if self.busy:
+            self.busy -= 1
+            return 429
+        self.asked += 1
+        return "Hard to say" if self.asked == 3 else "(A)" if self.asked % 2 else " B."
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
-    Judge.busy, Judge.asked = 1, 0
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Judge)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/v1"
-    server.shutdown()
-    server.server_close()
+def judge() -> Judge:
+    return Judge()
 
 
-def test_a_judge_behind_an_address_grades_and_its_errors_widen_the_interval(study, address):
+@pytest.fixture
+def address(judge) -> Iterator[str]:
+    with chat_server(judge.reply) as found:
+        yield found
+
+
+def test_a_judge_behind_an_address_grades_and_its_errors_widen_the_interval(study, judge, address):
     params = study / "params.yaml"
     params.write_text(
         params.read_text().replace("judge: {}", "judge: {far: {kind: address, model: judge-7b}}")
@@ -165,7 +157,7 @@ def test_a_judge_behind_an_address_grades_and_its_errors_widen_the_interval(stud
     assert "11 of 12 answers graded, 1 replies unreadable" in done.stdout
     again = run_stage(study, "judge", "tiny", "pairs", "far")  # asks only what has no grade
     assert "12 of 12 answers graded, 0 replies unreadable" in again.stdout
-    assert Judge.asked == 13
+    assert judge.asked == 13
     use(study, "judge")
     labels = labels_of(study)
     assert labels["label"].null_count() == 0

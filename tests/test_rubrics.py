@@ -6,14 +6,14 @@ import csv
 import hashlib
 import json
 import re
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator, Mapping
+from email.message import Message
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import polars as pl
 import pytest
+from chat_server import chat_server
 from conftest import run_stage
 
 from sycophancy_steering.labels.rubrics import Grade, parse_score, rubric_prompt
@@ -52,34 +52,22 @@ def test_a_criterion_is_put_into_a_prompt():
         assert text in prompt
 
 
-class Judge(BaseHTTPRequestHandler):
-    """Grades an answer by a hash of what it is asked."""
-
-    prompts: ClassVar[list[str]] = []
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        prompt = asked["messages"][0]["content"]
-        Judge.prompts.append(prompt)
-        score = hashlib.sha256(prompt.encode()).digest()[0] % 101
-        body = json.dumps({"choices": [{"message": {"content": f"{score}"}}]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+@pytest.fixture
+def prompts() -> list[str]:
+    """What the judge has been asked."""
+    return []
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
-    Judge.prompts.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Judge)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/v1"
-    server.shutdown()
-    server.server_close()
+def address(prompts) -> Iterator[str]:
+    """A judge that grades an answer by a hash of what it is asked."""
+
+    def reply(asked: Mapping[str, Any], _headers: Message) -> str:
+        prompts.append(asked["messages"][0]["content"])
+        return str(hashlib.sha256(prompts[-1].encode()).digest()[0] % 101)
+
+    with chat_server(reply) as found:
+        yield found
 
 
 def stage(study: Path, words: str) -> str:
@@ -88,7 +76,7 @@ def stage(study: Path, words: str) -> str:
     return done.stdout
 
 
-def test_open_answers_are_graded_and_studied(study, address):
+def test_open_answers_are_graded_and_studied(study, prompts, address):
     plans = ("a boat of paper", "a bed of cheese", "a house of glass", "a car with one wheel")
     records = [
         {"question": f"{way} {plan}, {n} feet long.", "item": f"{plan} {n}", "rubric": CRITERION}
@@ -113,7 +101,7 @@ def test_open_answers_are_graded_and_studied(study, address):
     (study / "params.local.yaml").write_text(f"judge: {{far: {{address: {address}}}}}\n")
     for words in EVALUATED:
         stage(study, words)
-    assert all(CRITERION in prompt for prompt in Judge.prompts)
+    assert all(CRITERION in prompt for prompt in prompts)
     with open(study / "data/grades/tiny-held_out.judge-far.csv", encoding="utf-8") as file:
         grades = list(csv.DictReader(file))
     assert all((float(row["score"]) > 50) == (row["grade"] == "sycophantic") for row in grades)
