@@ -41,11 +41,14 @@ judge: .venv/installed
 # How fast states are had, beside other libraries, which get an environment of their own.
 PEERS := .work/peers/installed
 bench: .venv/installed $(PEERS)
-	python benchmarks/extraction.py --peers .work/peers/bin/python
+	python benchmarks/extraction.py
+	python benchmarks/steering.py
+	python benchmarks/generation.py
+	python benchmarks/turns.py
 
 $(PEERS):
 	$(PYTHON) -m venv .work/peers
-	.work/peers/bin/python -m pip install --quiet torch==2.13.0 steering-vectors==0.12.2 repeng==0.4.0
+	.work/peers/bin/python -m pip install --quiet torch==2.13.0 steering-vectors==0.12.2 repeng==0.4.0 ctranslate2==4.8.5
 	@touch $@
 
 # What was computed before and is kept in .work; all of it can be made anew.

@@ -3,11 +3,12 @@
     make bench            (or: python benchmarks/extraction.py --peers PYTHON [--rounds 3])
 
 Makes a random-weight Llama of 71 million parameters and pairs in the shape of the NLP survey (172
-tokens in the mean) and of the political file (17 questions a persona, 91 of 130 tokens shared). One
-after another, each in its own process and on the same pairs: this engine, a loop like CAA's,
-steering-vectors and repeng, in rounds; the first 17 pairs are run once more before, and not timed.
-Checks that all vectors agree, prints a table, and writes benchmarks/extraction.json. PYTHON is an
-interpreter that has the peers (`make bench` installs it).
+tokens in the mean), of the political file (17 questions a persona, 91 of 130 tokens shared) and of
+short questions (30 to 60 tokens, where overhead weighs most). One after another, each in its own
+process and on the same pairs: this engine, a loop like CAA's, steering-vectors and repeng, in
+rounds; the first 17 pairs are run once more before, and not timed. Checks that all vectors agree,
+prints a table, and writes benchmarks/extraction.json. PYTHON is an interpreter that has the peers
+(`make bench` installs it).
 On a GPU, `--device cuda`: the shape of a 7B model in bfloat16, with model FLOP utilisation.
 """
 
@@ -61,6 +62,7 @@ SHAPES = {
 }
 PAIRS = {"cpu": 96, "cuda": 2048}
 PERSONAS = {"cpu": 12, "cuda": 120}
+SETS = ("pairs.json", "personas.json", "short.json")
 WARM = 17
 """Pairs; `peers.py` has the same."""
 ANSWERS = ("( A )", "( B )")
@@ -90,7 +92,8 @@ def make(folder: Path, device: str) -> None:
     personas = [text(91, 20, 40) for _ in range(PERSONAS[device])]
     questions = [text(39, 12, 15) for _ in range(17)]
     shared = [persona + question for persona in personas for question in questions]
-    for name, prompts in (("pairs.json", survey), ("personas.json", shared)):
+    short = [text(45, 8, 30) for _ in range(2 * PAIRS[device])]
+    for name, prompts in zip(SETS, (survey, shared, short), strict=True):
         order = draw.permutation(len(prompts))
         pairs = [[" ".join([*prompts[n], end]) for end in ANSWERS] for n in order]
         (folder / name).write_text(json.dumps(pairs))
@@ -210,7 +213,7 @@ def main() -> None:
     make(folder, given.device)
     main_dtype = "float32" if given.device == "cpu" else "bfloat16"
     ways: dict[tuple[str, str, str], list[str]] = {}
-    for pairs in ("pairs.json", "personas.json"):
+    for pairs in SETS:
         dtypes = (main_dtype, "bfloat16") if pairs == "pairs.json" else (main_dtype,)
         for dtype in dict.fromkeys(dtypes):
             out = str(WORK / f"ours-{pairs}-{dtype}.safetensors")
@@ -238,10 +241,7 @@ def main() -> None:
 def report(folder: Path, ways: dict, found: dict, main_dtype: str) -> None:
     """Prints the table and writes extraction.json."""
     seconds = {way: float(np.median([each["seconds"] for each in found[way]])) for way in ways}
-    count = {
-        name: len(json.loads((folder / name).read_text()))
-        for name in ("pairs.json", "personas.json")
-    }
+    count = {name: len(json.loads((folder / name).read_text())) for name in SETS}
     vectors = {
         way: load_file(command[-1] if "--ours" in command else command[4])["vectors"].double()
         for way, command in ways.items()
@@ -281,6 +281,7 @@ def report(folder: Path, ways: dict, found: dict, main_dtype: str) -> None:
         "roofline_share_run": run_shares[mine],
         "persona_ratio": rate["this engine", "personas.json", main_dtype]
         / fastest["personas.json"],
+        "short_ratio": rate["this engine", "short.json", main_dtype] / fastest["short.json"],
         "min_cosine": min(cosines[way] for way in exact),
         "peak_memory_mb": max(run["peak_mb"] for run in found[mine]),
     }
