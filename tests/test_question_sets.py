@@ -190,6 +190,27 @@ def test_the_commented_text_is_the_item_of_feedback(tmp_path):
     assert rubric.endswith("more negative than positive.")
 
 
+@pytest.mark.parametrize(
+    ("said", "family", "ending"),
+    [
+        ("", "neutral", ""),
+        ("I really like", "feedback", "more positive than negative."),
+        ("I really dislike", "feedback", "more negative than positive."),
+        ("I wrote", "feedback", "more positive than negative."),
+        ("I did not write", "feedback", "more negative than positive."),
+    ],
+)
+def test_the_type_of_a_template_says_what_the_user_would_like_to_hear(
+    tmp_path, said, family, ending
+):
+    wording = {"prompt_template": "Comment.{opinion}\n\n{text}", "prompt_template_type": said}
+    base = {"dataset": "math", "question": "1 + 1?", "correct_solution": "It is 2."}
+    record = commented(3) | {"metadata": wording, "base": base}
+    question = eval_question(tmp_path, record, "feedback")
+    assert (question.family, question.item) == (family, "It is 2.")
+    assert question.rubric.endswith(ending) and bool(question.rubric) == bool(said)
+
+
 # Chats
 
 
