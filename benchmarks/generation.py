@@ -4,7 +4,7 @@
 
 Greedy, 64 tokens whatever they are (no row ends early), prompts of some 60 tokens. One after
 another, each in its own process: this engine; `model.generate` of Hugging Face on left-padded
-batches of 16, 32 and 64; CTranslate2 (https://github.com/OpenNMT/CTranslate2), an inference engine
+batches of 16 and 64; CTranslate2 (https://github.com/OpenNMT/CTranslate2), an inference engine
 for CPUs, in float32 and int8. Then the same with `ends`: a row stops at its end-of-turn token, if
 that comes first. Checks how many texts are the same, prints a table, and writes
 benchmarks/generation.json. `make bench` installs CTranslate2.
@@ -32,7 +32,7 @@ from workload import MODELS, ROOT, WORK, load, processor, questions, write_for_p
 from sycophancy_steering.engine.generated_texts import generated_tokens
 
 N_PROMPTS, N_TOKENS = 64, 64
-BATCHES = (16, 32, 64)
+BATCHES = (16, 64)
 WARM = 4
 
 

@@ -6,8 +6,8 @@
 subtracted after the block in the middle, at the prompt's last token and the answer's (CAA's), or at
 every token (repeng's). What is had is the log-odds of the two answers, and so the rate. One after
 another, each in its own process: this engine; a loop like CAA's, steering-vectors and repeng, at
-the batch size that is fastest here. A peer runs 2 of the 20 interventions, which take all the same
-time, and its seconds are multiplied by 10. Checks that all find the same log-odds, prints a table,
+the batch size that is fastest here. A peer runs 1 of the 20 interventions, which take all the same
+time, and its answers are counted alone. Checks that all find the same log-odds, prints a table,
 and writes benchmarks/steering.json. `make bench` installs the peers.
 """
 
@@ -44,10 +44,10 @@ from sycophancy_steering.engine.intervention import Intervention, add_vector
 from sycophancy_steering.interventions.intervened_forward import IntervenedForward
 
 N_QUESTIONS, N_VECTORS, LENGTH = 200, 10, 4.0
-N_PEER = 2
+N_PEER = 1
 """Interventions that a peer runs."""
 PEERS = {
-    "prompt_end_on": [("CAA loop", 1), ("CAA loop", 16), ("steering-vectors", 16)],
+    "prompt_end_on": [("CAA loop", 1), ("steering-vectors", 16)],
     "every": [("repeng", 16)],
 }
 """By where a vector is added: libraries and batch sizes."""

@@ -66,7 +66,8 @@ def repeng(model, vector: torch.Tensor, layer: int) -> Run:
     control.set_raw_control({layer: vector})
 
     def run(ids, mask, _changed):
-        return control(ids, attention_mask=mask).logits
+        positions = torch.arange(ids.shape[1]).expand_as(ids)  # it finds padding by them
+        return control(ids, attention_mask=mask, position_ids=positions).logits
 
     return run
 

@@ -71,15 +71,26 @@ def write_for_peers(model: str, asked: list[AskedQuestion], folder: Path) -> Non
     loaded = load_unpacked(model)
     if not (folder / "model.safetensors").exists():
         plain = LlamaForCausalLM(loaded.model.config)
-        del plain.config.quantization_config
         plain.load_state_dict(loaded.model.state_dict())
         plain.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
+        _say_it_to_transformers_4(folder)
     tokens = {
         "prompts": [loaded.encode_chat(question.turns) for question in asked],
         "answers": [[loaded.encode(text) for text in question.answers] for question in asked],
     }
     (folder / "questions.json").write_text(json.dumps(tokens))
+
+
+def _say_it_to_transformers_4(folder: Path) -> None:
+    """Adds what transformers 5 has another name for: peers are not all there yet."""
+    for name, key, value_of in (
+        ("config", "rope_theta", lambda settings: settings["rope_parameters"]["rope_theta"]),
+        ("tokenizer_config", "tokenizer_class", lambda _: "PreTrainedTokenizerFast"),
+    ):
+        path = folder / f"{name}.json"
+        settings = json.loads(path.read_text())
+        path.write_text(json.dumps(settings | {key: value_of(settings)}, indent=2))
 
 
 def load_unpacked(model: str) -> LanguageModel:
