@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from extraction import make as make_random
-from transformers import LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.engine.language_model import LanguageModel, load_language_model
@@ -33,7 +33,7 @@ class AskedQuestion:
     """A chat, and the two answers that are compared."""
 
     turns: tuple[Turn, ...]
-    answers: tuple[str, str]
+    answers: tuple[str, ...]
 
 
 def load(model: str, dtype: str = "float32", device: str = "cpu") -> LanguageModel:
@@ -70,6 +70,7 @@ def write_for_peers(model: str, asked: list[AskedQuestion], folder: Path) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     loaded = load_unpacked(model)
     if not (folder / "model.safetensors").exists():
+        assert isinstance(loaded.model.config, LlamaConfig)
         plain = LlamaForCausalLM(loaded.model.config)
         plain.load_state_dict(loaded.model.state_dict())
         plain.save_pretrained(folder)
