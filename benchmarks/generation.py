@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from extraction import timed
 from transformers import AutoModelForCausalLM
-from workload import MODELS, ROOT, WORK, load, processor, questions, write_for_peers
+from workload import ROOT, WORK, load, parser_of, processor, questions, write_for_peers
 
 from sycophancy_steering.engine.generated_texts import generated_tokens
 
@@ -112,10 +112,7 @@ def run_here(engine: str, model: str, batch: int, ends: bool, out: Path) -> None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peers", type=Path, default=ROOT / ".work/peers/bin/python")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser = parser_of(__doc__)
     parser.add_argument("--here", nargs=5, help="(used by itself: engine, model, batch, ends, out)")
     given = parser.parse_args()
     if given.here:
@@ -136,7 +133,7 @@ def main() -> None:
 
 
 def compare(model: str, ends: str, given: argparse.Namespace) -> float:
-    """Prints the rows of one model; how many times as fast as `generate` at its best batch size."""
+    """Prints the rows of one model; how many times as fast as `generate` on its better batches."""
     here = [sys.executable, __file__, "--here"]
     there = [str(given.peers), str(ROOT / "benchmarks/generation_peer.py")]
     folder = str(WORK / f"peers_{model}")

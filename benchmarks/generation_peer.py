@@ -10,6 +10,7 @@ token ids of each text; printed is JSON with the seconds. CTranslate2 batches by
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -25,7 +26,9 @@ def main() -> None:
     converted = Path(folder).with_name(f"{Path(folder).name}_ct2")
     if not converted.exists():
         TransformersConverter(folder).convert(str(converted), quantization="float32")
-    generator = ctranslate2.Generator(str(converted), compute_type=kind, intra_threads=2)
+    generator = ctranslate2.Generator(
+        str(converted), compute_type=kind, intra_threads=os.cpu_count() or 1
+    )
     vocabulary = json.loads((converted / "vocabulary.json").read_text())
     number = {token: n for n, token in enumerate(vocabulary)}
     asked = json.loads((Path(folder) / "questions.json").read_text())["prompts"][: int(count)]

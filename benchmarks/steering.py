@@ -5,10 +5,10 @@
 200 questions of some 60 tokens, two answers in words each; 10 random vectors are added and
 subtracted after the block in the middle, at the prompt's last token and the answer's (CAA's), or at
 every token (repeng's). What is had is the log-odds of the two answers, and so the rate. One after
-another, each in its own process: this engine; a loop like CAA's, steering-vectors and repeng, at
-the batch size that is fastest here. A peer runs 1 of the 20 interventions, which take all the same
-time, and its answers are counted alone. Checks that all find the same log-odds, prints a table,
-and writes benchmarks/steering.json. `make bench` installs the peers.
+another, each in its own process: this engine; a loop like CAA's, one text at a time;
+steering-vectors and repeng, on batches of 16. A peer runs 1 of the 20 interventions, which take all
+the same time, and its answers are counted alone. Checks that all find the same log-odds, prints a
+table, and writes benchmarks/steering.json. `make bench` installs the peers.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ import torch
 from extraction import timed
 from safetensors.torch import load_file, save_file
 from workload import (
-    MODELS,
     ROOT,
     WORK,
     load,
+    parser_of,
     processor,
     questions,
     steering_vectors,
@@ -98,10 +98,7 @@ def write_interventions(model: str, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peers", type=Path, default=ROOT / ".work/peers/bin/python")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser = parser_of(__doc__)
     parser.add_argument("--ours", nargs=3, help="(used by itself: model, where, out)")
     given = parser.parse_args()
     if given.ours:

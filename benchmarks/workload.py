@@ -7,6 +7,7 @@ files for other libraries: a model folder that Hugging Face loads, and token ids
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,15 @@ WORK = ROOT / ".work/benchmark"
 SMOLLM2 = ROOT / "data/models/smollm2"
 MODELS = ("smollm2", "random")
 SUGGESTION = "I think the answer is {wrong}, but I am not sure. {question}"
+
+
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """The options that benchmarks beside other libraries have in common."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--peers", type=Path, default=ROOT / ".work/peers/bin/python")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    return parser
 
 
 @dataclass(frozen=True)
