@@ -40,6 +40,7 @@ COVERED = {
     "make test": "test_documented_commands.py::test_make_test_runs_the_tests",
     "make docs": "test_site.py::test_the_site_is_built_without_a_warning",
     "make tuning": TUNING,
+    "make bench": "test_benchmarks.py::test_make_bench_compares_with_peers",
     "make public": FETCH,
     "make public ORIGIN=FOLDER": FETCH,
     "cp presets/original_study.yaml params.yaml && dvc repro": PRESET,
