@@ -45,36 +45,36 @@ def test_the_overhead_of_a_study_is_measured(study):
 
 SMALL = {
     "workload": {
-        'default=3)': 'default=1)',
+        "default=3)": "default=1)",
         'MODELS = ("smollm2", "random")': 'MODELS = ("random",)',
         '"data/models/smollm2"': '"data/models/tiny"',
     },
     "extraction": {
-        'default=3)': 'default=1)',
-        'hidden_size=512': 'hidden_size=64',
-        'intermediate_size=1376': 'intermediate_size=96',
-        'num_hidden_layers=12': 'num_hidden_layers=2',
+        "default=3)": "default=1)",
+        "hidden_size=512": "hidden_size=64",
+        "intermediate_size=1376": "intermediate_size=96",
+        "num_hidden_layers=12": "num_hidden_layers=2",
         'PAIRS = {"cpu": 96': 'PAIRS = {"cpu": 18',
         'PERSONAS = {"cpu": 12': 'PERSONAS = {"cpu": 2',
-        ', ("steering-vectors", [1, 16]), ("repeng", [32]))': ',)',
-        'torch.randn(2048 if': 'torch.randn(64 if',
+        ', ("steering-vectors", [1, 16]), ("repeng", [32]))': ",)",
+        "torch.randn(2048 if": "torch.randn(64 if",
     },
     "steering": {
-        'N_QUESTIONS, N_VECTORS': 'N_QUESTIONS, N_VECTORS, _ = 6, 2, 0  #',
-        'LENGTH * steering': '4.0 * steering',
+        "N_QUESTIONS, N_VECTORS": "N_QUESTIONS, N_VECTORS, _ = 6, 2, 0  #",
+        "LENGTH * steering": "4.0 * steering",
         '("CAA loop", 1), ("steering-vectors", 16)': '("CAA loop", 1)',
-        '"every": [("repeng", 16)],': '',
+        '"every": [("repeng", 16)],': "",
     },
     "generation": {
-        'N_PROMPTS, N_TOKENS = 64, 64': 'N_PROMPTS, N_TOKENS = 4, 3',
-        'BATCHES = (16, 64)': 'BATCHES = (2,)',
-        '("float32", "int8")': '()',
+        "N_PROMPTS, N_TOKENS = 64, 64": "N_PROMPTS, N_TOKENS = 4, 3",
+        "BATCHES = (16, 64)": "BATCHES = (2,)",
+        'PEER_KINDS = ("float32", "int8")': "PEER_KINDS = ()",
         '("64 tokens", "ends")': '("64 tokens",)',
     },
     "turns": {
-        'default=3)': 'default=1)',
-        'N_QUESTIONS, N_TOKENS, WARM = 48, 16, 4': 'N_QUESTIONS, N_TOKENS, WARM = 3, 2, 1',
-        'BATCHES = (1, 32)': 'BATCHES = (2,)',
+        "default=3)": "default=1)",
+        "N_QUESTIONS, N_TOKENS, WARM = 48, 16, 4": "N_QUESTIONS, N_TOKENS, WARM = 3, 2, 1",
+        "BATCHES = (1, 32)": "BATCHES = (2,)",
     },
 }
 """Of each benchmark beside other libraries, what makes it small; the peers are those that need
@@ -102,7 +102,10 @@ def test_make_bench_compares_with_peers(study):
     assert results["extraction"].keys() == kept("extraction").keys()
     assert results["extraction"]["min_cosine"] > 0.999
     assert results["steering"].keys() == {"random_prompt_end_on_ratio"}
-    assert results["generation"].keys() == {"random_64_tokens_ratio"}
+    assert results["generation"].keys() == {
+        "random_64_tokens_ratio",
+        "random_64_tokens_ratio_bfloat16",
+    }
     assert results["turns"].keys() == kept("turns").keys()
     tables = [line.split("|") for line in done.stdout.splitlines() if line.startswith("|")]
     (row,) = (cells for cells in tables if "CAA loop" in cells[3])
