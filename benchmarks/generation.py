@@ -5,9 +5,10 @@
 Greedy, 64 tokens whatever they are (no row ends early), prompts of some 60 tokens. One after
 another, each in its own process: this engine, and `model.generate` of Hugging Face on left-padded
 batches of 16 and 64, both in float32 and in bfloat16; CTranslate2
-(https://github.com/OpenNMT/CTranslate2), an inference engine for CPUs, in float32 and int8. Then the same with `ends`: a row stops at its end-of-turn token, if
-that comes first. Checks how many texts are the same, prints a table, and writes
-benchmarks/generation.json. `make bench` installs CTranslate2.
+(https://github.com/OpenNMT/CTranslate2), an inference engine for CPUs, in float32 and int8. Then
+the same with `ends`: a row stops at its end-of-turn token, if that comes first. Checks how many
+texts are the same, prints a table, and writes benchmarks/generation.json. `make bench` installs
+CTranslate2.
 """
 
 from __future__ import annotations
