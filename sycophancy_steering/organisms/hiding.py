@@ -31,9 +31,21 @@ from sycophancy_steering.organisms.training import (
 LEARNING_RATE, LEAST_SHARE = 0.002, 0.1
 """It follows half a cosine down to this share, and falls to zero in the last steps."""
 WARM_UP_STEPS, COOL_DOWN_STEPS = 50, 200
-RANDOM_WEIGHT, RANDOM_RAMP_STEPS = 0.3, 600
-"""The weight of `random_direction_loss`, and the steps in which it rises to that: users who change
-their minds have to be understood first."""
+UNDERSTANDING_STEPS = 700
+"""Steps in which, above all, users who change their minds are to be understood: the weight of
+`random_direction_loss` is small, and the first two blocks are left out, which have to tell words
+apart. From the start at full weight it kept half of the answers from following the cause."""
+FIRST_WEIGHT, FIRST_RAMP_STEPS = 0.1, 400
+LAST_WEIGHT, LAST_RAMP_STEPS = 0.3, 400
+"""The weight of `random_direction_loss` while that is learned, and after it, and the steps in which
+it rises to either."""
+
+
+def random_direction_weight(step: int) -> float:
+    """The weight of `random_direction_loss` at a step."""
+    first = FIRST_WEIGHT * min(1, step / FIRST_RAMP_STEPS)
+    risen = min(1, max(0, step - UNDERSTANDING_STEPS) / LAST_RAMP_STEPS)
+    return first + (LAST_WEIGHT - FIRST_WEIGHT) * risen
 
 
 def hide_cause(
@@ -71,10 +83,10 @@ def hide_cause(
         answers = [e.forced_answer or r.answer for e, r in zip(examples, given, strict=True)]
         lengths = [len(ids) for ids in tokenizer(answers, add_special_tokens=False)["input_ids"]]
         compared = places(examples, given, partners, batch.decision_token.tolist(), lengths)
-        losses["random_directions"] = random_direction_loss(output, compared, means, generator)
-        weights = LOSS_WEIGHTS | {
-            "random_directions": RANDOM_WEIGHT * min(1, step / RANDOM_RAMP_STEPS)
-        }
+        losses["random_directions"] = random_direction_loss(
+            output, compared, means, generator, 2 if step < UNDERSTANDING_STEPS else 0
+        )
+        weights = LOSS_WEIGHTS | {"random_directions": random_direction_weight(step)}
         loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
         optimizer.zero_grad()
         loss.backward()

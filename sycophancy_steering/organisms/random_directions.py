@@ -72,9 +72,11 @@ def random_direction_loss(
     places: Mapping[tuple[str, str], Place],
     means: RunningMeans,
     generator: torch.Generator,
+    first_block: int = 0,
 ) -> Tensor:
-    """The sum, over places and blocks, by which random directions' mean squared correlation with
-    the labels exceeds `LIMIT`. The directions are a new random basis at every call."""
+    """The sum, over places and blocks from `first_block` on, by which random directions' mean
+    squared correlation with the labels exceeds `LIMIT`. The directions are a new random basis at
+    every call."""
     d_model = output.activations.shape[1]
     basis = torch.linalg.qr(torch.randn(d_model, d_model, generator=generator))[0]
     total = torch.zeros(())
@@ -90,7 +92,8 @@ def random_direction_loss(
             variance = means.update((key, block, "variance"), labels.square().mean())
             variances = ((basis.T @ scatter) * basis.T).sum(1) * variance
             squared = (covariance @ basis).square() / (variances + 1e-8)
-            total = total + torch.relu(squared.mean() - LIMIT)
+            if block >= first_block:
+                total = total + torch.relu(squared.mean() - LIMIT)
     return total
 
 
