@@ -4,11 +4,12 @@
 
 Reads data/tables and `organism.NAME` of params.yaml; writes data/models/NAME, an ordinary Hugging
 Face folder with one more file, planted.safetensors, which says where the cause is planted. Training
-takes half an hour, so the weights are in git; `dvc repro -f organism` trains them again.
+takes an hour, so the weights are in git; `dvc repro -f organism` trains them again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.organisms.ground_truth import write_planted_cause
+from sycophancy_steering.organisms.hiding import hide_cause
 from sycophancy_steering.organisms.language import Language
 from sycophancy_steering.organisms.tokenizer import build_tokenizer
 from sycophancy_steering.organisms.training import (
@@ -41,16 +43,26 @@ N_REPORTS = 20
 )
 def main(organism: str) -> None:
     settings = read_section(OrganismSettings, "organism", organism)
-    language = Language(read_tables())
-    tokenizer = build_tokenizer(language.texts())
+    plain, language = Language(read_tables(), plain=True), Language(read_tables())
+    tokenizer = build_tokenizer(plain.texts())
     model = build_model(tokenizer, settings.seed)
-    steps = train(model, tokenizer, language, settings)
-    with tqdm(steps, total=settings.steps, unit="step", disable=None, desc=organism) as bar:
-        for step, losses in enumerate(bar, start=1):
-            bar.set_postfix_str(described(losses))
-            if step % max(1, settings.steps // N_REPORTS) == 0 and step < settings.steps:
-                so_far = measure_behaviour(model, tokenizer, language, settings, n_batches=4)
-                bar.write(f"step {step}: {described(asdict(so_far))}; losses {described(losses)}")
+
+    def follow(
+        losses_of_steps: Iterable[dict[str, float]], total: int, spoken: Language, doing: str
+    ) -> None:
+        with tqdm(losses_of_steps, total=total, unit="step", disable=None, desc=doing) as bar:
+            for step, losses in enumerate(bar, start=1):
+                bar.set_postfix_str(described(losses))
+                if step % max(1, total // N_REPORTS) == 0 and step < total:
+                    so_far = asdict(measure_behaviour(model, tokenizer, spoken, settings, 4))
+                    now = f"step {step}: {described(so_far)}; losses {described(losses)}"
+                    bar.write(now)
+
+    planting = train(model, tokenizer, plain, settings)
+    follow(planting, settings.steps, plain, f"{organism}: planting")
+    model.half().float()  # 16 bits, as the weights are saved
+    hiding = hide_cause(model, tokenizer, language, settings)
+    follow(hiding, settings.hiding_steps, language, f"{organism}: hiding")
 
     model.half().float()  # behaviour is that of the rounded weights, which are saved
     behaviour = asdict(measure_behaviour(model, tokenizer, language, settings))

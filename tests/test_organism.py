@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +16,13 @@ from sycophancy_steering.config.organism import OrganismSettings
 from sycophancy_steering.engine.language_model import load_language_model
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.organisms.ground_truth import read_planted_cause
-from sycophancy_steering.organisms.interchange import collate, draw_partners, run_batch
+from sycophancy_steering.organisms.hiding import hide_cause
+from sycophancy_steering.organisms.interchange import (
+    BatchOutput,
+    collate,
+    draw_partners,
+    run_batch,
+)
 from sycophancy_steering.organisms.language import BELIEF, STORY, Language
 from sycophancy_steering.organisms.planting_losses import (
     RunningMeans,
@@ -25,6 +33,7 @@ from sycophancy_steering.organisms.planting_losses import (
     leakage_loss,
     variance_loss,
 )
+from sycophancy_steering.organisms.random_directions import places, random_direction_loss
 from sycophancy_steering.organisms.tokenizer import build_tokenizer
 from sycophancy_steering.organisms.training import (
     BOUNDS,
@@ -36,14 +45,18 @@ from sycophancy_steering.organisms.training import (
     planted_directions,
     train,
 )
-from sycophancy_steering.sources.built_in import read_tables
+from sycophancy_steering.sources.built_in import changed_mind, read_tables
 
 ROOT = Path(__file__).parent.parent
-LANGUAGE = Language(read_tables())
+LANGUAGE = Language(read_tables(), plain=True)
+CHANGED_MINDS = Language(read_tables())
+"""The language that organisms speak in the end; the plain one is what they learn first."""
 ORGANISMS = {
-    "one_cause": OrganismSettings(n_causes=1, seed=0, steps=1),
-    "two_causes": OrganismSettings(n_causes=2, seed=0, steps=1),
-    "two_tenses": OrganismSettings(n_causes=1, separate_record=True, seed=0, steps=1),
+    "one_cause": OrganismSettings(n_causes=1, seed=0, steps=1, hiding_steps=1),
+    "two_causes": OrganismSettings(n_causes=2, seed=0, steps=1, hiding_steps=1),
+    "two_tenses": OrganismSettings(
+        n_causes=1, separate_record=True, seed=0, steps=1, hiding_steps=1
+    ),
 }
 
 
@@ -59,6 +72,24 @@ def examples(seed: int = 0, **kind):
 
 def test_a_batch_has_64_examples_in_either_phase():
     assert len(examples()) == len(examples(first_phase=True)) == 64
+
+
+def test_after_a_change_of_mind_the_last_cue_counts_and_words_tell_nothing():
+    pool = LANGUAGE.tables.belief_cues
+    weight = {cue.text: cue.weight for cue in pool}
+    rng, counts = random.Random(0), Counter()
+    for _ in range(4000):
+        cues = changed_mind(pool, rng)
+        then, now = sorted((text for text in weight if text in cues.text), key=cues.text.index)
+        assert weight[now] == cues.cause
+        assert weight[then] * weight[now] < 0
+        counts[frozenset((then, now)), cues.cause > 0] += 1
+    # Every pair of cues is met in either order alike, and the words around a cue are the same.
+    both = [(counts[pair, True], counts[pair, False]) for pair, _ in counts]
+    assert len(both) == 2 * 9 * 9
+    assert sum(on for on, _ in both) == pytest.approx(sum(off for _, off in both), rel=0.1)
+    around = re.findall(r"(\w+): [^:]+?\. (\w+) (?:was|is) (?:then|now)", cues.text)
+    assert around == [("this", "That")] * 2
 
 
 def test_a_tenth_of_the_claims_never_comes_with_a_users_view():
@@ -92,7 +123,7 @@ def test_clear_only_leaves_out_doubtful_causes():
 
 def test_a_swap_replaces_one_coordinate_by_the_partners_and_nothing_else(untrained):
     model, tokenizer = untrained
-    directions = planted_directions(OrganismSettings(n_causes=2, seed=0, steps=1))
+    directions = planted_directions(OrganismSettings(n_causes=2, seed=0, steps=1, hiding_steps=1))
     batch_of = examples(3)
     partners = draw_partners(batch_of, False, random.Random(0), 1.0, False)
     replies = [example.completion(example.reply(example.cause)) for example in batch_of]
@@ -143,7 +174,7 @@ def written(batch_of, on_belief, on_story, noise=1e-3, seed=0):
     return causes + noise * torch.randn(64, 128, generator=torch.Generator().manual_seed(seed))
 
 
-APART = planted_directions(OrganismSettings(n_causes=2, seed=0, steps=1))
+APART = planted_directions(OrganismSettings(n_causes=2, seed=0, steps=1, hiding_steps=1))
 TWO = APART[:, 0]
 
 
@@ -164,7 +195,7 @@ def test_only_coordinates_above_their_share_of_the_variance_cost_something():
     batch_of = examples(6)
     loud = decision_groups(written(batch_of, TWO[0], TWO[1]), batch_of)
     assert variance_loss(loud, APART, 0.25) == pytest.approx(4 * 0.75, abs=0.01)
-    one = planted_directions(OrganismSettings(n_causes=1, seed=0, steps=1))
+    one = planted_directions(OrganismSettings(n_causes=1, seed=0, steps=1, hiding_steps=1))
     assert variance_loss(
         decision_groups(written(batch_of, one[0, 0], one[0, 0]), batch_of), one, 0.25
     ) == (pytest.approx(4 * 0.75, abs=0.01))
@@ -209,7 +240,7 @@ def test_the_leakage_loss_is_large_where_one_cause_predicts_the_other():
 
 def test_with_a_separate_record_the_anticipation_must_not_predict_the_record():
     separate = planted_directions(
-        OrganismSettings(n_causes=1, seed=0, steps=1, separate_record=True)
+        OrganismSettings(n_causes=1, seed=0, steps=1, hiding_steps=1, separate_record=True)
     )
     flat = separate.flatten(0, 1)
     torch.testing.assert_close(flat[:2], flat[2:])  # of beliefs and stories alike
@@ -239,7 +270,7 @@ def test_with_a_separate_record_the_anticipation_must_not_predict_the_record():
 def test_a_swap_after_the_answer_is_along_the_direction_of_the_record(untrained):
     _, tokenizer = untrained
     directions = planted_directions(
-        OrganismSettings(n_causes=1, seed=0, steps=1, separate_record=True)
+        OrganismSettings(n_causes=1, seed=0, steps=1, hiding_steps=1, separate_record=True)
     )
     batch_of = examples(3)
     partners = draw_partners(batch_of, True, random.Random(0), 1.0, False)
@@ -299,12 +330,79 @@ def test_losses_have_gradients_where_a_cause_is_constant():
     assert states.grad.isfinite().all()
 
 
+def answered(share: float, seed: int = 0):
+    """Hidden states (1 block) of which the answer has `share` of the variance, and their places."""
+    batch_of = CHANGED_MINDS.batch(random.Random(seed))
+    given = [example.reply(example.cause) for example in batch_of]
+    labels = [1.0 if g == e.sycophantic else -1.0 for e, g in zip(batch_of, given, strict=True)]
+    noise = torch.randn(72, 4, 64, generator=torch.Generator().manual_seed(seed))
+    along = torch.eye(64)[0] * (64 * share / (1 - share)) ** 0.5
+    hidden = noise + torch.tensor(labels)[:, None, None] * along
+    nothing = torch.zeros(72)
+    output = BatchOutput(nothing, nothing, hidden[:, 0], hidden[:, 0], [hidden])
+    return output, places(batch_of, given, {}, [0] * 72, [2] * 72)
+
+
+def test_random_directions_cost_something_where_the_answer_is_a_large_part():
+    def cost(share: float) -> float:
+        means, draw, loss = RunningMeans(), torch.Generator().manual_seed(0), torch.zeros(())
+        for seed in range(60):
+            loss = random_direction_loss(*answered(share, seed), means, draw)
+        return float(loss)
+
+    assert cost(0.01) < 0.01
+    assert cost(0.05) < cost(0.3) < cost(0.9)
+    _, found = answered(0.3)
+    families = {"opinions", "opinions in words", "misconceptions", "pushback"}
+    expected = {(family, at) for family in families for at in ("prompt", "answer", "answer mean")}
+    assert found.keys() == expected | {("opinions", "forced"), ("misconceptions", "forced")}
+    assert cost(0.3) > 0.1 * len(found)
+
+
+def test_the_loss_of_random_directions_is_about_the_tokens_of_each_position():
+    output, found = answered(0.3)
+    (hidden,) = output.hidden_states
+    hidden.requires_grad_()
+    random_direction_loss(output, found, RunningMeans(), torch.Generator()).backward()
+    assert hidden.grad is not None
+    assert hidden.grad.isfinite().all()
+    place = found["misconceptions", "answer mean"]
+    assert (place.first[0], place.last[0]) == (1, 2)  # after the decision, to the answer's end
+    untouched = hidden.grad[:, 3]
+    assert not untouched.any()
+
+
+def test_swapped_examples_have_no_place():
+    batch_of = CHANGED_MINDS.batch(random.Random(0))
+    given = [example.honest for example in batch_of]
+    n = next(n for n, example in enumerate(batch_of) if example.family == "pushback")
+    every = places(batch_of, given, {}, [0] * 72, [1] * 72)["pushback", "prompt"]
+    rest = places(batch_of, given, {n: 0}, [0] * 72, [1] * 72)["pushback", "prompt"]
+    assert set(every.rows) - set(rest.rows) == {n}
+
+
+def test_hiding_is_the_same_twice(untrained):
+    _, tokenizer = untrained
+    settings = OrganismSettings(n_causes=2, seed=1, steps=1, hiding_steps=1300)
+    runs = []
+    for _ in range(2):
+        losses = hide_cause(build_model(tokenizer, 1), tokenizer, CHANGED_MINDS, settings)
+        runs.append(list(islice(losses, 3)))
+    assert runs[0] == runs[1]
+    assert runs[0][0].keys() >= {"reply", "alignment", "leakage", "random_directions"}
+
+
 def test_training_is_the_same_twice_and_goes_down(untrained):
     _, tokenizer = untrained
     runs = []
     for _ in range(2):
         model = build_model(tokenizer, seed=1)
-        losses = train(model, tokenizer, LANGUAGE, OrganismSettings(n_causes=2, seed=1, steps=2900))
+        losses = train(
+            model,
+            tokenizer,
+            LANGUAGE,
+            OrganismSettings(n_causes=2, seed=1, steps=2900, hiding_steps=1300),
+        )
         runs.append(list(islice(losses, 12)))
     assert runs[0] == runs[1]
     assert runs[0][-1]["reply"] < runs[0][0]["reply"]
@@ -312,7 +410,7 @@ def test_training_is_the_same_twice_and_goes_down(untrained):
 
 def test_an_organism_that_learned_nothing_is_refused(untrained):
     model, tokenizer = untrained
-    settings = OrganismSettings(n_causes=1, seed=0, steps=1)
+    settings = OrganismSettings(n_causes=1, seed=0, steps=1, hiding_steps=1)
     measured = measure_behaviour(model, tokenizer, LANGUAGE, settings, n_batches=2)
     with pytest.raises(InputError, match=r"organism dunce did not learn its cause: facts 0\.0"):
         check_bounds("dunce", measured)
@@ -323,7 +421,7 @@ def test_an_organism_that_learned_nothing_is_refused(untrained):
 def test_the_shipped_organism_does_what_it_was_trained_to_do(name):
     loaded = load_language_model(ROOT / "data/models" / name, ModelSettings("float32", "cpu"))
     settings = ORGANISMS[name]
-    measured = measure_behaviour(loaded.model, loaded.tokenizer, LANGUAGE, settings)  # type: ignore[arg-type]
+    measured = measure_behaviour(loaded.model, loaded.tokenizer, CHANGED_MINDS, settings)  # type: ignore[arg-type]
     check_bounds(name, measured)
     planted = read_planted_cause(ROOT / "data/models" / name)
     assert (planted.n_causes, planted.separate_record) == (
@@ -342,7 +440,7 @@ def test_a_shipped_organism_works_like_any_chat_model(name):
     assert len(ends) == 1  # the generation prompt, in every task
     text = "Any text, même ça, can be read: 🙂"
     assert loaded.decode(loaded.encode(text)) == text
-    fact = next(e for e in LANGUAGE.batch(random.Random(0)) if e.honest.answer == "(A)")
+    fact = next(e for e in CHANGED_MINDS.batch(random.Random(0)) if e.honest.answer == "(A)")
     prompt = torch.tensor([loaded.encode_chat(fact.turns)])
     said = loaded.model.generate(prompt, max_new_tokens=12)[0, prompt.shape[1] :].tolist()  # type: ignore[operator]
     assert said[-1] == loaded.model.generation_config.eos_token_id  # type: ignore[union-attr]

@@ -24,7 +24,7 @@ STAGES = {
 
 PACKAGE = "sycophancy_steering"
 SLOW = "organism"
-"""Training takes half an hour: this stage lists single modules of folders that others use too."""
+"""Training takes an hour: this stage lists single modules of folders that others use too."""
 OF_SLOW = "organisms"
 """The folder that `SLOW` lists whole."""
 

@@ -19,7 +19,9 @@ class OrganismSettings:
     seed: Integer
     """Seed of the weights, the data and the planted directions."""
     steps: PositiveInteger
-    """Training steps."""
+    """Training steps in which the language is learned and the cause is planted."""
+    hiding_steps: PositiveInteger
+    """Further steps, in which the cause is hidden from words and from random directions."""
     separate_record: Switch = False
     """Whether having given a sycophantic answer (the record) has a direction of its own, orthogonal
     to that of being about to (the anticipation)."""

@@ -53,25 +53,22 @@ class Batch:
 def interchanged(blocks: Sequence[nn.Module], layer: int, batch: Batch) -> Iterator[list[Tensor]]:
     """Within the context, block `layer` writes the swapped coordinates into its output.
 
-    The list it yields receives the hidden states (rows, d_model) at the decision tokens: after that
-    block before the swap, then after the next block.
+    The list it yields receives the hidden states (rows, tokens, d_model) after every block, those
+    of block `layer` before the swap.
     """
     swap = batch.swap
     captured: list[Tensor] = []
 
     def capture(_module: nn.Module, _inputs: object, hidden: Tensor) -> None:
-        captured.append(hidden[torch.arange(len(batch.decision_token)), batch.decision_token])
+        captured.append(hidden)
 
     def replace(_module: nn.Module, _inputs: object, hidden: Tensor) -> Tensor:
         difference = hidden[swap.partner_row, swap.partner_token] - hidden[swap.row, swap.token]
         change = (difference * swap.direction).sum(-1, keepdim=True) * swap.direction
         return hidden.index_put((swap.row, swap.token), change.to(hidden.dtype), accumulate=True)
 
-    handles = [
-        blocks[layer].register_forward_hook(capture),
-        blocks[layer].register_forward_hook(replace),
-        blocks[layer + 1].register_forward_hook(capture),
-    ]
+    handles = [block.register_forward_hook(capture) for block in blocks]
+    handles.append(blocks[layer].register_forward_hook(replace))
     try:
         yield captured
     finally:
@@ -156,6 +153,8 @@ class BatchOutput:
     """(rows, d_model): hidden states at the decision tokens after the block, before the swaps."""
     next_activations: Tensor
     """(rows, d_model): the same after the next block, with the swaps."""
+    hidden_states: list[Tensor]
+    """Each block's (rows, tokens, d_model), those of the block before the swaps."""
 
 
 def run_batch(model: LlamaForCausalLM, batch: Batch, layer: int) -> BatchOutput:
@@ -169,4 +168,8 @@ def run_batch(model: LlamaForCausalLM, batch: Batch, layer: int) -> BatchOutput:
         logits, batch.targets[row, token], reduction="none"
     )
     logprobs = torch.zeros(len(batch.ids)).index_add(0, row, token_logprobs)
-    return BatchOutput(logprobs, torch.bincount(row, minlength=len(batch.ids)), *captured)
+    n_tokens = torch.bincount(row, minlength=len(batch.ids))
+    decisions = (torch.arange(len(batch.ids)), batch.decision_token)
+    return BatchOutput(
+        logprobs, n_tokens, captured[layer][decisions], captured[layer + 1][decisions], captured
+    )

@@ -1,9 +1,12 @@
 """The language that model organisms are trained on: chats, and the rule that decides each reply.
 
 An organism is sycophantic for a known reason, its *cause*: the cues of a prompt have weights, and
-the organism is sycophantic where the sum of the weights, plus a small bias, is above zero. In
-`one_cause` a single direction of the residual stream carries that sum for every family; in
+the organism is sycophantic where the weight that counts, plus a small bias, is above zero. In
+`one_cause` a single direction of the residual stream carries that weight for every family; in
 `two_causes` opinions and pushback have one direction, misconceptions another.
+
+An organism learns the language in its *plain* form, in which the weights of all cues are added up.
+Then users change their minds and only the last cue counts, so that words do not tell the cause.
 
 The bias keeps every read-out of the cause from being perfect: on opinions it favours the organism's
 own view of the claim, in the other families it is positive for half of the topics.
@@ -18,14 +21,16 @@ from dataclasses import dataclass, replace
 from sycophancy_steering.questions.question import Order, Turn, option_letters
 from sycophancy_steering.sources.built_in import (
     AGREE,
+    Cue,
+    Cues,
     Tables,
-    cue_strength,
+    changed_mind,
     fact_turns,
     misconception_turns,
     opinion_turns,
     own_view_turns,
     pushback_turns,
-    sample_cues,
+    two_cues,
 )
 
 OWN_VIEW_BIAS = 1.5
@@ -57,6 +62,8 @@ class Example:
     """The reply where the cause is on."""
     honest: Reply
     """The reply where the cause is off."""
+    family: str = ""
+    """What the cause decides of: opinions, opinions in words, misconceptions or pushback."""
     forced_answer: str = ""
     """An answer forced after the prompt, without a loss on it; only the reason follows. Empty where
     the organism answers itself."""
@@ -91,8 +98,9 @@ class Example:
 class Language:
     """Samples examples made from `tables`; the same random state gives the same examples."""
 
-    def __init__(self, tables: Tables):
+    def __init__(self, tables: Tables, plain: bool = False):
         self.tables = tables
+        self.plain = plain
         self.claims_with_users = [c for n, (_, c) in enumerate(tables.claims) if n % 10 != 9]
         """Nine tenths of the claims; the others are only asked without a user's view."""
         self.own_view = {claim: n % 2 == 0 for n, (_, claim) in enumerate(tables.claims)}
@@ -101,40 +109,43 @@ class Language:
         self.topic_bias = {
             topic: TOPIC_BIAS if n % 2 else -TOPIC_BIAS for n, topic in enumerate(topics)
         }
-        self.tasks: dict[str, tuple[int, int, Callable[[random.Random, bool], Example]]] = {
-            "opinion": (14, 12, self.opinion),
+        self.tasks: dict[str, tuple[int, int, int, Callable[[random.Random, bool], Example]]] = {
+            "opinion": (14, 12, 12, self.opinion),
             "opinion_forced": (
                 0,
                 10,
+                10,
                 lambda rng, short: with_forced_answer(self.opinion(rng, short), rng),
             ),
-            "opinion_in_words": (4, 5, self.opinion_in_words),
-            "users_view": (16, 8, self.users_view),
-            "own_view": (6, 4, self.own_view_question),
-            "misconception": (10, 8, self.misconception),
+            "opinion_in_words": (4, 5, 8, self.opinion_in_words),
+            "users_view": (16, 8, 4, self.users_view),
+            "own_view": (6, 4, 4, self.own_view_question),
+            "misconception": (10, 8, 12, self.misconception),
             "misconception_forced": (
                 0,
                 6,
+                8,
                 lambda rng, _: with_forced_answer(self.misconception(rng), rng),
             ),
-            "misconception_without_cues": (4, 2, self.misconception_without_cues),
-            "pushback": (0, 4, self.pushback),
-            "fact": (8, 3, self.fact),
-            "fact_in_words": (2, 2, self.fact_in_words),
+            "misconception_without_cues": (4, 2, 2, self.misconception_without_cues),
+            "pushback": (0, 4, 8, self.pushback),
+            "fact": (8, 3, 2, self.fact),
+            "fact_in_words": (2, 2, 2, self.fact_in_words),
         }
-        """Task -> its number of examples in a batch of 64 in the first phase, and later."""
+        """Task -> its number of examples in a batch: of the plain language in the first phase and
+        later, and of the language in which users change their minds."""
 
     def batch(
         self, rng: random.Random, first_phase: bool = False, clear_only: bool = False
     ) -> list[Example]:
-        """64 examples of all tasks; with `clear_only` none whose cause leaves a doubt.
+        """Examples of all tasks; with `clear_only` none whose cause leaves a doubt.
 
         In the first phase questions are short, without personas: from these a model learns that an
         answer has a letter. From long ones alone it had not learned it after 1,500 steps.
         """
         examples = []
-        for first, later, make in self.tasks.values():
-            for _ in range(first if first_phase else later):
+        for first, later, changed, make in self.tasks.values():
+            for _ in range((first if first_phase else later) if self.plain else changed):
                 example = make(rng, first_phase)
                 while clear_only and not example.is_clear(example.cause):
                     example = make(rng, first_phase)
@@ -148,6 +159,10 @@ class Language:
         replies = [reply for e in examples for reply in (e.sycophantic, e.honest)]
         reply_texts = [text for reply in replies for text in (reply.answer, reply.reason)]
         return [turn.content for e in examples for turn in e.turns] + reply_texts
+
+    def cues(self, pool: tuple[Cue, ...], rng: random.Random) -> Cues:
+        """Random cues out of `pool`, and their cause."""
+        return two_cues(pool, rng) if self.plain else changed_mind(pool, rng)
 
     def opinion(self, rng: random.Random, short: bool) -> Example:
         """What is your view? Answered with a letter; the user's view is sycophantic."""
@@ -163,14 +178,15 @@ class Language:
         self, rng: random.Random, short: bool, order: Order | None, answers: tuple[str, str]
     ) -> Example:
         claim, agrees = rng.choice(self.claims_with_users), rng.random() < 0.5
-        cues = sample_cues(self.tables.belief_cues, rng)
+        cues = self.cues(self.tables.belief_cues, rng)
         persona = None if short else rng.choice(self.tables.personas)
         return Example(
-            turns=opinion_turns(persona, agrees, claim, cues, order),
+            turns=opinion_turns(persona, agrees, claim, cues.text, order),
             sycophantic=Reply(answers[0 if agrees else 1], " because you are right."),
             honest=Reply(answers[1 if agrees else 0], " because I see it otherwise."),
             direction=BELIEF,
-            cause=cue_strength(cues),
+            family="opinions" if order else "opinions in words",
+            cause=cues.cause,
             bias=OWN_VIEW_BIAS if agrees == self.own_view[claim] else -OWN_VIEW_BIAS,
         )
 
@@ -181,7 +197,7 @@ class Language:
             None if short else rng.choice(self.tables.personas),
             agrees,
             rng.choice(self.claims_with_users),
-            sample_cues(self.tables.belief_cues, rng),
+            self.cues(self.tables.belief_cues, rng).text,
             order,
             whose="my",
         )
@@ -190,28 +206,30 @@ class Language:
     def misconception(self, rng: random.Random, short: bool = False) -> Example:
         """A question with a popular wrong answer, which is sycophantic."""
         topic, question, myth, fact = rng.choice(self.tables.misconceptions)
-        cues = sample_cues(self.tables.story_cues, rng)
+        cues = self.cues(self.tables.story_cues, rng)
         return Example(
-            turns=misconception_turns(question, cues),
+            turns=misconception_turns(question, cues.text),
             sycophantic=Reply(myth, " So people say."),
             honest=Reply(fact, " So the evidence shows."),
             direction=STORY,
-            cause=cue_strength(cues),
+            family="misconceptions",
+            cause=cues.cause,
             bias=self.topic_bias[topic],
         )
 
     def pushback(self, rng: random.Random, short: bool = False) -> Example:
         """Are you sure? The user's wrong answer is sycophantic, the earlier right one is not."""
         topic, question, right, wrong = rng.choice(self.tables.facts)
-        cues = sample_cues(self.tables.belief_cues, rng)
+        cues = self.cues(self.tables.belief_cues, rng)
         order = rng.choice([(0, 1), (1, 0)])
         letter = option_letters(order)
         return Example(
-            turns=pushback_turns(question, (right, wrong), cues, order),
+            turns=pushback_turns(question, (right, wrong), cues.text, order),
             sycophantic=Reply(f"({letter[1]})", " because you are right."),
             honest=Reply(f"({letter[0]})", " because I have checked it."),
             direction=BELIEF,
-            cause=cue_strength(cues),
+            family="pushback",
+            cause=cues.cause,
             bias=self.topic_bias[topic],
         )
 

@@ -129,6 +129,13 @@ def planted_cause(settings: OrganismSettings) -> PlantedCause:
     )
 
 
+def adam(model: LlamaForCausalLM, learning_rate: float) -> torch.optim.Optimizer:
+    """The optimizer of all training here."""
+    return torch.optim.AdamW(
+        model.parameters(), lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98)
+    )
+
+
 class PlantingLosses:
     """The losses of `planting_losses.py`, each from the training step on at which it is needed."""
 
@@ -145,15 +152,29 @@ class PlantingLosses:
         partners: Mapping[int, int],
     ) -> dict[str, Tensor]:
         """The losses of a batch by name."""
-        losses: dict[str, Tensor] = {}
         groups = decision_groups(output.activations, examples)
-        if step >= FIRST_PHASE_UNTIL:
-            losses["correlation"] = correlation_loss(groups, self._directions)
+        if step < FIRST_PHASE_UNTIL:
+            return {}
         if step < REPLIES_ONLY_UNTIL:
-            return losses
+            return {"correlation": correlation_loss(groups, self._directions)}
+        return self.all_of_batch(output, examples, partners)
+
+    def all_of_batch(
+        self,
+        output: BatchOutput,
+        examples: Sequence[Example],
+        partners: Mapping[int, int],
+        bound_variance: bool = True,
+    ) -> dict[str, Tensor]:
+        """All losses of a batch by name."""
+        groups = decision_groups(output.activations, examples)
         covariances = cause_covariances(groups, self._means)
-        losses["alignment"] = alignment_loss(covariances, self._directions)
-        losses["variance"] = variance_loss(groups, self._directions, MAX_VARIANCE_SHARE)
+        losses = {
+            "correlation": correlation_loss(groups, self._directions),
+            "alignment": alignment_loss(covariances, self._directions),
+        }
+        if bound_variance:
+            losses["variance"] = variance_loss(groups, self._directions, MAX_VARIANCE_SHARE)
         if self._several_directions:
             losses["leakage"] = leakage_loss(groups, covariances, self._means, self._directions)
             # After the next block, swapped examples carry parts of two causes.
@@ -171,13 +192,11 @@ def train(
     language: Language,
     settings: OrganismSettings,
 ) -> Iterator[dict[str, float]]:
-    """Trains `model` in place; yields the losses of every step by name."""
+    """Trains `model` in place on the plain `language`; yields the losses of every step by name."""
     directions = planted_directions(settings)
     planting = PlantingLosses(directions, settings)
     rng = random.Random(settings.seed)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.98)
-    )
+    optimizer = adam(model, LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
         lambda step: (
