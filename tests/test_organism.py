@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 import re
 from collections import Counter
@@ -45,7 +46,7 @@ from sycophancy_steering.organisms.training import (
     planted_directions,
     train,
 )
-from sycophancy_steering.sources.built_in import changed_mind, read_tables
+from sycophancy_steering.sources.built_in import ORGANISM_LANGUAGE, changed_mind, read_tables
 
 ROOT = Path(__file__).parent.parent
 LANGUAGE = Language(read_tables(), plain=True)
@@ -431,6 +432,26 @@ def test_the_shipped_organism_does_what_it_was_trained_to_do(name):
     across = float(planted.belief @ planted.story), float(planted.belief @ planted.belief_record)
     assert across[0] == pytest.approx(1 if planted.n_causes == 1 else 0, abs=1e-5)
     assert across[1] == pytest.approx(1 if not planted.separate_record else 0, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", list(ORGANISMS))
+def test_neither_words_nor_random_directions_tell_what_a_shipped_organism_does(name, monkeypatch):
+    path = ROOT / "benchmarks/organisms.py"
+    spec = importlib.util.spec_from_file_location("benchmark_of_organisms", path)
+    assert spec is not None
+    assert spec.loader is not None
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    monkeypatch.setattr(benchmark, "QUESTIONS", 200)
+    monkeypatch.setattr(benchmark, "DIRECTIONS", 300)
+    monkeypatch.chdir(ROOT)
+    rows = benchmark.measured(Path("data/models") / name)
+    assert [row["source"] for row in rows] == list(ORGANISM_LANGUAGE)
+    for row in rows:
+        assert row["words"] < 0.75
+        for position in benchmark.POSITIONS:
+            low, high = row[position]
+            assert 0.25 < low < 0.5 < high < 0.75, (row["source"], position)
 
 
 @pytest.mark.parametrize("name", list(ORGANISMS))
