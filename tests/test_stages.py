@@ -170,7 +170,8 @@ def test_a_study_may_try_only_the_most_informative_interventions(study):
     edit("n_layers: 2", "n_layers: 0")(study)
     edit("methods: [instruction, few-shot, good and bad, ", "methods: [few-shot, ")(study)
     edit("families: all", "families: own")(study)
-    edit("    coefficient_unit:", "    intervention_layer: 2\n    coefficient_unit:")(study)
+    fewer = "    intervention_layer: 2\n    intervention_questions: 1\n    coefficient_unit:"
+    edit("    coefficient_unit:", fewer)(study)
     for stage in ("interventions", "intervention_tables", "figures", "report", "page"):
         done = run_stage(study, stage)
         assert done.returncode == 0, done.stderr
@@ -178,6 +179,8 @@ def test_a_study_may_try_only_the_most_informative_interventions(study):
     assert answers["part"].unique().to_list() == ["dose_response"]
     assert set(answers["kind"]) == {"add", "mean"}
     assert set(answers["layer"]) == {2}
+    steered = answers.unique(["family", "label", "id"])
+    assert steered.group_by("family", "label").len()["len"].max() == 1
     prompted = pl.read_parquet(study / "reports/prompting/tiny/answers.parquet")
     assert set(prompted["method"]) == {"few-shot", "steering", "in-context vector"}
     assert set(prompted["family"]) == {"opinion"}  # that of the examples

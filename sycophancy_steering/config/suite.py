@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from sycophancy_steering.config.labels import LabelSource
 from sycophancy_steering.config.reading import PARAMS, read_section
-from sycophancy_steering.config.section import SECTION, Integer, SomeDistinct, Text
+from sycophancy_steering.config.section import SECTION, Integer, PositiveInteger, SomeDistinct, Text
 from sycophancy_steering.foundation.errors import InputError
 
 Models = Annotated[dict[Text, Text], Field(min_length=1)]
@@ -46,6 +46,9 @@ class Suite:
     intervention_layer: Annotated[Integer, Field(ge=0)] | None = None
     """The layer that `intervention_vectors` are added and removed at, counted from 0. Without it,
     the layer selected for each."""
+    intervention_questions: PositiveInteger | None = None
+    """How many questions of each family and kind of answer are steered. Without it,
+    `interventions.n_questions`."""
 
     @model_validator(mode="after")
     def _neutral_set_is_apart(self) -> Suite:

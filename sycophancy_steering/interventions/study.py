@@ -97,9 +97,10 @@ class Study:
         return self.eligible.filter(pl.col("split") == name)
 
     def sample(self, split: str, n_per_class: int | None = None) -> pl.DataFrame:
-        """Eligible answers of a split: at most `n_per_class` (or `interventions.n_questions`) of
-        each family and label."""
-        return sample_answers(self.split(split), n_per_class or self.settings.n_questions)
+        """Eligible answers of a split: at most `n_per_class` of each family and label, or as many
+        as the suite or `interventions.n_questions` says."""
+        steered = self.suite.intervention_questions or self.settings.n_questions
+        return sample_answers(self.split(split), n_per_class or steered)
 
     def unsteered(self, family: str | None = None) -> UnsteeredActivations:
         """The unchanged model's activations on `select`."""
