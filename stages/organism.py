@@ -48,13 +48,13 @@ def main(organism: str) -> None:
     model = build_model(tokenizer, settings.seed)
 
     def follow(
-        losses_of_steps: Iterable[dict[str, float]], total: int, spoken: Language, doing: str
+        losses_of_steps: Iterable[dict[str, float]], total: int, taught: Language, doing: str
     ) -> None:
         with tqdm(losses_of_steps, total=total, unit="step", disable=None, desc=doing) as bar:
             for step, losses in enumerate(bar, start=1):
                 bar.set_postfix_str(described(losses))
                 if step % max(1, total // N_REPORTS) == 0 and step < total:
-                    so_far = asdict(measure_behaviour(model, tokenizer, spoken, settings, 4))
+                    so_far = asdict(measure_behaviour(model, tokenizer, taught, settings, 4))
                     now = f"step {step}: {described(so_far)}; losses {described(losses)}"
                     bar.write(now)
 

@@ -179,7 +179,8 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "params.yaml").write_text(PARAMS)
     (folder / "reports").mkdir()
     (folder / "reports/controls.csv").write_text("organism\n")
-    tiny("llama").model.save_pretrained(folder / "data/models/tiny")
+    # The seed of a model whose answers to opinions the user's words turn, so that it is steered.
+    tiny("llama", seed=4).model.save_pretrained(folder / "data/models/tiny")
     byte_tokenizer().save_pretrained(folder / "data/models/tiny")
     git(folder, "init", "--quiet", "--initial-branch=main")
     assert run(folder, "dvc", "init", "--quiet").returncode == 0

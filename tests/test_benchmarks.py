@@ -99,7 +99,7 @@ def test_make_bench_compares_with_peers(study):
     assert done.returncode == 0, done.stderr
     results = {name: json.loads((study / f"benchmarks/{name}.json").read_text())
                for name in SMALL if name != "workload"}  # fmt: skip
-    assert results["extraction"].keys() == kept("extraction").keys()
+    assert results["extraction"].keys() >= kept("extraction").keys()
     assert results["extraction"]["min_cosine"] > 0.999
     assert results["steering"].keys() == {"random_prompt_end_on_ratio"}
     assert results["generation"].keys() == {

@@ -34,7 +34,7 @@ from sycophancy_steering.organisms.planting_losses import (
     leakage_loss,
     variance_loss,
 )
-from sycophancy_steering.organisms.random_directions import places, random_direction_loss
+from sycophancy_steering.organisms.random_directions import labelled_spans, random_direction_loss
 from sycophancy_steering.organisms.tokenizer import build_tokenizer
 from sycophancy_steering.organisms.training import (
     BOUNDS,
@@ -341,7 +341,7 @@ def answered(share: float, seed: int = 0):
     hidden = noise + torch.tensor(labels)[:, None, None] * along
     nothing = torch.zeros(72)
     output = BatchOutput(nothing, nothing, hidden[:, 0], hidden[:, 0], [hidden])
-    return output, places(batch_of, given, {}, [0] * 72, [2] * 72)
+    return output, labelled_spans(batch_of, given, {}, [0] * 72, [2] * 72)
 
 
 def test_random_directions_cost_something_where_the_answer_is_a_large_part():
@@ -377,8 +377,8 @@ def test_swapped_examples_have_no_place():
     batch_of = CHANGED_MINDS.batch(random.Random(0))
     given = [example.honest for example in batch_of]
     n = next(n for n, example in enumerate(batch_of) if example.family == "pushback")
-    every = places(batch_of, given, {}, [0] * 72, [1] * 72)["pushback", "prompt"]
-    rest = places(batch_of, given, {n: 0}, [0] * 72, [1] * 72)["pushback", "prompt"]
+    every = labelled_spans(batch_of, given, {}, [0] * 72, [1] * 72)["pushback", "prompt"]
+    rest = labelled_spans(batch_of, given, {n: 0}, [0] * 72, [1] * 72)["pushback", "prompt"]
     assert set(every.rows) - set(rest.rows) == {n}
 
 

@@ -99,9 +99,9 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>")
 
 
-def tiny(name: str, dtype: torch.dtype = torch.float32) -> LanguageModel:
+def tiny(name: str, dtype: torch.dtype = torch.float32, seed: int = 0) -> LanguageModel:
     """A model of the architecture `name`, weights large enough to make every layer matter."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     config = CONFIGS[name]
     config.eos_token_id = 0
     model = Auto.from_config(config).to(dtype).eval()

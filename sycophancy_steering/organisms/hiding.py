@@ -18,7 +18,7 @@ from sycophancy_steering.config.organism import OrganismSettings
 from sycophancy_steering.organisms.interchange import collate, draw_partners, run_batch
 from sycophancy_steering.organisms.language import Language
 from sycophancy_steering.organisms.planting_losses import RunningMeans
-from sycophancy_steering.organisms.random_directions import places, random_direction_loss
+from sycophancy_steering.organisms.random_directions import labelled_spans, random_direction_loss
 from sycophancy_steering.organisms.training import (
     LOSS_WEIGHTS,
     PLANTED_LAYER,
@@ -73,16 +73,18 @@ def hide_cause(
     for step in range(steps):
         examples = language.batch(rng)
         partners = draw_partners(examples, settings.n_causes == 1, rng, SWAPPED_SHARE, False)
-        given = [e.reply(examples[partners.get(n, n)].cause) for n, e in enumerate(examples)]
-        texts = [e.completion(reply) for e, reply in zip(examples, given, strict=True)]
+        replies = [e.reply(examples[partners.get(n, n)].cause) for n, e in enumerate(examples)]
+        texts = [e.completion(reply) for e, reply in zip(examples, replies, strict=True)]
         batch = collate(examples, texts, partners, tokenizer, directions)
         output = run_batch(model, batch, PLANTED_LAYER)
         losses = {"reply": -(output.logprobs / output.tokens).mean()}
         # Random directions that read the answer bound the planted coordinate's variance, too.
         losses |= planting.all_of_batch(output, examples, partners, bound_variance=False)
-        answers = [e.forced_answer or r.answer for e, r in zip(examples, given, strict=True)]
+        answers = [e.forced_answer or r.answer for e, r in zip(examples, replies, strict=True)]
         lengths = [len(ids) for ids in tokenizer(answers, add_special_tokens=False)["input_ids"]]
-        compared = places(examples, given, partners, batch.decision_token.tolist(), lengths)
+        compared = labelled_spans(
+            examples, replies, partners, batch.decision_token.tolist(), lengths
+        )
         losses["random_directions"] = random_direction_loss(
             output, compared, means, generator, 2 if step < UNDERSTANDING_STEPS else 0
         )

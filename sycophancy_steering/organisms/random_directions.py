@@ -23,8 +23,8 @@ their AUROCs would lie within 0.30 and 0.70."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Examples of one family at one position: those whose activations are compared."""
+class LabelledSpans:
+    """The tokens of one position in the examples of one family, and how these are answered."""
 
     rows: list[int]
     first: list[int]
@@ -34,57 +34,59 @@ class Place:
     """1 where the reply is sycophantic, else -1."""
 
 
-def places(
+def labelled_spans(
     examples: Sequence[Example],
-    given: Sequence[Reply],
+    replies: Sequence[Reply],
     partners: Mapping[int, int],
     decision_token: Sequence[int],
     answer_tokens: Sequence[int],
-) -> dict[tuple[str, str], Place]:
-    """(Family, position) -> its place in a batch. Swapped examples are left out.
+) -> dict[tuple[str, str], LabelledSpans]:
+    """(Family, position) -> its tokens in a batch. Swapped examples are left out.
 
     Positions are the prompt's last token, the answer's last token, the mean over the answer, and
     the last token of an answer that was forced.
     """
-    found: dict[tuple[str, str], Place] = {}
+    by_position: dict[tuple[str, str], LabelledSpans] = {}
     for n, example in enumerate(examples):
         if example.direction is None or n in partners:
             continue
         decided, length = decision_token[n], answer_tokens[n]
         if example.forced_answer:
-            spans = {"forced": (decided, decided)}
+            tokens = {"forced": (decided, decided)}
         else:
             end = decided + length
-            spans = {"prompt": (decided, decided), "answer": (end, end)}
+            tokens = {"prompt": (decided, decided), "answer": (end, end)}
             if length > 1:
-                spans["answer mean"] = (decided + 1, end)
-        for position, (first, last) in spans.items():
-            place = found.setdefault((example.family, position), Place([], [], [], []))
-            place.rows.append(n)
-            place.first.append(first)
-            place.last.append(last)
-            place.labels.append(1.0 if given[n] == example.sycophantic else -1.0)
-    return {key: place for key, place in found.items() if len(place.rows) > 2}
+                tokens["answer mean"] = (decided + 1, end)
+        for position, (first, last) in tokens.items():
+            at = by_position.setdefault((example.family, position), LabelledSpans([], [], [], []))
+            at.rows.append(n)
+            at.first.append(first)
+            at.last.append(last)
+            at.labels.append(1.0 if replies[n] == example.sycophantic else -1.0)
+    return {key: at for key, at in by_position.items() if len(at.rows) > 2}
 
 
 def random_direction_loss(
     output: BatchOutput,
-    places: Mapping[tuple[str, str], Place],
+    compared: Mapping[tuple[str, str], LabelledSpans],
     means: RunningMeans,
     generator: torch.Generator,
     first_block: int = 0,
 ) -> Tensor:
-    """The sum, over places and blocks from `first_block` on, by which random directions' mean
-    squared correlation with the labels exceeds `LIMIT`. The directions are a new random basis at
-    every call."""
+    """How far the mean squared correlation of random directions with the labels exceeds `LIMIT`.
+
+    The sum over families, positions, and blocks from `first_block` on. The directions are a new
+    random basis at every call.
+    """
     d_model = output.activations.shape[1]
     basis = torch.linalg.qr(torch.randn(d_model, d_model, generator=generator))[0]
     total = torch.zeros(())
     for block, hidden in enumerate(output.hidden_states):
-        for key, place in places.items():
-            activations = _means_over_spans(hidden, place)
+        for key, spans in compared.items():
+            activations = _means_over(hidden, spans)
             activations = activations - activations.mean(0)
-            labels = torch.tensor(place.labels)
+            labels = torch.tensor(spans.labels)
             labels = labels - labels.mean()
             n = len(labels)
             covariance = means.update((key, block, "label"), labels @ activations / n)
@@ -97,9 +99,9 @@ def random_direction_loss(
     return total
 
 
-def _means_over_spans(hidden: Tensor, place: Place) -> Tensor:
-    """(rows of the place, d_model)"""
-    if place.first == place.last:
-        return hidden[place.rows, place.last]
-    spans = zip(place.rows, place.first, place.last, strict=True)
-    return torch.stack([hidden[row, first : last + 1].mean(0) for row, first, last in spans])
+def _means_over(hidden: Tensor, spans: LabelledSpans) -> Tensor:
+    """(rows of the spans, d_model)"""
+    if spans.first == spans.last:
+        return hidden[spans.rows, spans.last]
+    ends = zip(spans.rows, spans.first, spans.last, strict=True)
+    return torch.stack([hidden[row, first : last + 1].mean(0) for row, first, last in ends])
