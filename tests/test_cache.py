@@ -54,7 +54,7 @@ def test_another_variant_needs_no_pass_of_the_model_and_shows_in_the_metrics(clo
     git(clone, "commit", "--quiet", "--message=pca")
     shown = run(clone, "dvc", "metrics", "diff", "main", "my-branch", "--md").stdout
     assert "reports/metrics/tiny.json" in shown
-    assert "misconception_auroc" in shown
+    assert "misconception_best" in shown
     table = run(clone, "dvc", "metrics", "show", "--md").stdout
     assert "misconception_auroc" in table.splitlines()[0]
 
