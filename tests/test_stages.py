@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from conftest import SHARED_DATA, STUDY, needs_public_data, run_stage
+from tiny_models import tiny
 
 from sycophancy_steering.interventions.study import read_study
 from sycophancy_steering.labels.grades import grade_id
@@ -645,6 +646,7 @@ def test_one_more_vector_is_made_and_measured_without_the_others_again(study):
 @needs_public_data
 def test_the_report_says_that_the_letter_explains_the_original_evaluation(study):
     """The last 100 rows of the political file in the published order: one item, always (A)."""
+    tiny("llama").model.save_pretrained(study / "data/models/tiny")  # answers with either letter
     shutil.copy(
         SHARED_DATA / "anthropic_sycophancy/political_typology_quiz.jsonl",
         study / "data/public/political.jsonl",
