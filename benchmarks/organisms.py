@@ -15,6 +15,7 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,14 +43,14 @@ def main() -> None:
         Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def measured(folder: Path) -> list[dict[str, object]]:
+def measured(folder: Path) -> list[dict[str, Any]]:
     """A row for each source."""
     model = Model.load(folder)
     rows = []
     for source in ORGANISM_LANGUAGE:
         questions = sampled(source)
         found = model.extract(questions)
-        row: dict[str, object] = {"organism": folder.name, "source": source}
+        row: dict[str, Any] = {"organism": folder.name, "source": source}
         row["sycophantic"] = float(found.labels.mean())
         row["words"] = words_auroc(questions, found.labels)
         for position in POSITIONS:

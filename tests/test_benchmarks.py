@@ -60,8 +60,9 @@ SMALL = {
         "torch.randn(2048 if": "torch.randn(64 if",
     },
     "steering": {
-        "N_QUESTIONS, N_VECTORS": "N_QUESTIONS, N_VECTORS, _ = 6, 2, 0  #",
-        "LENGTH * steering": "4.0 * steering",
+        "N_QUESTIONS, N_VECTORS, LENGTH = 200, 10, 4.0": (
+            "N_QUESTIONS, N_VECTORS, LENGTH = 6, 2, 4.0"
+        ),
         '("CAA loop", 1), ("steering-vectors", 16)': '("CAA loop", 1)',
         '"every": [("repeng", 16)],': "",
     },

@@ -89,7 +89,8 @@ def test_after_a_change_of_mind_the_last_cue_counts_and_words_tell_nothing():
     both = [(counts[pair, True], counts[pair, False]) for pair, _ in counts]
     assert len(both) == 2 * 9 * 9
     assert sum(on for on, _ in both) == pytest.approx(sum(off for _, off in both), rel=0.1)
-    around = re.findall(r"(\w+): [^:]+?\. (\w+) (?:was|is) (?:then|now)", cues.text)
+    text = changed_mind(pool, rng).text
+    around = re.findall(r"(\w+): [^:]+?\. (\w+) (?:was|is) (?:then|now)", text)
     assert around == [("this", "That")] * 2
 
 
@@ -332,7 +333,7 @@ def test_losses_have_gradients_where_a_cause_is_constant():
 
 
 def answered(share: float, seed: int = 0):
-    """Hidden states (1 block) of which the answer has `share` of the variance, and their places."""
+    """Hidden states (1 block), the answer's `share` of their variance, and the tokens compared."""
     batch_of = CHANGED_MINDS.batch(random.Random(seed))
     given = [example.reply(example.cause) for example in batch_of]
     labels = [1.0 if g == e.sycophantic else -1.0 for e, g in zip(batch_of, given, strict=True)]
@@ -367,13 +368,13 @@ def test_the_loss_of_random_directions_is_about_the_tokens_of_each_position():
     random_direction_loss(output, found, RunningMeans(), torch.Generator()).backward()
     assert hidden.grad is not None
     assert hidden.grad.isfinite().all()
-    place = found["misconceptions", "answer mean"]
-    assert (place.first[0], place.last[0]) == (1, 2)  # after the decision, to the answer's end
+    spans = found["misconceptions", "answer mean"]
+    assert (spans.first[0], spans.last[0]) == (1, 2)  # after the decision, to the answer's end
     untouched = hidden.grad[:, 3]
     assert not untouched.any()
 
 
-def test_swapped_examples_have_no_place():
+def test_swapped_examples_are_not_compared():
     batch_of = CHANGED_MINDS.batch(random.Random(0))
     given = [example.honest for example in batch_of]
     n = next(n for n, example in enumerate(batch_of) if example.family == "pushback")

@@ -2,7 +2,7 @@
 
 An organism that has learned the plain language is trained further on the one in which users change
 their minds, so that no word tells the cause, and with `random_direction_loss`. Both at once, from
-scratch, were not learned in an hour.
+scratch, did not reach the bounds of `training.BOUNDS`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from sycophancy_steering.organisms.training import (
     PlantingLosses,
     adam,
     planted_directions,
+    training_step,
 )
 
 LEARNING_RATE, LEAST_SHARE = 0.002, 0.1
@@ -34,7 +35,8 @@ WARM_UP_STEPS, COOL_DOWN_STEPS = 50, 200
 UNDERSTANDING_STEPS = 700
 """Steps in which, above all, users who change their minds are to be understood: the weight of
 `random_direction_loss` is small, and the first two blocks are left out, which have to tell words
-apart. From the start at full weight it kept half of the answers from following the cause."""
+apart. With all blocks from the start and a weight rising to 0.3 by step 600, replies got worse from
+step 200 on (0.78 of clear answers followed the cause)."""
 FIRST_WEIGHT, FIRST_RAMP_STEPS = 0.1, 400
 LAST_WEIGHT, LAST_RAMP_STEPS = 0.3, 400
 """The weight of `random_direction_loss` while that is learned, and after it, and the steps in which
@@ -89,11 +91,5 @@ def hide_cause(
             output, compared, means, generator, 2 if step < UNDERSTANDING_STEPS else 0
         )
         weights = LOSS_WEIGHTS | {"random_directions": random_direction_weight(step)}
-        loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        yield {name: value.item() for name, value in losses.items()}
+        yield training_step(model, optimizer, schedule, losses, weights)
     model.eval()

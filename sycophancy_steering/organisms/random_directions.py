@@ -94,7 +94,7 @@ def random_direction_loss(
             variance = means.update((key, block, "variance"), labels.square().mean())
             variances = ((basis.T @ scatter) * basis.T).sum(1) * variance
             squared = (covariance @ basis).square() / (variances + 1e-8)
-            if block >= first_block:
+            if block >= first_block:  # the others' running means are kept up for later
                 total = total + torch.relu(squared.mean() - LIMIT)
     return total
 

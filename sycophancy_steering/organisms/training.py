@@ -136,6 +136,23 @@ def adam(model: LlamaForCausalLM, learning_rate: float) -> torch.optim.Optimizer
     )
 
 
+def training_step(
+    model: LlamaForCausalLM,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    losses: Mapping[str, Tensor],
+    weights: Mapping[str, float],
+) -> dict[str, float]:
+    """One step down the gradient of the weighted losses; their values by name."""
+    loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    schedule.step()
+    return {name: value.item() for name, value in losses.items()}
+
+
 class PlantingLosses:
     """The losses of `planting_losses.py`, each from the training step on at which it is needed."""
 
@@ -152,10 +169,10 @@ class PlantingLosses:
         partners: Mapping[int, int],
     ) -> dict[str, Tensor]:
         """The losses of a batch by name."""
-        groups = decision_groups(output.activations, examples)
         if step < FIRST_PHASE_UNTIL:
             return {}
         if step < REPLIES_ONLY_UNTIL:
+            groups = decision_groups(output.activations, examples)
             return {"correlation": correlation_loss(groups, self._directions)}
         return self.all_of_batch(output, examples, partners)
 
@@ -166,7 +183,7 @@ class PlantingLosses:
         partners: Mapping[int, int],
         bound_variance: bool = True,
     ) -> dict[str, Tensor]:
-        """All losses of a batch by name."""
+        """All losses of a batch by name; that of the variance is optional."""
         groups = decision_groups(output.activations, examples)
         covariances = cause_covariances(groups, self._means)
         losses = {
@@ -220,13 +237,7 @@ def train(
         output = run_batch(model, batch, PLANTED_LAYER)
         losses = {"reply": -(output.logprobs / output.tokens).mean()}
         losses |= planting.of_batch(step, output, examples, partners)
-        loss = torch.stack([LOSS_WEIGHTS[name] * value for name, value in losses.items()]).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        yield {name: value.item() for name, value in losses.items()}
+        yield training_step(model, optimizer, schedule, losses, LOSS_WEIGHTS)
     model.eval()
 
 
