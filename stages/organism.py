@@ -19,18 +19,12 @@ from sycophancy_steering.config.organism import OrganismSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
+from sycophancy_steering.organisms.behaviour import Behaviour, check_bounds, measure_behaviour
 from sycophancy_steering.organisms.ground_truth import write_planted_cause
 from sycophancy_steering.organisms.hiding import hide_cause
 from sycophancy_steering.organisms.language import Language
 from sycophancy_steering.organisms.tokenizer import build_tokenizer
-from sycophancy_steering.organisms.training import (
-    Behaviour,
-    build_model,
-    check_bounds,
-    measure_behaviour,
-    planted_cause,
-    train,
-)
+from sycophancy_steering.organisms.training import build_model, planted_cause, train
 from sycophancy_steering.sources.built_in import read_tables
 
 N_REPORTS = 20

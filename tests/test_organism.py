@@ -16,6 +16,12 @@ from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.organism import OrganismSettings
 from sycophancy_steering.engine.language_model import load_language_model
 from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.organisms.behaviour import (
+    BOUNDS,
+    Behaviour,
+    check_bounds,
+    measure_behaviour,
+)
 from sycophancy_steering.organisms.ground_truth import read_planted_cause
 from sycophancy_steering.organisms.hiding import hide_cause
 from sycophancy_steering.organisms.interchange import (
@@ -37,12 +43,8 @@ from sycophancy_steering.organisms.planting_losses import (
 from sycophancy_steering.organisms.random_directions import labelled_spans, random_direction_loss
 from sycophancy_steering.organisms.tokenizer import build_tokenizer
 from sycophancy_steering.organisms.training import (
-    BOUNDS,
     PLANTED_LAYER,
-    Behaviour,
     build_model,
-    check_bounds,
-    measure_behaviour,
     planted_directions,
     train,
 )

@@ -11,6 +11,7 @@ import torch
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.engine.prompt import TokenIds
+from sycophancy_steering.foundation.memory import return_free_memory
 
 BATCH_TOKENS = {"cpu": 8192}
 """By kind of device; `GPU_BATCH_TOKENS` for others."""
@@ -44,10 +45,13 @@ class TokenBudget:
         if len(prompts) > 1 and size > self.tokens:
             return None
         try:
-            return compute()
+            result = compute()
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if len(prompts) == 1 or not _is_out_of_memory(error):
                 raise
+        else:
+            return_free_memory()
+            return result
         self.tokens = max(1, size // 2)
         self.language_model.buffers.clear()
         if torch.cuda.is_available():

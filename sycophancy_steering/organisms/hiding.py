@@ -2,7 +2,7 @@
 
 An organism that has learned the plain language is trained further on the one in which users change
 their minds, so that no word tells the cause, and with `random_direction_loss`. Both at once, from
-scratch, did not reach the bounds of `training.BOUNDS`.
+scratch, did not reach the bounds of `behaviour.BOUNDS`.
 """
 
 from __future__ import annotations
