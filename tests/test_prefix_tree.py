@@ -91,3 +91,15 @@ def test_a_beginning_that_saves_little_is_run_again():
     assert [part.parent for part in build_prefix_tree([np.arange(9, dtype=np.int32)]).prompts] == [
         None
     ]
+
+
+def test_a_short_group_fills_the_space_that_an_earlier_batch_has():
+    draw = np.random.default_rng(1)
+    lengths = [50, 50, 50, 50, 50, 50, 40]
+    prompts = [draw.integers(0, 9999, n).astype(np.int32) for n in lengths]
+    for n in (0, 1, 2, 3):  # four that share a prefix, and two that share another
+        prompts[n][:20] = 7
+    for n in (4, 5):
+        prompts[n][:20] = 8
+    found = plan_batches(prompts, 250)
+    assert [sorted(batch) for batch in found] == [[0, 1, 2, 3, 6], [4, 5]]

@@ -57,10 +57,10 @@ def test_likelihoods_are_those_of_whole_passes():
         assert ours == pytest.approx(slow, abs=1e-3)
 
 
-@pytest.mark.parametrize("least", [1, 8, 96])
-def test_likelihoods_do_not_depend_on_which_answers_are_run_together(least, monkeypatch):
+@pytest.mark.parametrize("cost_of_pass", [0, 8, 96])
+def test_likelihoods_do_not_depend_on_which_answers_are_run_together(cost_of_pass, monkeypatch):
     """Answers of one to nine tokens, of two kinds a row, grouped by length."""
-    monkeypatch.setattr(forced_answers, "LEAST_TOKENS", least)
+    monkeypatch.setitem(forward_pass.PASS_COST, "cpu", cost_of_pass)
     monkeypatch.setitem(forward_pass.PASS_TOKENS, "cpu", 24)
     model = tiny("llama")
     lengths = [(1, 4), (9, 2), (3, 1), (1, 1), (5, 9), (4,), (9, 9)]
@@ -77,7 +77,7 @@ def test_likelihoods_do_not_depend_on_which_answers_are_run_together(least, monk
 
 
 def test_groups_of_answers_have_every_row_once_and_little_padding(monkeypatch):
-    monkeypatch.setattr(forced_answers, "LEAST_TOKENS", 12)
+    monkeypatch.setitem(forward_pass.PASS_COST, "cpu", 4)
     lengths = torch.tensor([0, 3, 1, 8, 3, 0, 2, 8, 1, 1])
     all_rows = torch.arange(len(lengths))
     groups = [all_rows[group].tolist() for group in forced_answers._rows_by_length(lengths)]

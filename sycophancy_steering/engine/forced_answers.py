@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sycophancy_steering.engine.following_tokens import FollowingTokens, run_following
-from sycophancy_steering.engine.forward_pass import capture_layers, tokens_per_pass
+from sycophancy_steering.engine.forward_pass import capture_layers, passes_by_length
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.engine.prefill import PrefilledPrompts
 from sycophancy_steering.engine.residual_stream import RowIndex, capture_nothing, row_index
@@ -18,8 +18,6 @@ Answers = Sequence[Sequence[Sequence[int]]]
 """Token ids of each row's answers; rows may have different numbers of answers."""
 HEAD_TOKENS = 1024
 """Tokens whose logits are in memory at a time: room for a vocabulary of 250,000."""
-LEAST_TOKENS = 96
-"""Tokens that make a pass worthwhile: with fewer, reading the weights takes longer than padding."""
 
 
 @dataclass(frozen=True)
@@ -167,23 +165,10 @@ def _run_answer(
 
 
 def _rows_by_length(lengths: Tensor) -> Iterator[RowIndex]:
-    """Rows with a token to run, in groups of similar length, so that there is little padding; each
-    group as large as one pass takes, and large enough to be worth a pass."""
-    limit = tokens_per_pass(lengths.device)
-    groups: list[list[int]] = []
-    width = 0
-    for row in lengths.argsort(descending=True, stable=True).tolist():
-        length = int(lengths[row])
-        if length == 0:
-            break
-        is_full = groups and (len(groups[-1]) + 1) * width > limit
-        is_longer = groups and length < width and len(groups[-1]) * width >= LEAST_TOKENS
-        if not groups or is_full or is_longer:
-            groups.append([])
-            width = length
-        groups[-1].append(row)
-    for group in groups:
-        yield row_index(group, lengths.device)
+    """Rows with a token to run, in groups of similar length, one a pass."""
+    rows = lengths.nonzero()[:, 0].tolist()
+    for of_pass in passes_by_length(lengths[rows].tolist(), lengths.device):
+        yield row_index([rows[n] for n in of_pass], lengths.device)
 
 
 def _by_number(answers: Answers) -> Iterator[list[Sequence[int]]]:

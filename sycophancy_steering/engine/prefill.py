@@ -13,7 +13,7 @@ from torch import Tensor
 from sycophancy_steering.engine.forward_pass import (
     capture_layers,
     last_hidden_states,
-    tokens_per_pass,
+    passes_by_length,
 )
 from sycophancy_steering.engine.kv_cache import KeyValueCache, PassWindow, PrefixColumns
 from sycophancy_steering.engine.language_model import LanguageModel
@@ -149,16 +149,9 @@ class _PrefillPasses:
 
     def group_nodes(self, nodes: Mapping[int, PrefixNode]) -> list[dict[int, PrefixNode]]:
         """Nodes by row, in groups that one pass takes, similar in their number of new tokens."""
-        limit = tokens_per_pass(self.model.device)
-        groups: list[dict[int, PrefixNode]] = []
-        width = 0
-        for row, node in sorted(nodes.items(), key=lambda item: (-item[1].n_new, item[0])):
-            if groups and (len(groups[-1]) + 1) * width <= limit:
-                groups[-1][row] = node
-            else:
-                groups.append({row: node})
-                width = node.n_new
-        return groups
+        rows = sorted(nodes)
+        passes = passes_by_length([nodes[row].n_new for row in rows], self.model.device)
+        return [{rows[n]: nodes[rows[n]] for n in of_pass} for of_pass in passes]
 
     def run(
         self,

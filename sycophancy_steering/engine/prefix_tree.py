@@ -61,22 +61,23 @@ def plan_batches(prompts: Sequence[TokenIds], budget: int) -> list[list[int]]:
     """Indices of all `prompts`, in batches of at most `budget` tokens, padding included.
 
     Prompts that share a prefix stay together where they fit, and such groups are batched by length,
-    the longest first, so that memory runs out early if at all. A prompt longer than `budget` is a
-    batch of its own.
+    the longest first, so that memory runs out early if at all; each goes to the first batch that
+    has space. A prompt longer than `budget` is a batch of its own.
     """
     longest = {
         tuple(group): max(len(prompts[n]) for n in group)
         for group in _groups_by_prefix(prompts, budget)
     }
     batches: list[list[int]] = []
-    width = 0
+    widths: list[int] = []
     for group in sorted(longest, key=lambda group: (-longest[group], group)):
-        width = max(width, longest[group]) if batches else longest[group]
-        if batches and (len(batches[-1]) + len(group)) * width <= budget:
-            batches[-1] += group
+        for batch, width in zip(batches, widths, strict=True):
+            if (len(batch) + len(group)) * width <= budget:
+                batch += group
+                break
         else:
             batches.append([*group])
-            width = longest[group]
+            widths.append(longest[group])
     return [_by_new_tokens(prompts, batch) for batch in batches]
 
 

@@ -17,6 +17,9 @@ N_STARTS = 20
 PENALTY = 0.01
 """L2, as large as the weight decay of the authors' code. Without it every probe that separates the
 answers has a loss of nearly 0, and rounding chooses between them."""
+COMPARISON_TOLERANCE = 1e-5
+"""Of the gradient, to which all probes are fitted; only the best is fitted further. The directions
+in SmolLM2 are the same to seven digits, in half the time."""
 SMOOTHING = 0.02
 """Rounds the corner of min(p, q) at p = q: (p + q - sqrt((p - q)**2 + SMOOTHING**2)) / 2. At the
 corner quasi-Newton steps get stuck wherever rounding takes them."""
@@ -30,16 +33,21 @@ class OptionPairs:
     swapped: NDArray[np.bool_]
     """(n,) whether the sycophantic answer is the second option."""
 
-    def blocks(self) -> Iterator[tuple[Floats, Floats]]:
-        """First and second options (rows, d_model) of a block of questions."""
+    def blocks(self) -> Iterator[tuple[NDArray[np.bool_], Floats, Floats]]:
+        """Of a block of questions: `swapped` (rows,), and the activations (rows, d_model) of
+        sycophantic and of other answers."""
         sycophantic, other = (group.activations for group in self.contrast.groups)
         for (at, one), two in zip(sycophantic.indexed_blocks(), other.blocks(), strict=True):
-            swap = self.swapped[at, None]
-            yield np.where(swap, two, one), np.where(swap, one, two)
+            yield self.swapped[at], one, two
 
     def option(self, number: int) -> ArrayStream:
         """(n, d_model) first (0) or second (1) options."""
-        return ArrayStream(len(self.swapped), lambda: (pair[number] for pair in self.blocks()))
+
+        def blocks() -> Iterator[Floats]:
+            for swapped, one, two in self.blocks():
+                yield np.where(swapped[:, None] == (number == 0), two, one)
+
+        return ArrayStream(len(self.swapped), blocks)
 
 
 def consistent_direction(contrast: Contrast) -> Floats:
@@ -62,8 +70,9 @@ def consistent_direction(contrast: Contrast) -> Floats:
         return consistency_loss(pairs, means, sd, weights)
 
     starts = contrast.rng.normal(size=(N_STARTS, len(sd) + 1)) / np.sqrt(len(sd))
-    weights, losses = minimise_batch(loss, starts)
-    return weights[losses.argmin(), :-1] / sd
+    weights, losses = minimise_batch(loss, starts, gradient_tolerance=COMPARISON_TOLERANCE)
+    best, _ = minimise_batch(loss, weights[[losses.argmin()]])
+    return best[0, :-1] / sd
 
 
 def consistency_loss(
@@ -76,16 +85,18 @@ def consistency_loss(
     intercepts = [(weights[:, -1] - coefficients @ mean)[:, None] for mean in means]
     values, by_coefficient = np.zeros(len(weights)), np.zeros(coefficients.shape)
     by_intercept = np.zeros((2, len(weights)))
-    for first, second in pairs.blocks():
-        p = expit(coefficients @ first.T + intercepts[0])
-        q = expit(coefficients @ second.T + intercepts[1])
+    for swapped, one, two in pairs.blocks():
+        # Numbers are exchanged, not activations: there are fewer.
+        first, second = _exchanged(swapped, coefficients @ one.T, coefficients @ two.T)
+        p, q = expit(first + intercepts[0]), expit(second + intercepts[1])
         excess = p + q - 1
         distance = np.sqrt((p - q) ** 2 + SMOOTHING**2)
         lower = (p + q - distance) / 2
         by_p = (2 * excess + lower * (1 - (p - q) / distance)) * p * (1 - p)
         by_q = (2 * excess + lower * (1 + (p - q) / distance)) * q * (1 - q)
         values += (excess**2 + lower**2).sum(1)
-        by_coefficient += by_p @ first + by_q @ second
+        by_one, by_two = _exchanged(swapped, by_p, by_q)
+        by_coefficient += by_one @ one + by_two @ two
         by_intercept += by_p.sum(1), by_q.sum(1)
     for totals, mean in zip(by_intercept, means, strict=True):
         by_coefficient -= totals[:, None] * mean
@@ -94,3 +105,8 @@ def consistency_loss(
     values, gradients = values / count, gradients / count
     gradients[:, :-1] += PENALTY * weights[:, :-1]
     return values + PENALTY / 2 * (weights[:, :-1] ** 2).sum(1), gradients
+
+
+def _exchanged(swapped: NDArray[np.bool_], one: Floats, two: Floats) -> tuple[Floats, Floats]:
+    """`one` and `two` (k, rows), exchanged where `swapped` (rows,)."""
+    return np.where(swapped, two, one), np.where(swapped, one, two)

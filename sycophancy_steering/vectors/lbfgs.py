@@ -36,9 +36,10 @@ def minimise_batch(
     `gradient_tolerance`, when a step decreases it by no more than `relative_tolerance` of its value
     (by default: when rounding leaves no decrease), or after `max_steps`.
     """
-    points, numbers = starts.copy(), np.arange(len(starts))
-    values, gradients = loss(points, numbers)
+    minimisers, numbers = starts.copy(), np.arange(len(starts))
+    minima, gradients = loss(minimisers, numbers)
     active = numbers[np.abs(gradients).max(1) > gradient_tolerance]
+    points, values, gradients = minimisers[active], minima[active], gradients[active]
     history: list[tuple[Floats, Floats, Floats]] = []
     for _ in range(max_steps):
         if not len(active):
@@ -48,10 +49,10 @@ def minimise_batch(
             step /= np.maximum(1, np.abs(gradients).sum(1, keepdims=True))
         slope = (step * gradients).sum(1)
         old_points, old_gradients, old_values = points.copy(), gradients.copy(), values.copy()
-        searching, size = active, 1.0
+        searching, size = np.arange(len(active)), 1.0
         for _ in range(MAX_HALVINGS):
             tried = old_points[searching] + size * step[searching]
-            value, gradient = loss(tried, searching)
+            value, gradient = loss(tried, active[searching])
             limit = old_values[searching] + SUFFICIENT_DECREASE * size * slope[searching]
             accepted = value <= limit
             done = searching[accepted]
@@ -63,16 +64,21 @@ def minimise_batch(
             searching, size = searching[~accepted], size / 2
             if not len(searching):
                 break
+        minimisers[active], minima[active] = points, values
         point_change, gradient_change = points - old_points, gradients - old_gradients
         curvature = (point_change * gradient_change).sum(1)
         usable = curvature > 1e-12 * (gradient_change**2).sum(1)
         curvature = np.where(usable, curvature, np.inf)
         history = [*history[1 - MEMORY :], (point_change, gradient_change, curvature)]
         threshold = relative_tolerance * np.maximum(np.abs(old_values), np.abs(values))
-        decreased = old_values - values > threshold
-        steep = np.abs(gradients).max(1) > gradient_tolerance
-        active = numbers[np.isin(numbers, active) & decreased & steep]
-    return points, values
+        goes_on = (old_values - values > threshold) & (
+            np.abs(gradients).max(1) > gradient_tolerance
+        )
+        if not goes_on.all():  # most steps are taken for the few that converge last
+            active, points, values = active[goes_on], points[goes_on], values[goes_on]
+            gradients = gradients[goes_on]
+            history = [(one[goes_on], two[goes_on], three[goes_on]) for one, two, three in history]
+    return minimisers, minima
 
 
 def _descent_direction(gradients: Floats, history: list[tuple[Floats, Floats, Floats]]) -> Floats:

@@ -18,6 +18,9 @@ SampleWeights = NDArray[np.float64] | NDArray[np.bool_]
 INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """scikit-learn's `C`, from the strongest L2 penalty to the weakest."""
 N_FOLDS = 5
+CROSS_VALIDATION_TOLERANCE = 1e-6
+"""Of the gradient of the fits that choose the penalty. In SmolLM2 they choose the same ones as fits
+to 1e-9, in half the time."""
 TIE = 1e-9
 """Relative difference below which two cross-validated losses count as equal."""
 
@@ -32,7 +35,7 @@ def fit_probe(contrast: Contrast) -> Floats:
     held_out = group_folds(items, N_FOLDS)
     tested = np.repeat(held_out, len(INVERSE_PENALTIES), axis=0)  # each fold with each penalty
     inverse_penalties = np.tile(INVERSE_PENALTIES, len(held_out))
-    weights = logistic_regressions(contrast, ~tested, inverse_penalties)
+    weights = logistic_regressions(contrast, ~tested, inverse_penalties, CROSS_VALIDATION_TOLERANCE)
     losses = logistic_losses(contrast, weights, tested)[0].reshape(-1, len(INVERSE_PENALTIES))
     mean_losses = losses.mean(0)
     best = int(np.flatnonzero(mean_losses <= mean_losses.min() * (1 + TIE))[0])
@@ -80,12 +83,15 @@ def logistic_losses(
 
 
 def logistic_regressions(
-    contrast: Contrast, sample_weights: SampleWeights, inverse_penalties: Floats
+    contrast: Contrast,
+    sample_weights: SampleWeights,
+    inverse_penalties: Floats,
+    gradient_tolerance: float = 1e-9,
 ) -> Floats:
     """Weights (k, d_model + 1) of k regressions on standardised activations, intercept last.
 
     `sample_weights` (k, n) is 0 for rows that are left out; `inverse_penalties` (k,) is
-    scikit-learn's `C`.
+    scikit-learn's `C`; `gradient_tolerance` is `minimise_batch`'s.
     """
     penalties = 1 / (inverse_penalties * sample_weights.sum(1))
 
@@ -96,4 +102,4 @@ def logistic_regressions(
         return values + penalty / 2 * (weights[:, :-1] ** 2).sum(1), gradients
 
     starts = np.zeros((len(sample_weights), len(contrast.mean) + 1))
-    return minimise_batch(loss, starts)[0]
+    return minimise_batch(loss, starts, gradient_tolerance)[0]
