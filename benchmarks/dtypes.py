@@ -1,0 +1,134 @@
+"""What bfloat16 changes in the default study's answers, beside float32: labels, AUROCs, ranks.
+
+    python benchmarks/dtypes.py STUDY [--dtype bfloat16] [--json benchmarks/dtypes.json]
+
+STUDY is a folder in which `dvc repro` has finished. SmolLM2 answers all its questions again, in a
+copy of the folder, with weights and activations in the other dtype; labels, vectors and cells are
+made from them as in the study. Prints, over all questions, the share whose label is the same; over
+vectors that a reader compares (at the selected layer) and over all cells (every vector, layer,
+position and family) how far AUROC and rank correlation move; and the seconds of `activations` in
+either dtype, in turn. The default may only be the faster dtype if at least 97% of labels are equal,
+every AUROC is within 0.01 and every rank correlation within 0.02.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import polars as pl
+from ruamel.yaml import YAML
+
+MODEL = "smollm2"
+CELL = [
+    *("prompt_set", "vector", "extraction_layer", "layer", "readout"),
+    *("position", "family", "source", "split"),
+]
+"""Columns that name a cell of the atlas."""
+STAGES = ("activations", "labels", "vectors", "predictivity")
+LABELS_EQUAL, AUROC_WITHIN, RANK_WITHIN = 0.97, 0.01, 0.02
+
+
+def run_study(study: Path, work: Path, dtype: str) -> float:
+    """Answers and evaluates everything in `work`; the seconds that `activations` took."""
+    shutil.copytree(study, work, ignore=_left_out, symlinks=True)
+    params = YAML()
+    values = params.load((work / "params.yaml").read_text())
+    values["models"] = {MODEL: values["models"][MODEL]}
+    values["model"][MODEL]["dtype"] = dtype
+    with (work / "params.yaml").open("w") as file:
+        params.dump(values, file)
+    seconds = {}
+    for stage in STAGES:
+        start = time.perf_counter()
+        environment = os.environ | {"PYTHONPATH": str(work)}
+        subprocess.run(
+            [sys.executable, f"stages/{stage}.py"], cwd=work, check=True, env=environment
+        )
+        seconds[stage] = time.perf_counter() - start
+    return seconds["activations"]
+
+
+def _left_out(folder: str, names: list[str]) -> list[str]:
+    """What is computed anew, and what keeps computed results."""
+    hidden = {".git", ".dvc", ".venv", ".work"}
+    return [n for n in names if n in hidden or (n == "activations" and Path(folder).name == "data")]
+
+
+def read_labels(folder: Path) -> pl.DataFrame:
+    """Labels of all questions by prompt set and id."""
+    files = sorted((folder / "data/labels" / MODEL).glob("*.parquet"))
+    return pl.concat(
+        pl.read_parquet(file, columns=["id", "label"]).with_columns(prompt_set=pl.lit(file.stem))
+        for file in files
+    )
+
+
+def read_cells(folder: Path) -> pl.DataFrame:
+    """All evaluation cells with labels of both kinds."""
+    files = sorted((folder / "reports/cells" / MODEL).rglob("*.parquet"))
+    cells = pl.concat([pl.read_parquet(file) for file in files], how="diagonal")
+    return cells.filter(~pl.col("null"))
+
+
+def moved(one: pl.DataFrame, other: pl.DataFrame, column: str, bound: float) -> dict[str, float]:
+    """How far a column of the same cells is apart."""
+    names = [name for name in CELL if name in one.columns]
+    both = one.join(other, on=names, suffix="_other", nulls_equal=True)
+    apart = (both[column] - both[f"{column}_other"]).abs().drop_nulls().drop_nans()
+    return {
+        "cells": len(apart),
+        "median": round(float(apart.median() or 0), 4),
+        "95%": round(float(apart.quantile(0.95) or 0), 4),
+        "most": round(float(apart.max() or 0), 4),
+        "share_within": round(float((apart <= bound).mean() or 0), 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = {dtype: Path(folder) / dtype for dtype in ("float32", words.dtype)}
+        seconds = {dtype: run_study(words.study, path, dtype) for dtype, path in work.items()}
+        labels = [read_labels(path) for path in work.values()]
+        both = labels[0].join(labels[1], on=["prompt_set", "id"], suffix="_other")
+        equal = both["label"].eq_missing(both["label_other"]).mean()
+        cells = [read_cells(path) for path in work.values()]
+        selected = [part.filter(pl.col("selected")) for part in cells]
+    table = {
+        "dtype": words.dtype,
+        "labels": len(both),
+        "labels_equal": round(float(equal or 0), 4),
+        "auroc_selected": moved(*selected, "auroc", AUROC_WITHIN),
+        "auroc_all": moved(*cells, "auroc", AUROC_WITHIN),
+        "rank_correlation_selected": moved(*selected, "rank_correlation", RANK_WITHIN),
+        "rank_correlation_all": moved(*cells, "rank_correlation", RANK_WITHIN),
+        **{f"{dtype}_seconds": round(taken, 1) for dtype, taken in seconds.items()},
+    }
+    words.json.write_text(json.dumps(table, indent=2) + "\n")
+    for name, value in table.items():
+        print(f"{name:>26}  {value}")
+    holds = (
+        table["labels_equal"] >= LABELS_EQUAL
+        and table["auroc_all"]["most"] <= AUROC_WITHIN
+        and table["rank_correlation_all"]["most"] <= RANK_WITHIN
+    )
+    verdict = "may be the default" if holds else "stays a choice: results move too far"
+    print(f"\n{words.dtype} {verdict}")
+
+
+if __name__ == "__main__":
+    main()
