@@ -134,7 +134,7 @@ def test_equal_penalties_are_decided_for_the_stronger(monkeypatch):
     monkeypatch.setattr(
         sycophancy_steering.vectors.logistic_regression,
         "logistic_regressions",
-        lambda _, __, penalties: chosen.append(penalties) or [penalties],
+        lambda _, __, penalties, *___: chosen.append(penalties) or [penalties],
     )
     fit_probe(given)
     assert chosen[-1] == INVERSE_PENALTIES[0]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
+from sycophancy_steering.analysis import predictivity_tables
+from sycophancy_steering.analysis.cached_evaluation import PredictivityOptions
 from sycophancy_steering.analysis.cells import evaluation_cells
+from sycophancy_steering.analysis.evaluation_set import EvaluationSet
 from sycophancy_steering.analysis.layer_selection import generalisation, select_layers
 from sycophancy_steering.analysis.predictivity import (
     EvaluationOptions,
@@ -17,6 +23,9 @@ from sycophancy_steering.analysis.predictivity import (
     random_direction_ranges,
 )
 from sycophancy_steering.analysis.readouts import READ_POSITIONS, read_out
+from sycophancy_steering.config.predictivity import ScoringSettings, SelectionSettings
+from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.config.suite import read_suite
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas.table import estimate
@@ -327,3 +336,25 @@ def test_each_family_is_said_to_generalise_as_it_does():
     assert generalisation(asked(), asked(**other, item="j")) == {"opinion": "new items"}
     assert generalisation(asked(), asked(**other, source="t")) == {"opinion": "another source"}
     assert generalisation(asked(), asked(**other, family="f")) == {"f": "another family"}
+
+
+def test_a_set_evaluated_in_parts_has_the_same_tables(study, monkeypatch):
+    monkeypatch.chdir(study)
+    names = [f"reports/{kind}/tiny/pairs.parquet" for kind in ("cells", "scores", "sign_flips")]
+    whole = [pl.read_parquet(name) for name in names]
+    shutil.rmtree(".work/cells")
+    shutil.rmtree(".work/sign_flips")
+    monkeypatch.setattr(predictivity_tables, "VECTORS_PER_JOB", 1)
+    scoring = read_section(ScoringSettings, "scoring")
+    options = PredictivityOptions(
+        scoring.memory_mb,
+        scoring.max_layer_distance,
+        read_section(SelectionSettings, "selection").n_permutations,
+    )
+    evaluation = EvaluationSet("tiny", read_suite("tiny").evaluation_set)
+    counts = predictivity_tables.write_all_predictivity([(evaluation, "tiny", "pairs")], options)
+    n_vectors = whole[0]["vector"].n_unique()
+    assert n_vectors > 1
+    assert counts == [(n_vectors, n_vectors)]
+    for name, table in zip(names, whole, strict=True):
+        assert_frame_equal(pl.read_parquet(name), table)

@@ -30,7 +30,7 @@ class AnalysisOptions:
 
 
 def write_analyses(
-    studies: Sequence[ModelStudy], options: AnalysisOptions, n_jobs: int = 2
+    studies: Sequence[ModelStudy], options: AnalysisOptions
 ) -> dict[str, dict[str, str]]:
     """Writes the tables of all analyses of every model.
 
@@ -48,7 +48,7 @@ def write_analyses(
         )
     ]
     left_out: dict[str, dict[str, str]] = {study.model: {} for study in studies}
-    for (_, study, _), part in zip(jobs, run_jobs(_write_analysis, jobs, n_jobs), strict=True):
+    for (_, study, _), part in zip(jobs, run_jobs(_write_analysis, jobs), strict=True):
         left_out[study.model] |= part
     return left_out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
@@ -33,27 +34,69 @@ from sycophancy_steering.schemas.predictivity import (
     VECTOR,
 )
 from sycophancy_steering.storage.result_cache import digest
-from sycophancy_steering.storage.vector_files import read_all_vectors
+from sycophancy_steering.storage.vector_files import Vectors, read_all_vectors, vector_paths
 
+VECTORS_PER_JOB = 32
+"""Of one set; more are evaluated by several processes."""
 QUESTION_COLUMNS = ["id", "source", "family", "item", "persona"]
 """What decides how far the numbers of an evaluation generalise."""
 
 
 def write_all_predictivity(
-    jobs: Sequence[tuple[EvaluationSet, str, str]],
-    options: PredictivityOptions,
-    n_jobs: int = 2,
+    jobs: Sequence[tuple[EvaluationSet, str, str]], options: PredictivityOptions
 ) -> list[tuple[int, int]]:
     """`write_predictivity` for each of `jobs`: an evaluation set, the model that made the vectors,
-    and the prompt set that they were made from; `n_jobs` at a time."""
+    and the prompt set that they were made from. Returns the numbers of vectors, and of those that
+    were not in the cache."""
     # Vectors of all sets share these: two processes would compute them twice.
     evaluations = {evaluation.model: evaluation for evaluation, _, _ in jobs}
     run_jobs(
         random_ranges_cached,
         [(evaluation, name) for evaluation in evaluations.values() for name in READ_POSITIONS],
-        n_jobs,
     )
-    return run_jobs(write_predictivity, [(*job, options) for job in jobs], n_jobs)
+    parts = [
+        (number, (*job, names, options))
+        for number, job in enumerate(jobs)
+        for names in _parts(VECTORS / job[1] / job[2])
+    ]
+    n_new = [0] * len(jobs)
+    counts = run_jobs(evaluate_part, [part for _, part in parts])
+    for (number, _), count in zip(parts, counts, strict=True):
+        n_new[number] += count
+    written = run_jobs(write_predictivity, [(*job, options) for job in jobs])
+    return [(count, new + n) for (count, new), n in zip(written, n_new, strict=True)]
+
+
+def _parts(folder: Path) -> list[list[str]]:
+    """The vectors of a set that is too large for one process, by name; nothing of others."""
+    names = [path.stem for path in vector_paths(folder)]
+    if len(names) <= VECTORS_PER_JOB:
+        return []
+    return [names[n : n + VECTORS_PER_JOB] for n in range(0, len(names), VECTORS_PER_JOB)]
+
+
+def evaluate_part(
+    evaluation: EvaluationSet,
+    vectors_from: str,
+    prompt_set: str,
+    names: Sequence[str],
+    options: PredictivityOptions,
+) -> int:
+    """Evaluates the vectors `names` of a set into the cache; how many of them were not there."""
+    vectors, keys, _ = _vectors_of(evaluation, vectors_from, prompt_set)
+    of_part = {name: vectors[name] for name in names}
+    return evaluate_vectors_cached(
+        of_part, {name: keys[name] for name in names}, evaluation, options
+    ).n_new
+
+
+def _vectors_of(
+    evaluation: EvaluationSet, vectors_from: str, prompt_set: str
+) -> tuple[dict[str, Vectors], dict[str, str], pl.DataFrame]:
+    """The vectors of a set, the keys of their content, and how they were made."""
+    folder = VECTORS / vectors_from / prompt_set
+    vectors, provenance = read_all_vectors(folder, evaluation.origin)
+    return vectors, {name: digest([folder / f"{name}.safetensors"]) for name in vectors}, provenance
 
 
 def write_predictivity(
@@ -67,9 +110,7 @@ def write_predictivity(
     `select` has no family with answers of both classes.
     """
     families, kinds = _families_and_generalisation(prompt_set, evaluation)
-    folder = VECTORS / vectors_from / prompt_set
-    vectors, provenance = read_all_vectors(folder, evaluation.origin)
-    keys = {name: digest([folder / f"{name}.safetensors"]) for name in vectors}
+    vectors, keys, provenance = _vectors_of(evaluation, vectors_from, prompt_set)
     evaluated = evaluate_vectors_cached(vectors, keys, evaluation, options)
     layers = select_layers(evaluated.cells, families)
     if not len(layers):

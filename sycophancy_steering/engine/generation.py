@@ -98,7 +98,9 @@ class Continuations:
         """Generates the missing continuations, all rows at a time; finished rows are dropped."""
         if not self._unfinished:
             return
-        rows, cached = [*self._unfinished], prefilled.select_rows(self._unfinished)
+        rows, cached = [*self._unfinished], prefilled
+        if len(rows) < len(self.prompts):
+            cached = prefilled.select_rows(rows)
         logits = cached.logits
         for step in range(self.settings.max_new_tokens):
             greedy = dict(zip(rows, logits.argmax(-1).tolist(), strict=True))

@@ -21,17 +21,15 @@ JOBS_VARIABLE = "SYCOPHANCY_JOBS"
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def run_jobs(
-    function: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], n_jobs: int = 2
-) -> list[Result]:
-    """`function(*job)` for each job of `arguments`, in their order, `n_jobs` at a time, or as many
-    as the environment variable `SYCOPHANCY_JOBS` says: with 1, in this process.
+def run_jobs(function: Callable[..., Result], arguments: Iterable[tuple[Any, ...]]) -> list[Result]:
+    """`function(*job)` for each job of `arguments`, in their order, `job_count` at a time: with 1,
+    in this process.
 
     Jobs start in the order given: put the longest first. `function` and its arguments are pickled.
     An exception of a job is raised here, and the jobs that have not started are cancelled.
     """
     jobs = list(arguments)
-    n_processes = min(int(os.environ.get(JOBS_VARIABLE, n_jobs)), len(jobs))
+    n_processes = min(job_count(), len(jobs))
     if n_processes <= 1:
         with _one_thread(), threadpool_limits(1):
             return [function(*job) for job in jobs]
@@ -45,6 +43,12 @@ def run_jobs(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def job_count() -> int:
+    """Jobs at a time: as many as this process may use cores, or as `SYCOPHANCY_JOBS` says."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return int(os.environ.get(JOBS_VARIABLE, cores or 1))
 
 
 @contextmanager
