@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from sycophancy_steering.engine import forward_pass
 from sycophancy_steering.engine.forward_pass import passes_by_length
 
 
-def cost(passes: list[list[int]], lengths: list[int], of_pass: int) -> int:
+def cost(passes: Sequence[Sequence[int]], lengths: list[int], of_pass: int) -> int:
     """Padded tokens of all passes, and the cost of each."""
     return sum(len(each) * max(lengths[n] for n in each) + of_pass for each in passes)
 
@@ -28,7 +29,7 @@ def test_no_other_cut_takes_less_time(of_pass, monkeypatch):
         best = min(
             cost(parts, lengths, of_pass)
             for cuts in itertools.product([False, True], repeat=9)
-            for parts in [np.split(order, 1 + np.flatnonzero(cuts))]
+            for parts in [[part.tolist() for part in np.split(order, 1 + np.flatnonzero(cuts))]]
             if all(len(p) * max(lengths[n] for n in p) <= 24 for p in parts)
         )
         passes = passes_by_length(lengths, "cpu")

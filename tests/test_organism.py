@@ -425,7 +425,7 @@ def test_an_organism_that_learned_nothing_is_refused(untrained):
 def test_the_shipped_organism_does_what_it_was_trained_to_do(name):
     loaded = load_language_model(ROOT / "data/models" / name, ModelSettings("float32", "cpu"))
     settings = ORGANISMS[name]
-    measured = measure_behaviour(loaded.model, loaded.tokenizer, CHANGED_MINDS, settings)  # type: ignore[arg-type]
+    measured = measure_behaviour(loaded.model, loaded.tokenizer, CHANGED_MINDS, settings, 8)  # type: ignore[arg-type]
     check_bounds(name, measured)
     planted = read_planted_cause(ROOT / "data/models" / name)
     assert (planted.n_causes, planted.separate_record) == (
