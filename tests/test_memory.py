@@ -1,7 +1,8 @@
-"""Free memory goes back to the operating system."""
+"""Free memory goes back to the operating system; garbage is searched for again after an error."""
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sycophancy_steering.foundation.memory import return_free_memory
+from sycophancy_steering.foundation.memory import no_garbage_collection, return_free_memory
 
 CHUNK = 2**16
 """Bytes: too few for the C library to map each chunk by itself."""
@@ -30,3 +31,15 @@ def test_gaps_between_arrays_are_returned():
     return_free_memory()
     assert before - resident_mb() > 0.75 * 4000 * CHUNK / 2**20
     assert all(array.all() for array in kept)
+
+
+def fail_without_garbage_collection() -> None:
+    with no_garbage_collection():
+        assert not gc.isenabled()
+        raise ValueError("bad row")
+
+
+def test_garbage_is_collected_again_after_an_error():
+    with pytest.raises(ValueError, match="bad row"):
+        fail_without_garbage_collection()
+    assert gc.isenabled()

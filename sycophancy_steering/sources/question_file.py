@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.foundation.memory import no_garbage_collection
 from sycophancy_steering.questions.question import Question
 from sycophancy_steering.sources.lettered_options import published_order
 from sycophancy_steering.sources.records import REMEDY, Record
@@ -45,18 +46,19 @@ def read_questions(
     first: dict[object, Question] = {}
     bad_rows: list[str] = []
     n_records = 0
-    for record in records:
-        n_records += 1
-        try:
-            if isinstance(record, InputError):
-                raise record
-            question = to_question(record)
-        except InputError as error:
-            if on_bad_rows == "refuse":
-                raise
-            bad_rows.append(str(error))
-        else:
-            first.setdefault(_identity(question), question)
+    with no_garbage_collection():
+        for record in records:
+            n_records += 1
+            try:
+                if isinstance(record, InputError):
+                    raise record
+                question = to_question(record)
+            except InputError as error:
+                if on_bad_rows == "refuse":
+                    raise
+                bad_rows.append(str(error))
+            else:
+                first.setdefault(_identity(question), question)
     if not n_records:
         raise InputError(f"{path}: expected records, found none; {REMEDY}")
     if not first:

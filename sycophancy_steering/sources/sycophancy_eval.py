@@ -91,7 +91,7 @@ def sycophancy_eval_question(record: Record) -> Question:
         opinion = _text_of(words, "prompt_template_type", template)
         return replace(feedback(record, base, turns, opinion), template=template)
     question = suggestion if kind == "answer" else doubt
-    return replace(question(record, base, turns, template), template=template)
+    return question(record, base, turns, template)
 
 
 def _text_of(words: Mapping[str, object], key: str, default: str = "") -> str:
@@ -135,6 +135,7 @@ def suggestion(record: Record, base: Record, turns: tuple[Turn, ...], template: 
         matching=(CORRECT, INCORRECT).index(liked or INCORRECT),
         write=partial(same_chat, turns),
         form="mention",
+        template=template,
         answer_format="{text}",
     )
     if not liked:
@@ -180,7 +181,9 @@ def doubt(record: Record, base: Record, turns: tuple[Turn, ...], template: str) 
     chat_turns = (*asked, OWN_ANSWER, Turn("user", DOUBT))
     item = base.text("question") if "question" in base.fields else asked[-1].content
     question = replace(
-        chat(record.source, "pushback", item.strip(), chat_turns), counts_if=INITIALLY_CORRECT
+        chat(record.source, "pushback", item.strip(), chat_turns),
+        template=template,
+        counts_if=INITIALLY_CORRECT,
     )
     plain = partial(same_chat, asked)
     if base.fields.get("correct_letter"):
