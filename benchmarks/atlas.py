@@ -30,13 +30,13 @@ import polars as pl  # isort: skip
 
 from sycophancy_steering.analysis.cached_evaluation import (
     PredictivityOptions,
-    evaluate_vectors_cached,
+    evaluate_missing,
     random_ranges_cached,
 )
 from sycophancy_steering.analysis.evaluation_set import EvaluationSet
 from sycophancy_steering.analysis.predictivity_tables import VECTORS_PER_JOB
 from sycophancy_steering.analysis.readouts import READ_POSITIONS
-from sycophancy_steering.foundation.process_pool import job_count, run_jobs
+from sycophancy_steering.foundation.process_pool import JOBS_VARIABLE, job_count, run_jobs
 from sycophancy_steering.storage.activation_shards import Origin, write_shard
 
 SHARD_ROWS = 500
@@ -112,7 +112,7 @@ def evaluate(rows: int, layers: int, n_vectors: int, width: int) -> None:
     run_jobs(random_ranges_cached, [(evaluation, position) for position in READ_POSITIONS])
     parts = [names[n : n + VECTORS_PER_JOB] for n in range(0, len(names), VECTORS_PER_JOB)]
     run_jobs(
-        evaluate_vectors_cached,
+        evaluate_missing,
         [
             (
                 {name: vectors[name] for name in part},
@@ -144,7 +144,8 @@ def main() -> None:
     sizes = ["--layers", "--vectors", "--width"]
     values = [given.layers, given.vectors, given.width]
     words = [word for pair in zip(sizes, map(str, values), strict=True) for word in pair]
-    print(f"{given.vectors} vectors, {given.layers} layers, {job_count()} processes")
+    n_jobs = max(2, job_count())  # one would run in this process, which also makes the activations
+    print(f"{given.vectors} vectors, {given.layers} layers, {n_jobs} processes")
     print("| answers | seconds | peak of a process, MB |\n|---|---|---|")
     found: dict[str, object] = dict(zip(("layers", "vectors", "width"), values, strict=True))
     for rows in given.rows:
@@ -153,7 +154,7 @@ def main() -> None:
                 Path(folder, "data/activations/random/held_out"), rows, given.layers, given.width
             )
             command = [sys.executable, __file__, "--here", str(rows), *words]
-            environment = os.environ | {"SYCOPHANCY_JOBS": str(max(2, job_count()))}
+            environment = os.environ | {JOBS_VARIABLE: str(n_jobs)}
             done = subprocess.run(
                 command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True
             )

@@ -69,7 +69,7 @@ def read_labels(folder: Path, model: str) -> pl.DataFrame:
 
 
 def read_cells(folder: Path, model: str) -> pl.DataFrame:
-    """All evaluation cells with labels of both kinds."""
+    """The evaluation cells of all vectors that are no nulls."""
     files = sorted((folder / "reports/cells" / model).rglob("*.parquet"))
     cells = pl.concat([pl.read_parquet(file) for file in files], how="diagonal")
     return cells.filter(~pl.col("null"))
@@ -77,8 +77,7 @@ def read_cells(folder: Path, model: str) -> pl.DataFrame:
 
 def moved(one: pl.DataFrame, other: pl.DataFrame, column: str, bound: float) -> dict[str, float]:
     """How far a column of the same cells is apart."""
-    names = [name for name in CELL if name in one.columns]
-    both = one.join(other, on=names, suffix="_other", nulls_equal=True)
+    both = one.join(other, on=CELL, suffix="_other")
     apart = (both[column] - both[f"{column}_other"]).drop_nulls().drop_nans().abs().to_numpy()
     return {
         "cells": len(apart),

@@ -59,15 +59,8 @@ def evaluate_vectors_cached(
 
     `keys` identify the vectors' content; the same key must mean the same vector.
     """
-    settings = f"{options.n_permutations} {options.max_layer_distance}"
-    keys = {name: digest([evaluation.digest, key, settings, *CODE]) for name, key in keys.items()}
-    new = {
-        name: vectors[name]
-        for name, key in keys.items()
-        if not cache_path("sign_flips", key).exists()
-    }
-    if new:
-        _evaluate(new, keys, evaluation, options)
+    n_new = evaluate_missing(vectors, keys, evaluation, options)
+    keys = _result_keys(keys, evaluation, options)
     cells = pl.concat(pl.read_parquet(cache_path("cells", key)) for key in keys.values())
     ranges = pl.concat(random_ranges_cached(evaluation, name) for name in READ_POSITIONS)
     return VectorEvaluation(
@@ -78,22 +71,33 @@ def evaluate_vectors_cached(
             )
             for name, key in keys.items()
         ),
-        len(new),
+        n_new,
     )
 
 
-def _evaluate(
+def evaluate_missing(
     vectors: Mapping[str, np.ndarray],
     keys: Mapping[str, str],
     evaluation: EvaluationSet,
     options: PredictivityOptions,
-) -> None:
-    """Writes the cells and sign flips of `vectors` to the cache, under their `keys`."""
+) -> int:
+    """Writes the cells and sign flips of the vectors that are not in the cache to it; their number.
+
+    `keys` as in `evaluate_vectors_cached`.
+    """
+    keys = _result_keys(keys, evaluation, options)
+    new = {
+        name: vectors[name]
+        for name, key in keys.items()
+        if not cache_path("sign_flips", key).exists()
+    }
+    if not new:
+        return 0
     n_items = evaluation.labels["item"].n_unique()
     items, signs = np.arange(n_items), random_signs(n_items, options.n_permutations, SEED)
     tests = SignFlips(SignFlipTest(items, signs), SignFlipTest(items, signs))
     cells = evaluate_vectors(
-        vectors,
+        new,
         evaluation.activations,
         evaluation.labels,
         EvaluationOptions(
@@ -103,12 +107,21 @@ def _evaluate(
     for (name,), part in cells.group_by("vector", maintain_order=True):
         write_table(cache_path("cells", keys[str(name)]), part)
     nothing = np.zeros(options.n_permutations)  # where no cell could be tested
-    for name in vectors:
+    for name in new:
         maxima = {
             "maximum": tests.auroc.maxima.get(name, nothing),
             "rank_maximum": tests.rank.maxima.get(name, nothing),
         }
         write_table(cache_path("sign_flips", keys[name]), pl.DataFrame(maxima))
+    return len(new)
+
+
+def _result_keys(
+    keys: Mapping[str, str], evaluation: EvaluationSet, options: PredictivityOptions
+) -> dict[str, str]:
+    """Under which the evaluation of each vector is cached."""
+    settings = f"{options.n_permutations} {options.max_layer_distance}"
+    return {name: digest([evaluation.digest, key, settings, *CODE]) for name, key in keys.items()}
 
 
 def random_ranges_cached(evaluation: EvaluationSet, position: str) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import polars as pl
 from sycophancy_steering.analysis.answer_scores import answer_scores
 from sycophancy_steering.analysis.cached_evaluation import (
     PredictivityOptions,
+    evaluate_missing,
     evaluate_vectors_cached,
     random_ranges_cached,
 )
@@ -68,7 +69,8 @@ def write_all_predictivity(
 
 
 def _parts(folder: Path) -> list[list[str]]:
-    """The vectors of a set that is too large for one process, by name; nothing of others."""
+    """The vectors of a set that is too large for one process, by name; nothing of other sets, for
+    which it would only start processes once more."""
     names = [path.stem for path in vector_paths(folder)]
     if len(names) <= VECTORS_PER_JOB:
         return []
@@ -85,9 +87,7 @@ def evaluate_part(
     """Evaluates the vectors `names` of a set into the cache; how many of them were not there."""
     vectors, keys, _ = _vectors_of(evaluation, vectors_from, prompt_set)
     of_part = {name: vectors[name] for name in names}
-    return evaluate_vectors_cached(
-        of_part, {name: keys[name] for name in names}, evaluation, options
-    ).n_new
+    return evaluate_missing(of_part, {name: keys[name] for name in names}, evaluation, options)
 
 
 def _vectors_of(

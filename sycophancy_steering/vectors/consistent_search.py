@@ -45,7 +45,7 @@ class OptionPairs:
 
         def blocks() -> Iterator[Floats]:
             for swapped, one, two in self.blocks():
-                yield np.where(swapped[:, None] == (number == 0), two, one)
+                yield _exchanged(swapped[:, None], one, two)[number]
 
         return ArrayStream(len(self.swapped), blocks)
 
@@ -108,5 +108,5 @@ def consistency_loss(
 
 
 def _exchanged(swapped: NDArray[np.bool_], one: Floats, two: Floats) -> tuple[Floats, Floats]:
-    """`one` and `two` (k, rows), exchanged where `swapped` (rows,)."""
+    """`one` and `two`, of the same shape, exchanged where `swapped`, which broadcasts to it."""
     return np.where(swapped, two, one), np.where(swapped, one, two)
