@@ -7,7 +7,7 @@ import socket
 import traceback
 from typing import Any
 
-from ray import cloudpickle
+from ray import cloudpickle  # what Ray sends functions with; nothing is stored so
 
 from sycophancy_steering.foundation.errors import InputError
 
@@ -27,7 +27,7 @@ class ModelActor:
 
         torch.set_num_threads(self._n_threads)
         try:
-            self._model = cloudpickle.loads(loader)()
+            self._model = unpickled(loader)()
         except Exception as error:
             return _failure(error)
         tokens = self._model.budget.tokens
@@ -36,10 +36,20 @@ class ModelActor:
     def run(self, task: bytes) -> bytes | dict[str, Any]:
         """All results of a pickled (work, arguments), pickled; or what went wrong."""
         try:
-            work, arguments = cloudpickle.loads(task)
-            return cloudpickle.dumps([*work(self._model, *arguments)])
+            work, arguments = unpickled(task)
+            return pickled([*work(self._model, *arguments)])
         except Exception as error:
             return _failure(error)
+
+
+def pickled(value: Any) -> bytes:
+    """As sent to a worker, or back."""
+    return cloudpickle.dumps(value)  # type: ignore[attr-defined]
+
+
+def unpickled(content: bytes) -> Any:
+    """What `pickled` was given."""
+    return cloudpickle.loads(content)  # type: ignore[attr-defined]
 
 
 def _failure(error: Exception) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
+from signal import SIG_IGN, SIGINT, signal
 from threading import Thread
 from typing import Any
 
@@ -70,11 +71,16 @@ class Dispatcher:
     def start(self) -> None:
         """Connects to Ray, or starts it here, and asks for the workers."""
         import ray
+        from ray.exceptions import RayError
 
         given = self.compute.address
         n_here = self.compute.workers if self.compute.workers != "auto" else 1
-        cpus = {} if given else {"num_cpus": max(os.cpu_count() or 1, n_here)}
-        context = ray.init(given or "local", logging_level="WARNING", **cpus)
+        n_cpus = None if given else max(os.cpu_count() or 1, n_here)
+        try:
+            context = ray.init(given or "local", num_cpus=n_cpus, logging_level="WARNING")
+        except (OSError, RuntimeError, RayError) as error:
+            self.send("unreachable", str(error).partition("\n")[0])
+            raise SystemExit from None
         hosts = [node for node in ray.nodes() if node["Alive"]]
         resources = ray.cluster_resources()
         gpus = self.compute.gpus_per_worker
@@ -100,7 +106,8 @@ class Dispatcher:
         from sycophancy_steering.engine.ray_actor import ModelActor
 
         options = {"num_cpus": self.cpus, "num_gpus": self.compute.gpus_per_worker}
-        actor = ray.remote(ModelActor).options(**options).remote(self.root, max(1, int(self.cpus)))
+        remote: Any = ray.remote(ModelActor)
+        actor = remote.options(**options).remote(self.root, max(1, int(self.cpus)))
         self.workers[self._n_started] = Worker(actor, actor.load.remote(self.loader))
         self._n_started += 1
 
@@ -143,6 +150,7 @@ class Dispatcher:
     def collect(self) -> None:
         """Waits a little for a worker, and passes on what it has done."""
         import ray
+        from ray.exceptions import RayError
 
         pending = {worker.pending: name for name, worker in self.workers.items() if worker.pending}
         done, _ = ray.wait([*pending], num_returns=1, timeout=WAIT_S)
@@ -150,7 +158,7 @@ class Dispatcher:
             name = pending[reference]
             try:
                 result = ray.get(reference)
-            except ray.exceptions.RayError as error:
+            except RayError as error:
                 self._bury(name, error)
                 continue
             worker = self.workers[name]
@@ -200,6 +208,7 @@ class Dispatcher:
 def dispatch(connection: Connection, compute: ComputeSettings, loader: bytes, root: str) -> None:
     """Runs until the stage closes the connection."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    signal(SIGINT, SIG_IGN)  # Ctrl-C is for the stage, which then closes the connection
     dispatcher = Dispatcher(connection, compute, loader, root)
     incoming: SimpleQueue[tuple[int, bytes] | None] = SimpleQueue()
     Thread(target=_receive, args=(connection, incoming), daemon=True).start()

@@ -16,6 +16,7 @@ from typing import Any
 
 from sycophancy_steering.config.compute import ComputeSettings
 from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.engine.ray_actor import pickled, unpickled
 from sycophancy_steering.engine.ray_dispatcher import MAX_DEATHS, dispatch
 from sycophancy_steering.engine.workers import HeldModel, Task, Work
 from sycophancy_steering.foundation.errors import InputError
@@ -51,7 +52,8 @@ class RayWorkers:
     _n_sent: int = 0
     _n_workers: int = 0
     _batch_tokens: int = 0
-    _started_at: float = 0
+    _gone_since: float = 0
+    _reason: str = ""
 
     def __post_init__(self) -> None:
         self._start()
@@ -72,22 +74,20 @@ class RayWorkers:
 
     def run(self, work: Work, tasks: Iterable[Task]) -> Iterator[tuple[Task, Any]]:
         """Yields the results of each task together, as it is done."""
-        from ray import cloudpickle
-
         waiting = enumerate(tasks, self._n_sent)
         at_most = self.n_workers * (1 + TASKS_READY)
         while True:
             while len(self._sent) < at_most and (following := next(waiting, None)):
                 number, task = following
                 self._n_sent = number + 1  # never used again: a late result is of its own task
-                self._sent[number] = _Sent(cloudpickle.dumps((work, task.arguments)), task)
+                self._sent[number] = _Sent(pickled((work, task.arguments)), task)
                 self._send(number)
             if not self._sent:
                 return
             if done := self._receive():
                 number, payload = done
                 task = self._sent.pop(number).task
-                for result in cloudpickle.loads(payload):
+                for result in unpickled(payload):
                     yield task, result
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class RayWorkers:
     def _start(self) -> None:
         spawn = get_context("spawn")
         self._connection, theirs = spawn.Pipe()
-        arguments = (theirs, self.compute, _pickled(self.loader), self.root)
+        arguments = (theirs, self.compute, pickled(self.loader), self.root)
         self._process = spawn.Process(target=dispatch, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -123,12 +123,14 @@ class RayWorkers:
             return None
         if kind == "started":
             self._n_workers = content["n_workers"]
-            self._started_at = 0
+            self._gone_since = 0
             print(_started(content), file=sys.stderr, flush=True)
         elif kind == "loaded":
             self._batch_tokens = self._batch_tokens or content["batch_tokens"]
         elif kind == "died":
             self._mourn(number, content)
+        elif kind == "unreachable":
+            self._reason = f" ({content})"
         elif kind == "error":
             raise InputError(f"params.yaml: compute: {content}")
         else:
@@ -163,15 +165,15 @@ class RayWorkers:
         cluster stays away."""
         now = time.monotonic()
         place = self.compute.address or "this machine"
-        if not self._started_at:
-            self._started_at = now
+        if not self._gone_since:
+            self._gone_since = now
             print(
-                f"Ray on {place} is gone or not there; waiting up to {HEAD_PATIENCE_S // 60} "
-                "minutes for it",
+                f"Ray on {place} is gone or not there{self._reason}; waiting up to "
+                f"{HEAD_PATIENCE_S // 60} minutes for it",
                 file=sys.stderr,
                 flush=True,
             )
-        elif now - self._started_at > HEAD_PATIENCE_S:
+        elif now - self._gone_since > HEAD_PATIENCE_S:
             raise InputError(
                 f"params.yaml: compute.address: no Ray cluster at {place}; start one (`ray start "
                 "--head`), or set compute.engine to local"
@@ -182,12 +184,6 @@ class RayWorkers:
         self._start()
         for number in self._sent:
             self._send(number)
-
-
-def _pickled(loader: Callable[[], HeldModel]) -> bytes:
-    from ray import cloudpickle
-
-    return cloudpickle.dumps(loader)
 
 
 def _started(content: dict[str, Any]) -> str:
