@@ -57,29 +57,29 @@ class _Passes:
 
 @torch.inference_mode()
 def answers_under(
-    held: HeldModel, batch: ChatBatch, interventions: Sequence[Intervention], layers: Sequence[int]
+    model: HeldModel, batch: ChatBatch, interventions: Sequence[Intervention], layers: Sequence[int]
 ) -> Iterator[tuple[int, tuple[NDArray[np.float32], list[list[float]]]]]:
     """Yields the index of an intervention, the activations (layers, chats, d_model) at the prompts'
     last tokens, and the log-probability of each answer of each chat."""
     passes = _Passes(interventions, longest_answer(batch.answers), layers)
-    for number, model, prefilled in _prefilled(held.language_model, batch.prompts, passes):
+    for number, intervened, prefilled in _prefilled(model.language_model, batch.prompts, passes):
         activations = prefilled.activations.float().cpu().numpy()
-        yield number, (activations, answer_logprobs(model, prefilled, batch.answers))
+        yield number, (activations, answer_logprobs(intervened, prefilled, batch.answers))
 
 
 @torch.inference_mode()
 def activations_under(
-    held: HeldModel, batch: ChatBatch, interventions: Sequence[Intervention], layers: Sequence[int]
+    model: HeldModel, batch: ChatBatch, interventions: Sequence[Intervention], layers: Sequence[int]
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yields the index of an intervention, and these activations alone."""
     passes = _Passes(interventions, 1, layers)
-    for number, _, prefilled in _prefilled(held.language_model, batch.prompts, passes):
+    for number, _, prefilled in _prefilled(model.language_model, batch.prompts, passes):
         yield number, prefilled.activations.float().cpu().numpy()
 
 
 @torch.inference_mode()
 def continuations_under(
-    held: HeldModel, batch: ChatBatch, interventions: Sequence[Intervention], max_new_tokens: int
+    model: HeldModel, batch: ChatBatch, interventions: Sequence[Intervention], max_new_tokens: int
 ) -> Iterator[tuple[int, list[str]]]:
     """Yields the index of an intervention, and what the model says to each question."""
     prompts = [
@@ -87,10 +87,10 @@ def continuations_under(
         for row, token_ids in zip(batch.rows, batch.prompts, strict=True)
     ]
     passes = _Passes(interventions, max_new_tokens, same_following_tokens=False)
-    for number, model, prefilled in _prefilled(held.language_model, batch.prompts, passes):
-        continuations = Continuations(model, prompts, (), ContinuationSettings(max_new_tokens))
+    for number, intervened, prefilled in _prefilled(model.language_model, batch.prompts, passes):
+        continuations = Continuations(intervened, prompts, (), ContinuationSettings(max_new_tokens))
         continuations.generate(prefilled)
-        yield number, [model.decode(ids) for ids in continuations.token_ids]
+        yield number, [intervened.decode(ids) for ids in continuations.token_ids]
 
 
 def _prefilled(
