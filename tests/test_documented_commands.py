@@ -39,7 +39,9 @@ TRANSCRIPTS = "test_transcripts.py::test_the_command_reads_through_a_model_and_f
 SLURM = "test_clusters.py::test_a_slurm_job_outlives_its_time_limit_and_a_lost_node"
 KUBERNETES = "test_clusters.py::test_the_kubernetes_file_has_what_kuberay_takes"
 CLOUD = "test_clusters.py::test_the_cloud_file_is_valid_by_rays_schema"
+RAY = "test_ray.py::test_the_benchmark_compares_the_engines"
 COVERED = {
+    "python benchmarks/ray_workers.py smollm2": RAY,
     "sbatch docs/clusters/slurm.sh": SLURM,
     "sbatch --partition=gpu --nodes=4 --gpus-per-node=4 --time=8:00:00 "
     "docs/clusters/slurm.sh": SLURM,
