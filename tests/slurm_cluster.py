@@ -40,6 +40,7 @@ SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
 ReturnToService=2
 KillWait=5
+SchedulerParameters=sched_interval=1,bf_interval=1
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
 """
 NODES = {"n1": 11, "n2": 12}

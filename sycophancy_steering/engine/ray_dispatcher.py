@@ -73,11 +73,11 @@ class Dispatcher:
         import ray
         from ray.exceptions import RayError
 
-        given = self.compute.address
+        address = self.compute.address
         n_here = self.compute.workers if self.compute.workers != "auto" else 1
-        n_cpus = None if given else max(os.cpu_count() or 1, n_here)
+        n_cpus = None if address else max(os.cpu_count() or 1, n_here)
         try:
-            context = ray.init(given or "local", num_cpus=n_cpus, logging_level="WARNING")
+            context = ray.init(address or "local", num_cpus=n_cpus, logging_level="WARNING")
         except (OSError, RuntimeError, RayError) as error:
             self.send("unreachable", str(error).partition("\n")[0])
             raise SystemExit from None
@@ -198,8 +198,8 @@ class Dispatcher:
             if not job.started:
                 self.waiting.appendleft(job)
         deaths = job.deaths if job else self.load_deaths
-        told = {"host": worker.host, "reason": reason, "deaths": deaths}
-        self.send("died", told, job.number if job else -1)
+        death = {"host": worker.host, "reason": reason, "deaths": deaths}
+        self.send("died", death, job.number if job else -1)
         if deaths >= MAX_DEATHS:
             raise SystemExit
         self.add_worker()
