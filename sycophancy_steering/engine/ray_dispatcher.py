@@ -84,8 +84,8 @@ class Dispatcher:
         hosts = [node for node in ray.nodes() if node["Alive"]]
         resources = ray.cluster_resources()
         gpus = self.compute.gpus_per_worker
-        found = int(resources.get("GPU", 0) // gpus) if gpus else len(hosts)
-        n_workers = found if self.compute.workers == "auto" else self.compute.workers
+        n_possible = int(resources.get("GPU", 0) // gpus) if gpus else len(hosts)
+        n_workers = n_possible if self.compute.workers == "auto" else self.compute.workers
         if not n_workers:
             self.send("error", f"no GPU for a worker among {len(hosts)} machines of the cluster")
             raise SystemExit
