@@ -1,4 +1,4 @@
-"""The rates that benchmarks/plan.py plans with, measured here: `python benchmarks/plan.py --measure`.
+"""The rates that benchmarks/plan.py plans with, measured by `python benchmarks/plan.py --measure`.
 
 In the folder of a finished study, whose seconds are in stages/seconds.json: bytes a second that DVC
 hashes and that shards are written with; questions a second that batches are planned of, answers are
@@ -8,7 +8,6 @@ labelled, and rows x layers evaluated; and the driver's memory of a question.
 from __future__ import annotations
 
 import json
-import random
 import tempfile
 import time
 import tracemalloc
@@ -28,7 +27,7 @@ from sycophancy_steering.storage.activation_shards import Origin, read_origin, w
 from sycophancy_steering.storage.activation_store import hash_of
 
 ROWS, LAYERS, D_MODEL = 1024, 4, 4096
-N_PLANNED, N_KEYS, BUDGET = 4096, 20_000, 32_768
+N_PLANNED, N_TOKENS, N_KEYS, BUDGET = 4096, 72, 20_000, 32_768
 ANALYSES = ("predictivity", "power", "analysis")
 
 
@@ -68,10 +67,9 @@ def seconds_of(task: Callable[[], object]) -> float:
 
 def planned() -> None:
     """Plans batches of questions in windows, as extraction does."""
-    draw = random.Random(0)
-    for _ in range(N_PLANNED // ROWS):
-        prompts = [[draw.randrange(50_000) for _ in range(72)] for _ in range(ROWS)]
-        for _ in plan_batches(prompts, BUDGET):
+    tokens = np.random.default_rng(0).integers(50_000, size=(N_PLANNED, N_TOKENS))
+    for start in range(0, N_PLANNED, ROWS):
+        for _ in plan_batches([*tokens[start : start + ROWS]], BUDGET):
             pass
 
 
