@@ -57,12 +57,12 @@ def report(plan: Plan) -> Iterator[str]:
     work, machine, questions = plan.work, plan.machine, plan.questions
     first = limits(plan)
     broken = [limit for limit in first if limit.questions < questions]
-    dollars = plan.gpu_hours * machine.gpu.price
-    wall = plan.gpu_hours / machine.n_gpus * 3600
+    gpu_hours = plan.seconds * machine.n_gpus / 3600
+    dollars = gpu_hours * machine.gpu.price
     yield f"{plan.model.name}, {questions:,.0f} questions, {machine.n_gpus} GPUs"
     yield (
-        f"**{plan.gpu_hours:,.0f} GPU hours, {duration(wall)}, {dollars:,.0f} dollars. "
-        + (f"Breaks first: {broken[0].part}, at {number(broken[0].questions).strip()} questions.**"
+        f"**{gpu_hours:,.0f} GPU hours, {duration(plan.seconds)}, {dollars:,.0f} dollars. "
+        + (f"Breaks first: {broken[0].part}, at {number(broken[0].questions)} questions.**"
            if broken else "Nothing breaks.**")
     )  # fmt: skip
     working = 1 / plan.gpus_a_copy
@@ -100,7 +100,7 @@ def report(plan: Plan) -> Iterator[str]:
     )
     yield (
         "Statistics take less than activations from "
-        f"{number(plan.equal_storage).strip()} questions on."
+        f"{number(plan.equal_storage)} questions on, and are in memory while they are added up."
     )
     yield table(
         ["what breaks, first to last", "here", "limit", "breaks at, questions", "rate"],
@@ -118,20 +118,23 @@ def architecture(name: str) -> Architecture:
     by_name = {each.name: each for each in ARCHITECTURES.values()} | ARCHITECTURES
     if name in by_name:
         return by_name[name]
-    if name == "smollm2":
-        return ARCHITECTURES["135M"]
-    folders = [
-        folder for folder in (Path(name), Path("data/models") / name)
-        if (folder / "config.json").exists()
-    ]  # fmt: skip
-    if not folders:
-        raise SystemExit(
-            f"error: {name}: expected one of {', '.join(by_name)}, a folder with a config.json, or "
-            "a model in data/models"
-        )
     from transformers import AutoConfig
 
-    text = AutoConfig.from_pretrained(folders[0]).get_text_config()
+    pointer = Path("data/models") / name / "source.json"
+    source = json.loads(pointer.read_text()) if pointer.exists() else {}
+    folders = [
+        folder for folder in (Path(name), pointer.parent) if (folder / "config.json").exists()
+    ]
+    if folders:
+        config = AutoConfig.from_pretrained(folders[0])
+    elif source.get("kind") == "hub":
+        config = AutoConfig.from_pretrained(source["name"], revision=source["revision"])
+    else:
+        raise SystemExit(
+            f"error: {name}: expected one of {', '.join(by_name)}, a folder with a config.json, or "
+            "a model in data/models that has one"
+        )
+    text = config.get_text_config()
     return Architecture(
         name,
         text.hidden_size,
@@ -191,6 +194,8 @@ def main() -> None:
         given.disk_tb * 1e12, given.memory_gb * 1e9, given.days,
     )  # fmt: skip
     plan = Plan(model, work, machine, given.questions, json.loads(RATES.read_text()))
+    if not plan.copies:
+        raise SystemExit(f"error: a copy of {model.name} takes {plan.gpus_a_copy} GPUs: --gpus")
     print("\n\n".join(report(plan)))
 
 

@@ -55,15 +55,15 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    "135M": Architecture("SmolLM2-135M", 576, 30, 1536, 9, 3, 49_152, tied=True),
+    "smollm2": Architecture("SmolLM2-135M", 576, 30, 1536, 9, 3, 49_152, tied=True),
     "7B": Architecture("Qwen2.5-7B", 3584, 28, 18_944, 28, 4, 152_064),
     "8B": Architecture("Llama-3.1-8B", 4096, 32, 14_336, 32, 8, 128_256),
     "32B": Architecture("Qwen2.5-32B", 5120, 64, 27_648, 40, 8, 152_064),
     "70B": Architecture("Llama-3.1-70B", 8192, 80, 28_672, 64, 8, 128_256),
     "72B": Architecture("Qwen2.5-72B", 8192, 80, 29_568, 64, 8, 152_064),
 }
-"""By size: https://huggingface.co/NAME/resolve/main/config.json, NAME in the organisations
-HuggingFaceTB, Qwen and meta-llama."""
+"""By size, or entry of params.yaml: https://huggingface.co/NAME/resolve/main/config.json, in the
+organisations HuggingFaceTB, Qwen and meta-llama."""
 
 
 @dataclass(frozen=True)
@@ -179,9 +179,14 @@ class Plan:
         return computing + self.work.generated_tokens * read / self.batch
 
     @property
-    def gpu_hours(self) -> float:
-        """Hours of all GPUs, those that wait for another part of their copy included."""
-        return self.questions * self.copy_seconds * self.gpus_a_copy / 3600
+    def copies(self) -> int:
+        """Copies of the model that the GPUs hold; 0 where one does not fit."""
+        return self.machine.n_gpus // self.gpus_a_copy
+
+    @property
+    def seconds(self) -> float:
+        """In all, with all copies at work."""
+        return self.questions * self.copy_seconds / self.copies
 
     def activation_bytes(self, layers: int, positions: int) -> float:
         """Of a question, in float16."""
@@ -232,8 +237,7 @@ def limits(plan: Plan) -> list[Limit]:
         Limit("disk for activations", kept, machine.disk, "bytes", "computed"),
         Limit("DVC hashes activations", kept / rates["hash_bytes_s"], seconds, "s", "measured"),
         Limit("activations written", kept / rates["write_bytes_s"], seconds, "s", "measured"),
-        Limit("GPUs", plan.copy_seconds * plan.gpus_a_copy / machine.n_gpus, seconds, "s",
-              "computed"),
+        Limit("GPUs", plan.copy_seconds / plan.copies, seconds, "s", "computed"),
         Limit("driver: keys in memory", rates["question_bytes"], machine.memory, "bytes",
               "measured"),
         Limit("driver: batches planned", 1 / rates["planned_s"], seconds, "s", "measured"),
