@@ -19,10 +19,11 @@ from tqdm import tqdm
 from sycophancy_steering.activations.cache_keys import extraction_key
 from sycophancy_steering.activations.extraction import ExtractionRun, StudiedModel
 from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.compute import read_compute
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import read_models, read_prompt_sets
-from sycophancy_steering.engine.language_model import load_language_model
+from sycophancy_steering.engine.open_workers import open_workers
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.questions.prompt_table import iter_prompts, read_extract
 from sycophancy_steering.schemas.paths import ACTIVATIONS, MODELS, PROMPTS
@@ -39,23 +40,28 @@ from sycophancy_steering.storage.locks import waiting_lock
 def main(model: str = "", prompt_set: str = "") -> None:
     models = [model] if model else read_models()
     settings = read_section(ActivationSettings, "activations")
+    compute = read_compute()
     model_settings = {name: read_section(ModelSettings, "model", name) for name in models}
     sets = {name: [prompt_set] if prompt_set else read_prompt_sets(name) for name in models}
     for name in {*chain(*sets.values())}:  # refuses what cannot be read before a model is loaded
         next(iter_prompts(PROMPTS / f"{name}.parquet"))
     for name in models:
-        with disk_errors_as_input_errors():
-            language_model = load_language_model(MODELS / name, model_settings[name])
-            with_settings = StudiedModel(name, language_model, settings, model_settings[name])
+        placement = model_settings[name]
+        with (
+            disk_errors_as_input_errors(),
+            open_workers(MODELS / name, placement, settings, compute) as workers,
+        ):
+            studied = StudiedModel(name, workers, settings, placement)
             for answered in sets[name]:
-                with waiting_lock(store_name(answered, with_settings), f"{name} on {answered}"):
-                    extract(answered, with_settings)
+                with waiting_lock(store_name(answered, studied), f"{name} on {answered}"):
+                    extract(answered, studied)
 
 
 def store_name(prompt_set: str, model: StudiedModel) -> str:
     """Of the store that runs which extract the same model in the same way share."""
     kind = read_extract(PROMPTS / f"{prompt_set}.parquet")
-    return extraction_key(model.language_model, model.settings, model.model_settings, kind)
+    language_model = model.workers.language_model
+    return extraction_key(language_model, model.settings, model.model_settings, kind)
 
 
 def extract(prompt_set: str, model: StudiedModel) -> None:
