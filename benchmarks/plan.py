@@ -70,8 +70,12 @@ def report(plan: Plan) -> Iterator[str]:
         ["time and memory", "", "from"],
         [
             ["weights", number(plan.model.weights), "published"],
-            ["tokens of a question, side by side", f"{work.prefilled_tokens:.0f}", "assumed"],
-            ["tokens generated", f"{work.generated_tokens:.0f}", "assumed"],
+            [
+                "tokens of a question, side by side",
+                f"{work.prefilled_tokens:.0f}",
+                "assumed, as smollm2",
+            ],
+            ["tokens generated", f"{work.generated_tokens:.0f}", "assumed, as smollm2"],
             ["operations of a question", number(plan.flops), "computed"],
             ["peak operations a second of a GPU", number(machine.gpu.flops), "published"],
             ["of that, used while it works", f"{machine.utilisation:.0%}", "assumed"],

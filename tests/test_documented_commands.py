@@ -36,6 +36,11 @@ IMPORTED = (
 SCORE = "test_score.py::test_the_command_prints_and_writes_scikit_learns_and_the_studys_numbers"
 AGREEMENT = "test_grader_agreement.py::test_wide_and_long_tables_give_the_same_numbers"
 TRANSCRIPTS = "test_transcripts.py::test_the_command_reads_through_a_model_and_feeds_the_scores"
+SWEEP = (
+    "test_experiments.py"
+    "::test_experiments_at_once_lose_nothing_and_end_with_the_bytes_of_a_run_alone"
+)
+TABLE = "test_experiments.py::test_the_table_of_experiments_fits_a_screen"
 COVERED = {
     "make test": "test_documented_commands.py::test_make_test_runs_the_tests",
     "make docs": "test_site.py::test_the_site_is_built_without_a_warning",
@@ -81,6 +86,19 @@ COVERED = {
     "python benchmarks/scoring.py": "test_benchmarks.py::test_scoring_is_compared_with_a_loop",
     "python benchmarks/organisms.py": "test_organism.py"
     "::test_neither_words_nor_random_directions_tell_what_a_shipped_organism_does",
+    "dvc exp run --queue -S 'prompt_set.suggestions.sources.suggestions=24,48,96' "
+    "-S 'split.seed=0,1' analysis": TABLE,
+    "SYCOPHANCY_JOBS=1 OMP_NUM_THREADS=1 dvc queue start --jobs 2": SWEEP,
+    "dvc queue status": SWEEP,
+    "dvc queue logs NAME": SWEEP,
+    "make experiments": TABLE,
+    "dvc metrics diff main NAME": SWEEP,
+    "dvc exp apply NAME && dvc repro": SWEEP,
+    'git commit -am "What the sweep chose"': SWEEP,
+    "dvc exp show": TABLE,
+    "dvc exp branch NAME BRANCH": SWEEP,
+    "dvc config --local cache.type hardlink,symlink": SWEEP,
+    "python benchmarks/experiments.py": SWEEP,
     "python benchmarks/study.py": "test_benchmarks.py::test_the_overhead_of_a_study_is_measured",
 }
 """Commands that take long, or a network: the test that runs the same in small."""

@@ -42,9 +42,14 @@ def test_experiments_at_once_lose_nothing_and_end_with_the_bytes_of_a_run_alone(
     names = run(folder, "dvc", "exp", "list", "--name-only").stdout.split()
     logs = [run(folder, "dvc", "queue", "logs", name).stdout for name in names]
     assert sum("28 run in" in log for log in logs) == 1  # the others took what it had run
-    done = run(folder, "dvc", "exp", "apply", names[0])
-    assert done.returncode == 0, done.stderr
+    assert "Success" in run(folder, "dvc", "queue", "status").stdout
+    for words in (["exp", "branch", names[1], "other"], ["metrics", "diff", "main", names[1]],
+                  ["exp", "apply", names[0]], ["repro", "predictivity"]):  # fmt: skip
+        done = run(folder, "dvc", *words)
+        assert done.returncode == 0, done.stderr
+    assert "didn't change" in done.stdout and "Running" not in done.stdout
     assert "max_new_tokens: 5" in (folder / "params.yaml").read_text()
+    git(folder, "commit", "--all", "--quiet", "--message=What the sweep chose")
 
 
 def test_the_table_of_experiments_fits_a_screen(study):

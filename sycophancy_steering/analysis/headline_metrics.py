@@ -45,8 +45,9 @@ def headline_aurocs(cells: pl.DataFrame, selected: pl.DataFrame, headline: str) 
     aurocs: dict[str, float] = {}
     for key, table in (("auroc", of_headline.select("family", "auroc")), ("best_auroc", best)):
         weighted = table.filter(pl.col("auroc").is_not_nan()).join(pairs, on="family")
-        if total := weighted["n_pairs"].sum():
-            right = (weighted["auroc"] * weighted["n_pairs"]).sum()
+        total = int(weighted["n_pairs"].sum())
+        if total:
+            right = float((weighted["auroc"] * weighted["n_pairs"]).sum())
             aurocs[key] = round(right / total, METRIC_DECIMALS)
     return aurocs
 
