@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from dvc.fs import LocalFileSystem
 from dvc_data.hashfile.hash import file_md5
+from dvc_objects.fs.local import LocalFileSystem
 
 from sycophancy_steering.config.suite import read_models, read_prompt_sets, read_suite
 from sycophancy_steering.engine.prefix_tree import plan_batches

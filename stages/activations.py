@@ -51,10 +51,10 @@ def main(model: str = "", prompt_set: str = "") -> None:
             disk_errors_as_input_errors(),
             open_workers(MODELS / name, placement, settings, compute) as workers,
         ):
-            studied = StudiedModel(name, workers, settings, placement)
+            studied_model = StudiedModel(name, workers, settings, placement)
             for answered in sets[name]:
-                with waiting_lock(store_name(answered, studied), f"{name} on {answered}"):
-                    extract(answered, studied)
+                with waiting_lock(store_name(answered, studied_model), f"{name} on {answered}"):
+                    extract(answered, studied_model)
 
 
 def store_name(prompt_set: str, model: StudiedModel) -> str:
