@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study tuning test check docs public grade judge bench clean-work
+.PHONY: study tuning experiments test check docs public grade judge bench clean-work
 
 study: .venv/installed
 	python -m sycophancy_steering.config.check
@@ -15,6 +15,11 @@ study: .venv/installed
 tuning: .venv/installed
 	dvc repro tuning/dvc.yaml
 	@cat reports/tuning.md
+
+# The experiments that were queued or run (docs/sweeps.md): two numbers a model, and what was varied.
+HIDDEN := Created|Executor|.*/|layer$$|\w+_(auroc|best)$$
+experiments: .venv/installed
+	dvc exp show --only-changed --hide-workspace --drop '$(HIDDEN)'
 
 test: .venv/installed
 	python -m pytest

@@ -7,7 +7,7 @@ data/models/MODEL, data/prompts/SET.parquet and `model.MODEL`, `activations` of 
 data/activations/MODEL/SET: Parquet shards of activations, responses.parquet, and the
 log-probabilities that the responses are compared with. A model is loaded once. Questions that it
 was asked before, in any set, come from .work or from DVC's cache; a run that was killed resumes
-after its last batch.
+after its last batch, and one that extracts the same at the same time waits for the other.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import chain
 
 from tqdm import tqdm
 
+from sycophancy_steering.activations.cache_keys import extraction_key
 from sycophancy_steering.activations.extraction import ExtractionRun, StudiedModel
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.compute import read_compute
@@ -24,13 +25,11 @@ from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import read_models, read_prompt_sets
 from sycophancy_steering.engine.open_workers import open_workers
 from sycophancy_steering.foundation.command_line import command
-from sycophancy_steering.questions.prompt_table import iter_prompts
+from sycophancy_steering.questions.prompt_table import iter_prompts, read_extract
 from sycophancy_steering.schemas.paths import ACTIVATIONS, MODELS, PROMPTS
-from sycophancy_steering.storage.activation_store import (
-    disk_errors_as_input_errors,
-    exclusive_lock,
-)
+from sycophancy_steering.storage.activation_store import disk_errors_as_input_errors
 from sycophancy_steering.storage.dvc_cache import cached_output
+from sycophancy_steering.storage.locks import waiting_lock
 
 
 @command(
@@ -49,12 +48,20 @@ def main(model: str = "", prompt_set: str = "") -> None:
     for name in models:
         placement = model_settings[name]
         with (
-            exclusive_lock(name),
             disk_errors_as_input_errors(),
             open_workers(MODELS / name, placement, settings, compute) as workers,
         ):
+            studied_model = StudiedModel(name, workers, settings, placement)
             for answered in sets[name]:
-                extract(answered, StudiedModel(name, workers, settings, placement))
+                with waiting_lock(store_name(answered, studied_model), f"{name} on {answered}"):
+                    extract(answered, studied_model)
+
+
+def store_name(prompt_set: str, model: StudiedModel) -> str:
+    """Of the store that runs which extract the same model in the same way share."""
+    kind = read_extract(PROMPTS / f"{prompt_set}.parquet")
+    language_model = model.workers.language_model
+    return extraction_key(language_model, model.settings, model.model_settings, kind)
 
 
 def extract(prompt_set: str, model: StudiedModel) -> None:

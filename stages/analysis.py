@@ -8,8 +8,10 @@ incremental_validity.csv, sample_efficiency.csv, tokens.csv, agreement.csv, vari
 reliability.csv, large_dimensions.csv (coordinates far larger than the others) and, where the suite
 has a `neutral_set`, monitor.csv; what vectors of shuffled pairs predict
 (reports/shuffled_pairs/MODEL); in reports/comparison, selected.csv (the best vectors, with
-p-values), differences.csv (each vector against the headline) and variance_components.csv; and
-reports/atlas.parquet, all evaluation cells.
+p-values), differences.csv (each vector against the headline) and variance_components.csv;
+reports/metrics, the headline numbers that `dvc metrics` compares: MODEL.json, under the same keys
+for every model, and headline.json, two numbers a model; and reports/atlas.parquet, all evaluation
+cells.
 `docs/glossary.md` explains every column.
 """
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 from sycophancy_steering.analysis.atlas import write_atlas
 from sycophancy_steering.analysis.comparison import comparison_tables
+from sycophancy_steering.analysis.headline_metrics import write_metrics
 from sycophancy_steering.analysis.model_analyses import AnalysisOptions, write_analyses
 from sycophancy_steering.analysis.model_study import ModelStudy
 from sycophancy_steering.config.activations import ActivationSettings
@@ -45,6 +48,7 @@ def main() -> None:
     SELECTED.write(tables.selected)
     DIFFERENCES.write(tables.differences)
     VARIANCE_COMPONENTS.write(tables.variance_components)
+    write_metrics(suites, tables.selected)
     print(f"{write_atlas()} cells of {len(suites)} models in reports/atlas.parquet")
 
 

@@ -1,22 +1,19 @@
-"""Writes the summary of the study, and the headline numbers that `dvc metrics` compares.
+"""Writes the summary of the study, and its page.
 
     python stages/report.py
 
 Reads the tables of reports/ and the index of skipped variants in vectors/; writes
 reports/summary.md (what was found, on one screen), reports/models/MODEL.md (everything about a
 model, with intervals and nulls beside every number), reports/index.html (all of it as one page that
-opens anywhere), reports/metrics/MODEL.json (the headline numbers, under the same keys for every
-model), and reports/behaviour.json (how often each model is sycophantic, and what the user's words
-shift), and reports/published.json (published figures out of data/published, and ours beside them).
+opens anywhere), reports/behaviour.json (how often each model is sycophantic, and what the user's
+words shift), and reports/published.json (published figures out of data/published, and ours beside
+them).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import polars as pl
-
-from sycophancy_steering.analysis.headline_metrics import METRICS, headline_metrics
 from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.foundation.command_line import command
@@ -26,10 +23,8 @@ from sycophancy_steering.page.study import Study
 from sycophancy_steering.report.behaviour import headline_behaviour
 from sycophancy_steering.report.published import PUBLISHED, compare_published, published_json
 from sycophancy_steering.report.summary import model_page, read_settings, summary
-from sycophancy_steering.schemas.comparison import SELECTED
 from sycophancy_steering.schemas.labels import BEHAVIOUR
 from sycophancy_steering.schemas.paths import REPORTS
-from sycophancy_steering.storage.cell_files import read_cells
 
 
 @command(__doc__)
@@ -37,13 +32,6 @@ def main() -> None:
     settings = read_settings()
     text = summary(settings)
     pages = {model: model_page(model, settings) for model in settings.suites}
-    selected = SELECTED.read()
-    with atomic_write(METRICS) as draft:
-        for model, suite in settings.suites.items():
-            cells = read_cells(model, [suite.headline_set])
-            of_model = selected.filter(pl.col("model") == model)
-            metrics = headline_metrics(cells, of_model, suite.headline)
-            write_json(draft / f"{model}.json", metrics)
     write_json(REPORTS / "behaviour.json", headline_behaviours(settings.suites))
     with atomic_write(REPORTS / "models") as draft:
         draft.mkdir()

@@ -164,11 +164,8 @@ def git(folder: Path, *words: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture(scope="session")
-def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with a study of a random-weight model that `dvc repro` has run. Not to be
-    changed."""
-    folder = tmp_path_factory.mktemp("study")
+def write_study(folder: Path) -> None:
+    """Writes a repository with a study of a random-weight model, which `dvc repro` has run."""
     data = ("vectors/foreign", *(f"data/{each}" for each in DATA))
     for name in ("stages", "sycophancy_steering", "tuning", *data):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -189,6 +186,13 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message=study")
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository of `write_study`. Not to be changed."""
+    folder = tmp_path_factory.mktemp("study")
+    write_study(folder)
     return folder
 
 

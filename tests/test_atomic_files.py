@@ -126,7 +126,7 @@ def test_an_error_between_the_two_renames_of_a_folder_brings_the_old_one_back(
     rename = Path.rename
 
     def rename_no_draft(source: Path, target: Path) -> Path:
-        if source.name == ".output.partial":
+        if target == path and "replaced" not in source.name:
             fail()
         return rename(source, target)
 
@@ -148,6 +148,25 @@ def test_what_a_killed_process_left_is_cleaned_up_and_the_old_folder_stays(tmp_p
         fail()
     assert content(path) == ["new" if survived == 2 else "old"]
     assert content(tmp_path) == ["output"]
+
+
+SAME_FILE = """
+import sys
+from pathlib import Path
+from sycophancy_steering.foundation.atomic_files import atomic_write
+with atomic_write(Path(sys.argv[1])) as draft:
+    draft.write_text("another process's")
+"""
+
+
+def test_two_processes_write_the_same_file_and_the_last_one_stays(tmp_path):
+    path = tmp_path / "file"
+    with atomic_write(path) as draft:
+        draft.write_text("this process's")
+        subprocess.run([sys.executable, "-c", SAME_FILE, path], check=True)
+        assert path.read_text() == "another process's"
+    assert path.read_text() == "this process's"
+    assert content(tmp_path) == ["file"]
 
 
 def test_a_table_written_in_parts_is_the_whole_table(tmp_path, monkeypatch):

@@ -40,6 +40,11 @@ SLURM = "test_clusters.py::test_a_slurm_job_outlives_its_time_limit_and_a_lost_n
 KUBERNETES = "test_clusters.py::test_the_kubernetes_file_has_what_kuberay_takes"
 CLOUD = "test_clusters.py::test_the_cloud_file_is_valid_by_rays_schema"
 RAY = "test_ray.py::test_the_benchmark_compares_the_engines"
+SWEEP = (
+    "test_experiments.py"
+    "::test_experiments_at_once_lose_nothing_and_end_with_the_bytes_of_a_run_alone"
+)
+TABLE = "test_experiments.py::test_the_table_of_experiments_fits_a_screen"
 COVERED = {
     "python benchmarks/ray_workers.py smollm2": RAY,
     "sbatch docs/clusters/slurm.sh": SLURM,
@@ -96,6 +101,19 @@ COVERED = {
     "python benchmarks/scoring.py": "test_benchmarks.py::test_scoring_is_compared_with_a_loop",
     "python benchmarks/organisms.py": "test_organism.py"
     "::test_neither_words_nor_random_directions_tell_what_a_shipped_organism_does",
+    "dvc exp run --queue -S 'prompt_set.suggestions.sources.suggestions=24,48,96' "
+    "-S 'split.seed=0,1' analysis": TABLE,
+    "SYCOPHANCY_JOBS=1 OMP_NUM_THREADS=1 dvc queue start --jobs 2": SWEEP,
+    "dvc queue status": SWEEP,
+    "dvc queue logs NAME": SWEEP,
+    "make experiments": TABLE,
+    "dvc metrics diff main NAME": SWEEP,
+    "dvc exp branch NAME chosen && git switch chosen": SWEEP,
+    "dvc checkout dvc.yaml && dvc repro": SWEEP,
+    'git commit -am "What the sweep chose"': SWEEP,
+    "dvc exp show": TABLE,
+    "dvc config --local cache.type hardlink,symlink": SWEEP,
+    "python benchmarks/experiments.py": SWEEP,
     "python benchmarks/study.py": "test_benchmarks.py::test_the_overhead_of_a_study_is_measured",
 }
 """Commands that take long, or a network: the test that runs the same in small."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -191,16 +192,26 @@ def test_states_of_forced_answers_alone_give_the_same_vectors(study):
     assert "'logprob' labels no answer of tiny to held_out" in done.stderr
 
 
-def test_a_second_run_at_the_same_time_is_refused(study):
-    lock = study / ".work/locks/tiny"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        done = run_stage(study, "activations", "tiny", "pairs")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: tiny: another run is working on it")
-    assert len(done.stderr.splitlines()) == 1
-    assert told(run_stage(study, "activations", "tiny", "pairs")) == (0, 12)
+def test_a_run_waits_for_another_that_extracts_the_same_and_says_so_in_a_line(study):
+    (store,) = (study / ".work/activations").iterdir()
+    path = study / ".work/locks" / store.name
+    environment = os.environ | {"PYTHONPATH": str(study), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "stages/activations.py", "tiny", "pairs"]
+    with (
+        open(path, "w") as lock,
+        subprocess.Popen(
+            command, cwd=study, env=environment, stdout=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        assert process.stdout
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lines = iter(process.stdout.readline, "")
+        waiting = next(line for line in lines if "waiting" in line)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        rest = process.stdout.read()
+    assert waiting.startswith("tiny on pairs: waiting for another run that does the same (lock: ")
+    assert process.returncode == 0
+    assert "12 questions" in rest and "none run, all 12 taken" in rest
 
 
 LITTLE_ROOM = """

@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 import sycophancy_steering.schemas as schemas
+from sycophancy_steering.analysis.headline_metrics import HEADLINE
 from sycophancy_steering.config.params import Params
 from sycophancy_steering.schemas.table import Table
 
@@ -62,10 +63,15 @@ def columns() -> set[str]:
 
 def metric_keys() -> set[str]:
     """The keys of the metrics files, families as FAMILY."""
-    files = [json.loads(path.read_text()) for path in (ROOT / "reports/metrics").glob("*.json")]
+    *files, headline = (
+        json.loads(path.read_text())
+        for path in sorted(
+            (ROOT / "reports/metrics").glob("*.json"), key=lambda path: path.name == HEADLINE
+        )
+    )
     behaviour = json.loads((ROOT / "reports/behaviour.json").read_text())
     families = {family for of_model in behaviour.values() for family in of_model}
-    keys = {key for file in files for key in file}
+    keys = {key for file in (*files, *headline.values()) for key in file}
     return {
         f"FAMILY_{suffix}" if stem in families else key
         for key in keys

@@ -90,7 +90,7 @@ def test_the_study_leaves_every_file_of_the_design(finished_study):
         *(f"reports/interventions/tiny/{name}.csv" for name in INTERVENTIONS),
         *(f"reports/plots/tiny_{name}.png" for name in FIGURES),
         *(f"reports/plots_data/{name}.csv" for name in ("captions", "atlas", "layers")),
-        "reports/metrics/tiny.json",
+        *(f"reports/metrics/{name}.json" for name in ("tiny", "headline")),
         "reports/published.json",
         "reports/behaviour.json",
         "reports/power.json",
@@ -216,6 +216,23 @@ def test_metrics_are_flat_numbers_from_the_test_split_at_the_selected_layer(fini
         assert row["layer"] == metrics["layer"]
         if row["auroc"] == row["auroc"]:
             assert metrics[f"{row['family']}_auroc"] == round(row["auroc"], 3)
+
+
+def test_the_headline_is_the_share_of_pairs_within_families_in_the_right_order(finished_study):
+    headline = json.loads((finished_study / "reports/metrics/headline.json").read_text())["tiny"]
+    layer = json.loads((finished_study / "reports/metrics/tiny.json").read_text())["layer"]
+    scores = pl.read_parquet(finished_study / "reports/scores/tiny/pairs.parquet").filter(
+        pl.col("vector") == "mean_difference",
+        pl.col("split") == "test",
+        pl.col("position") == "prompt",
+        pl.col("layer") == layer,
+        pl.col("label").is_not_null(),
+    )
+    one, other = (scores.filter(pl.col("label") == label) for label in (1, 0))
+    pairs = one.join(other, on="family")["projection", "projection_right"]
+    right = (pairs["projection"] > pairs["projection_right"]).mean()
+    assert headline["auroc"] == pytest.approx(right, abs=1e-3)
+    assert 0 <= headline["best_auroc"] <= 1
 
 
 def test_a_random_weight_model_is_said_to_show_nothing(finished_study):

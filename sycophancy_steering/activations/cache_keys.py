@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,10 +25,11 @@ NO_EFFECT = ("batch_tokens", "share_prefixes")
 """Settings that change no result."""
 
 
-def computing_code() -> list[str | Path]:
+@cache
+def computing_code() -> tuple[str | Path, ...]:
     """The code and library versions that determine activations, as parts of a digest."""
     libraries = [f"{name} {version(name)}" for name in BEHIND_TRANSFORMERS]
-    return [*libraries, *code_and_libraries(*COMPUTED_BY, ignored=SETTINGS_ONLY)]
+    return (*libraries, *code_and_libraries(*COMPUTED_BY, ignored=SETTINGS_ONLY))
 
 
 def extraction_key(

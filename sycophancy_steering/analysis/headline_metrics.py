@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from sycophancy_steering.analysis.maximum_statistics import largest_statistics
+from sycophancy_steering.config.suite import Suite
+from sycophancy_steering.foundation.atomic_files import atomic_write, write_json
 from sycophancy_steering.schemas.analysis import PREDICTIVITY
 from sycophancy_steering.schemas.paths import REPORTS
 from sycophancy_steering.statistics.sign_flips import p_values
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE, read_cells
 
 METRICS = REPORTS / "metrics"
+HEADLINE = "headline.json"
+"""Among the files of METRICS: two numbers a model, under keys that no other file has, so that
+`dvc exp show` names their columns by key alone."""
 METRIC_DECIMALS, TABLE_DECIMALS = 3, 4
+
+
+def write_metrics(suites: Mapping[str, Suite], selected: pl.DataFrame) -> None:
+    """Writes METRICS: a file a model (`headline_metrics`), and HEADLINE (`headline_aurocs`)."""
+    headline: dict[str, object] = {}
+    with atomic_write(METRICS) as draft:
+        for model, suite in suites.items():
+            cells = read_cells(model, [suite.headline_set])
+            of_model = selected.filter(pl.col("model") == model)
+            metrics = headline_metrics(cells, of_model, suite.headline)
+            write_json(draft / f"{model}.json", metrics)
+            headline[model] = headline_aurocs(cells, of_model, suite.headline)
+        write_json(draft / HEADLINE, headline)
+
+
+def headline_aurocs(cells: pl.DataFrame, selected: pl.DataFrame, headline: str) -> dict[str, float]:
+    """`auroc` of the headline vector and `best_auroc` of the vectors and layers selected: of all
+    pairs of a sycophantic and another answer in the same family, how many the projection puts in
+    the right order, on `test`, read after the prompt. Arguments as of `headline_metrics`."""
+    n_pairs = pl.col("n_sycophantic").cast(pl.Int64) * (pl.col("n") - pl.col("n_sycophantic"))
+    of_headline = pooled_after_prompt(cells).filter("selected", pl.col("vector") == headline)
+    pairs = of_headline.select("family", n_pairs.alias("n_pairs"))
+    best = selected.filter(pl.col("position") == "prompt").select("family", "auroc")
+    aurocs: dict[str, float] = {}
+    for key, table in (("auroc", of_headline.select("family", "auroc")), ("best_auroc", best)):
+        weighted = table.filter(pl.col("auroc").is_not_nan()).join(pairs, on="family")
+        total = int(weighted["n_pairs"].sum())
+        if total:
+            right = float((weighted["auroc"] * weighted["n_pairs"]).sum())
+            aurocs[key] = round(right / total, METRIC_DECIMALS)
+    return aurocs
 
 
 def headline_metrics(

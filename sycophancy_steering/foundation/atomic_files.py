@@ -1,13 +1,15 @@
 """Files and folders that are written completely or not at all.
 
 They are written under another name beside the target, then renamed to it. At every moment the old
-or the new version exists in full, whenever the process is killed.
+or the new version exists in full, whenever the process is killed. Several processes may write the
+same file at once: the last one stays. A folder is written by one at a time.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,8 +32,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
     After an error, or a kill, `path` is what it was. The missing parent folders are created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.partial")
-    _clean_up(path, draft)
+    _clean_up(path)
+    draft = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.partial")
+    _remove(draft)  # of a killed process that had the same number
     try:
         yield draft
         _replace(path, draft)
@@ -89,13 +92,27 @@ def _replaced(path: Path) -> Path:
     return path.with_name(f".{path.name}.replaced.partial")
 
 
-def _clean_up(path: Path, draft: Path) -> None:
-    """Removes what a killed process left; a folder that it had moved aside comes back."""
-    _remove(draft)
+def _clean_up(path: Path) -> None:
+    """Removes what killed processes left; a folder that one had moved aside comes back."""
+    start = f".{path.name}.{platform.node()}-"
+    for name in os.listdir(path.parent):
+        number = name.removeprefix(start).removesuffix(".partial")
+        if name.startswith(start) and number.isdecimal() and not _is_running(int(number)):
+            _remove(path.with_name(name))
     replaced = _replaced(path)
     if _exists(replaced) and not _exists(path):
         replaced.rename(path)
     _remove(replaced)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
 
 
 def _replace(path: Path, draft: Path) -> None:

@@ -3,13 +3,13 @@
 Questions of all prompt sets of one model and extraction are stored together, in blocks: folders
 with activations and responses, written atomically. While a stage runs, a block is a batch; at its
 end, the blocks are the shards of its output. So prompt sets and git branches share their questions,
-and a stage that was killed resumes after its last batch.
+and a stage that was killed resumes after its last batch. Who opens a store holds the lock of its
+name (`storage.locks`).
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -46,21 +46,6 @@ ACTIVATIONS_FILE = "activations.parquet"
 def hash_of(*parts: Any) -> str:
     """A hash of `parts`, which JSON can represent: 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:16]
-
-
-@contextmanager
-def exclusive_lock(name: str) -> Iterator[None]:
-    """Raises InputError if another process holds the lock `name`. Ends with the process."""
-    path = CACHE / "locks" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"{name}: another run is working on it; wait for it, or stop it (lock: {path})"
-            ) from None
-        yield
 
 
 @contextmanager
@@ -126,9 +111,9 @@ class ActivationStore:
                     shutil.copyfile(shard, draft / ACTIVATIONS_FILE)
                     pq.write_table(table, draft / RESPONSES)
                 self._register(block)
-        self.reference_folder.mkdir(exist_ok=True)
         references = files[REFERENCE_LOGPROBS]
-        shutil.copyfile(references, self.reference_folder / f"{references.name}.parquet")
+        with atomic_write(self.reference_folder / f"{references.name}.parquet") as draft:
+            shutil.copyfile(references, draft)
 
     def uncached_keys(self, keys: Sequence[str], cached: Collection[str]) -> list[str]:
         """Which of `keys` were not in `cached` when a run over all of them started.

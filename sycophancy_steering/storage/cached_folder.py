@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.storage.dvc_cache import cached_output
+from sycophancy_steering.storage.locks import waiting_lock
 from sycophancy_steering.storage.result_cache import cache_path
 
 INPUTS = "inputs.sha256"
@@ -18,15 +19,17 @@ def write_cached_folder(output: Path, digest: str, compute: Callable[[Path], Non
     """Writes the folder `output`; returns whether its results were taken from a cache.
 
     `compute(folder)` writes them, and is called only if neither `.work` nor DVC's cache has results
-    of the same `digest` (`storage.result_cache`). `output` is, or lies in, an output of a stage.
+    of the same `digest` (`storage.result_cache`). A run that needs the same results at the same
+    time waits for them. `output` is, or lies in, an output of a stage.
     """
     cached = cache_path(output.parent.name, digest, "")
-    is_cached = cached.exists() or _import_pulled(output, digest, cached)
-    if not is_cached:
-        with atomic_write(cached) as draft:
-            draft.mkdir()
-            compute(draft)
-            (draft / INPUTS).write_text(digest)
+    with waiting_lock(digest, str(output)):
+        is_cached = cached.exists() or _import_pulled(output, digest, cached)
+        if not is_cached:
+            with atomic_write(cached) as draft:
+                draft.mkdir()
+                compute(draft)
+                (draft / INPUTS).write_text(digest)
     with atomic_write(output) as draft:
         shutil.copytree(cached, draft)
     return is_cached

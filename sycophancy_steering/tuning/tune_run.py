@@ -17,6 +17,7 @@ from sycophancy_steering.interventions.run import LazyModel
 from sycophancy_steering.interventions.study import Study
 from sycophancy_steering.schemas.paths import PROMPTS
 from sycophancy_steering.schemas.tuning import DISTILLED_PROMPTS
+from sycophancy_steering.storage.locks import waiting_lock
 from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
 from sycophancy_steering.tuning.contrast_sets import directed, read_contrast
 from sycophancy_steering.tuning.distillation import distillation_examples, distilled_prompts
@@ -74,7 +75,8 @@ def train_adapters(study: Study, settings: TuningSettings, model: LazyModel) -> 
     teachers = cache_path("distillation", _distillation_key(study, settings, model), ".jsonl")
     distilled = None
     if "distillation" in settings.methods:
-        distilled = distillation_examples(study, settings, model, teachers)
+        with waiting_lock(teachers.stem, f"{model.name}: texts to distil"):
+            distilled = distillation_examples(study, settings, model, teachers)
 
     def examples_of(run: TrainingRun) -> list[Example]:
         if run.training_set == CAPITALS:
@@ -130,14 +132,19 @@ def _train_missing(
     """Trains the runs whose folder is not complete: how many, and the steps that killed runs
     resumed at."""
     missing = {run: folder for run, folder in folders.items() if not (folder / DONE).exists()}
+    n_trained = 0
     resumed_at: dict[str, int] = {}
     total = len(missing) * trainable.settings.steps
     with tqdm(total=total, unit="step", disable=None) as bar:
         for run, folder in missing.items():
-            bar.set_description(run.name)
-            if step := train(run, examples_of(run), trainable, folder, bar):
-                resumed_at[run.name] = step
-            (folder / DONE).touch()
-            for checkpoint in folder.glob("checkpoint-*"):
-                shutil.rmtree(checkpoint)
-    return len(missing), resumed_at
+            with waiting_lock(folder.name, run.name):
+                if (folder / DONE).exists():  # by a run that this one has waited for
+                    continue
+                bar.set_description(run.name)
+                if step := train(run, examples_of(run), trainable, folder, bar):
+                    resumed_at[run.name] = step
+                (folder / DONE).touch()
+                n_trained += 1
+                for checkpoint in folder.glob("checkpoint-*"):
+                    shutil.rmtree(checkpoint)
+    return n_trained, resumed_at
