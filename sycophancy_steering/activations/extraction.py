@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from sycophancy_steering.activations.cache_keys import chat_key, extraction_key, row_key
@@ -39,7 +40,7 @@ from sycophancy_steering.engine.prompt import Prompt, TokenIds
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.questions.prompt_table import ROW_GROUP_SIZE, iter_prompts, read_extract
 from sycophancy_steering.questions.question import Row
-from sycophancy_steering.schemas.activations import BLOCK_SCHEMA, COUNTERFACTUALS
+from sycophancy_steering.schemas.activations import BLOCK_SCHEMA, COUNTERFACTUALS, RESPONSES
 from sycophancy_steering.storage.activation_shards import Origin
 from sycophancy_steering.storage.activation_store import ActivationStore
 
@@ -153,6 +154,10 @@ class ExtractionRun:
                 for batch in plan_batches([p.token_ids for p in prompts], self.budget.tokens):
                     pairs = [(questions[n], prompts[n]) for n in batch]
                     self._run_batch(pairs, bar, write_in_background)
+                self.after_window()
+
+    def after_window(self) -> None:
+        """Called after each window of questions, most of whose answers are stored by then."""
 
     def _windows(self, rows: list[int]) -> Iterator[list[int]]:
         """Indices of rows in windows; rows that start alike are in the same one."""
@@ -248,22 +253,26 @@ class ExtractionRun:
             draft.mkdir()
             self.store.link_shards(shards, draft)
             write_reference_logprobs(draft, self.reference_logprobs)
-            answered = write_responses(draft, shards, self._references_of_rows())
+            tables = (pq.read_table(shard / RESPONSES) for shard in shards)
+            answered = write_responses(draft, tables, self._references_of_rows())
         self.store.remove_merged_blocks(self.row_keys, shards)
         return answered
 
     def _references_of_rows(self) -> Iterator[dict[str, list[float] | None]]:
         """The columns of reference log-probabilities of each row."""
-        for row in self._rows():
-            logprobs = {
-                name: self.reference_logprobs[chat_key(chat)]
-                for name, chat in self.reference_chats(row).items()
-            }
-            reference, n_true = logprobs.get(REFERENCE), len(row.true_answers)
-            yield {name: logprobs.get(name) for name in COUNTERFACTUALS} | {
-                "true_logprobs": reference[:n_true] if reference else None,
-                "false_logprobs": reference[n_true:] if reference else None,
-            }
+        return map(self.references_of, self._rows())
+
+    def references_of(self, row: Row) -> dict[str, list[float] | None]:
+        """The columns of reference log-probabilities of one row."""
+        logprobs = {
+            name: self.reference_logprobs[chat_key(chat)]
+            for name, chat in self.reference_chats(row).items()
+        }
+        reference, n_true = logprobs.get(REFERENCE), len(row.true_answers)
+        return {name: logprobs.get(name) for name in COUNTERFACTUALS} | {
+            "true_logprobs": reference[:n_true] if reference else None,
+            "false_logprobs": reference[n_true:] if reference else None,
+        }
 
     def summary(self) -> str:
         """How many questions were run and how many were cached, in words."""
