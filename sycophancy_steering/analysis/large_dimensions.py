@@ -20,7 +20,7 @@ def large_dimensions_table(study: ModelStudy, variants: Sequence[Variant]) -> pl
     """The table LARGE_DIMENSIONS: every extraction set at the positions of `variants`."""
     used: dict[Position, None] = dict.fromkeys(variant.position for variant in variants)
     rows = []
-    for prompt_set, answers in study.extractions.items():
+    for prompt_set, answers in (study.extractions | study.statistics).items():
         layers = range(answers.origin.n_layers)
         for layer in tqdm(layers, unit="layer", disable=None, desc=f"{prompt_set}: dimensions"):
             for position in used:

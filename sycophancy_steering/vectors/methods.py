@@ -189,6 +189,11 @@ def letter(contrast: Contrast) -> Floats:
 def steering_vector(
     method: str, contrast: Contrast, normalisation: Normalisation = "none"
 ) -> NDArray[np.float32]:
+    """`exact_vector` as it is stored."""
+    return exact_vector(method, contrast, normalisation).astype(np.float32)
+
+
+def exact_vector(method: str, contrast: Contrast, normalisation: Normalisation = "none") -> Floats:
     """The direction (d_model,) of `method`, as long as the mean difference.
 
     Raises MethodNotApplicable where these answers do not allow the method.
@@ -197,9 +202,8 @@ def steering_vector(
     direction = METHODS[method](changed) * factors
     length = np.linalg.norm(direction)
     if length == 0:
-        return np.zeros_like(direction, dtype=np.float32)
-    scaled = direction * (np.linalg.norm(contrast.mean_difference) / length)
-    return scaled.astype(np.float32)
+        return np.zeros_like(direction)
+    return direction * (np.linalg.norm(contrast.mean_difference) / length)
 
 
 def _towards_sycophancy(direction: Floats, contrast: Contrast) -> Floats:
