@@ -2,30 +2,93 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import signal
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
+import polars.testing
 import pytest
-from conftest import PARAMS, ROOT
+from conftest import PARAMS, ROOT, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from stage_scripts import stage
 from tiny_models import byte_tokenizer, tiny
 
 from sycophancy_steering.activations import extraction
 from sycophancy_steering.activations.extraction import StudiedModel
+from sycophancy_steering.analysis.large_dimensions import large_dimensions_table
+from sycophancy_steering.analysis.model_study import ModelStudy
 from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.kept_statistics import (
+    NEEDED_MOMENTS,
+    NEEDS_ROWS,
+    check_kept_statistics,
+)
 from sycophancy_steering.config.model import ModelSettings
-from sycophancy_steering.config.reading import read_section
+from sycophancy_steering.config.params import read_params
+from sycophancy_steering.config.reading import read_section, validated
+from sycophancy_steering.config.suite import read_suite
+from sycophancy_steering.config.variants import VariantGrid
 from sycophancy_steering.engine.language_model import load_language_model
+from sycophancy_steering.foundation.array_stream import RowsNotKept
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.foundation.moments import (
+    COVARIANCE,
+    FOURTH,
+    MEAN,
+    Moments,
+    MomentStream,
+)
 from sycophancy_steering.labels.labelling import label_responses
 from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, MODELS, PROMPTS
 from sycophancy_steering.storage.vector_files import read_variant_index
+from sycophancy_steering.vectors.contrast import AnswerGroup, Contrast
 from sycophancy_steering.vectors.labelled_activations import read_labelled_activations
-from sycophancy_steering.vectors.labelled_statistics import read_labelled_statistics
-from sycophancy_steering.vectors.methods import exact_vector
+from sycophancy_steering.vectors.labelled_statistics import NO_NAMES, read_labelled_statistics
+from sycophancy_steering.vectors.methods import METHODS, exact_vector
 
+KILLED = """
+import json, os, random, shutil, signal, sys
+from pathlib import Path
+
+sys.path.insert(0, "tests"), sys.path.insert(0, "stages")
+import test_activation_statistics as own
+from sycophancy_steering.activations import extraction
+from sycophancy_steering.foundation import atomic_files
+
+extraction.WINDOW = 8
+ends, draw = [], random.Random(0)
+for moment in range(6):
+    child = os.fork()
+    if not child:
+        countdown = [draw.randrange(3, 14)]
+
+        def deadly(function):
+            def counted(*arguments, **named):
+                countdown[0] -= 1
+                if countdown[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(*arguments, **named)
+            return counted
+
+        # Every file and folder is put in its place, and deleted, by one of these.
+        atomic_files.os.replace, Path.rename = deadly(os.replace), deadly(Path.rename)
+        shutil.rmtree, shutil.copyfile = deadly(shutil.rmtree), deadly(shutil.copyfile)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        own.extract_pairs()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    ends.append(os.WTERMSIG(status) if os.WIFSIGNALED(status) else -1)
+print(json.dumps(ends))
+"""
 SETS = ("pairs", "forced", "described")
-N_QUESTIONS = 60
+N_QUESTIONS = 40
 NATURAL = ["prompt", "continuation", "continuation_mean"]
 VARIANTS = [
     {
@@ -62,14 +125,27 @@ def set_up(folder: Path, keep: str, dtype: str = "float16") -> Path:
         params["model"]["tiny"]["dtype"] = dtype
         params["prompt_set"]["pairs"] = {"sources": {"organism_opinions": N_QUESTIONS}, **kept}
         params["prompt_set"]["forced"] = {
-            "sources": {"organism_misconceptions": 20}, "extract": "forced_answers", **kept,
+            "sources": {"organism_misconceptions": 12}, "extract": "forced_answers", **kept,
         }  # fmt: skip
         params["prompt_set"]["described"] = {
-            "sources": {"descriptions": 24}, "extract": "chats", **kept,
+            "sources": {"descriptions": 16}, "extract": "chats", **kept,
         }  # fmt: skip
 
     edit(folder, change)
     return folder
+
+
+def loaded_model() -> StudiedModel:
+    """The model of the current folder's study."""
+    model_settings = read_section(ModelSettings, "model", "tiny")
+    language_model = load_language_model(MODELS / "tiny", model_settings)
+    activation_settings = read_section(ActivationSettings, "activations")
+    return StudiedModel("tiny", language_model, activation_settings, model_settings)
+
+
+def extract_pairs() -> None:
+    """The stage `activations`, of one set."""
+    stage("activations").extract("pairs", loaded_model())
 
 
 def run_study(folder: Path, monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
@@ -77,10 +153,7 @@ def run_study(folder: Path, monkeypatch: pytest.MonkeyPatch, model: Path) -> Non
     monkeypatch.chdir(folder)
     (folder / "data/models").mkdir()
     (folder / "data/models/tiny").symlink_to(model)
-    model_settings = read_section(ModelSettings, "model", "tiny")
-    language_model = load_language_model(MODELS / "tiny", model_settings)
-    activation_settings = read_section(ActivationSettings, "activations")
-    loaded = StudiedModel("tiny", language_model, activation_settings, model_settings)
+    loaded = loaded_model()
     for name in SETS:
         stage("prompts").sample_prompts(name)
         stage("activations").extract(name, loaded)
@@ -138,3 +211,190 @@ def test_every_vector_is_the_one_that_kept_activations_give(studies, prompt_set,
         assert kept.class_sizes(variant) == folded.class_sizes(variant)
         ours = exact_vector(variant.method, folded.contrast(variant, layer), variant.normalisation)
         assert np.abs(ours - vector).max() <= 1e-10 * np.linalg.norm(vector), name
+
+
+def test_the_coordinates_that_are_far_larger_are_the_same(studies, monkeypatch):
+    tables = []
+    for folder in studies:
+        monkeypatch.chdir(folder)
+        study = ModelStudy("tiny", read_suite("tiny"))
+        monkeypatch.setattr("sycophancy_steering.foundation.large_dimensions.LARGE_RATIO", 2)
+        tables.append(large_dimensions_table(study, [*stage("vectors").read_variants().values()]))
+    assert len(tables[0]) > 20
+    pl.testing.assert_frame_equal(*tables, rel_tol=1e-10)
+
+
+@pytest.fixture
+def unfinished(studies, tmp_path, model) -> Path:
+    """The study with statistics before its activations; nothing is cached."""
+    folder = set_up(tmp_path / "study", "statistics")
+    for name in ("data/prompts", "data/models"):
+        shutil.copytree(studies[1] / name, folder / name, symlinks=True)
+    return folder
+
+
+def pairs_of(folder: Path) -> dict[str, bytes]:
+    return files(folder / "data/activations/tiny/pairs")
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(studies, unfinished, monkeypatch):
+    for name in ("tests", "stages"):
+        (unfinished / name).symlink_to(ROOT / name)
+    (unfinished / "killed.py").write_text(KILLED)
+    environment = ["env", f"PYTHONPATH={ROOT}:{ROOT / 'tests'}"]
+    done = run(unfinished, *environment, sys.executable, "killed.py")
+    assert done.returncode == 0, done.stderr
+    ends = json.loads(done.stdout)
+    assert ends.count(signal.SIGKILL) >= 5, ends
+    monkeypatch.chdir(unfinished)
+    monkeypatch.setattr(extraction, "WINDOW", 8)
+    extract_pairs()
+    assert pairs_of(unfinished) == pairs_of(studies[1])
+    # No activations are left: the statistics, and responses of folded windows.
+    assert not [*(unfinished / ".work").rglob("activations.parquet")]
+
+
+def test_the_order_of_batches_changes_no_byte(studies, unfinished, monkeypatch):
+    monkeypatch.chdir(unfinished)
+    monkeypatch.setattr(extraction, "WINDOW", 8)
+    plan = extraction.plan_batches
+    monkeypatch.setattr(extraction, "plan_batches", lambda *words: [*plan(*words)][::-1])
+    extract_pairs()
+    assert pairs_of(unfinished) == pairs_of(studies[1])
+
+
+def test_what_another_machine_extracted_is_not_run_again(studies, unfinished, monkeypatch, capsys):
+    monkeypatch.chdir(unfinished)
+    monkeypatch.setattr(extraction, "WINDOW", 8)
+    pulled = {path.name: path for path in (studies[1] / "data/activations/tiny/pairs").iterdir()}
+    monkeypatch.setattr(stage_module := stage("activations"), "cached_output", lambda _: pulled)
+    stage_module.extract("pairs", loaded_model())
+    assert f"none run, all {N_QUESTIONS} taken from .work" in capsys.readouterr().out
+    assert pairs_of(unfinished) == pairs_of(studies[1])
+
+
+def test_labels_that_no_group_has_are_refused_in_one_line(studies, tmp_path, monkeypatch):
+    monkeypatch.chdir(studies[1])
+    folder, labels = ACTIVATIONS / "tiny/pairs", LABELS / "tiny/pairs.parquet"
+    other = tmp_path / "labels.parquet"
+    graded = pl.col("label").shuffle(0).alias("label"), pl.lit("hand").alias("label_source")
+    pl.read_parquet(labels).with_columns(*graded).write_parquet(other)
+    with pytest.raises(InputError, match=r"hand labels answers differently that .* as one group"):
+        read_labelled_statistics(folder, other)
+    pl.read_parquet(labels).head(30).write_parquet(other)
+    with pytest.raises(InputError, match="labels of other answers than the activations"):
+        read_labelled_statistics(folder, other)
+    with pytest.raises(InputError, match=r"set prompt_set\.pairs\.keep: activations"):
+        read_labelled_activations(folder, labels, PROMPTS / "pairs.parquet")
+
+
+MOMENTS = st.tuples(
+    st.lists(st.integers(1, 40), min_size=1, max_size=5),
+    st.sampled_from([0.0, 1.0, 1e3, 1e6]),
+    st.integers(0, 2**32 - 1),
+)
+
+
+@given(MOMENTS)
+@settings(max_examples=60, deadline=None)
+def test_merged_moments_are_those_of_all_rows(case):
+    sizes, offset, seed = case
+    rng = np.random.default_rng(seed)
+    width = 5
+    rows = rng.normal(size=(sum(sizes), width)) * rng.uniform(0.5, 2, width)
+    rows += offset * rng.normal(size=width)
+    parts = np.split(rows, np.cumsum(sizes)[:-1])
+    merged = Moments.of_rows(parts[0], FOURTH)
+    for part in parts[1:]:
+        merged = merged.merge(Moments.of_rows(part, FOURTH))
+    centred = rows - rows.mean(0)
+    assert merged.count == len(rows)
+    np.testing.assert_allclose(merged.mean, rows.mean(0), rtol=1e-13)
+    np.testing.assert_allclose(merged.absolute_sum, np.abs(rows).sum(0), rtol=1e-13)
+    # A mean of 10^6 leaves ten digits of a deviation of 1.
+    tolerance = 1e-10 * max(1.0, offset / 1e3) * len(rows)
+    for ours, power in (
+        (merged.squares, (centred**2).sum(0)),
+        (merged.scatter, centred.T @ centred),
+        (merged.third, (centred**2).T @ centred),
+        (merged.fourth, (centred**2).T @ centred**2),
+    ):
+        np.testing.assert_allclose(ours, power, rtol=1e-10, atol=tolerance * 16)
+
+
+@pytest.mark.parametrize("order", [MEAN, COVARIANCE, FOURTH])
+def test_moments_have_what_their_order_says(order):
+    moments = Moments.of_rows(np.eye(3), order)
+    assert (moments.scatter is not None) == (order >= COVARIANCE)
+    assert (moments.fourth is not None) == (moments.third is not None) == (order >= FOURTH)
+
+
+REFUSED = [
+    (
+        {"variants": [{"method": "probe", "position": "answer"}]},
+        "variants: probe needs every activation of pairs (it is fitted in many passes), of which "
+        "statistics are kept; leave it out, or set prompt_set.pairs.keep: activations",
+    ),
+    (
+        {"variants": [{"method": "pca", "position": "answer", "n_pairs": 8}]},
+        "variants: pca-8 needs every activation of pairs (some of them are sampled)",
+    ),
+    (
+        {"variants": [{"method": "lda", "position": "answer"}]},
+        "variants: lda needs more moments of pairs; expected prompt_set.pairs.moments: fourth, "
+        "found covariance",
+    ),
+    (
+        {"label": "flipped", "variants": [{"method": "pca", "position": "prompt"}]},
+        "suite.small.label_source: the statistics of pairs are grouped by logprob, continuation",
+    ),
+    (
+        {"keep": "held_out"},
+        "suite.small.evaluation_set: held_out needs every activation; expected "
+        "prompt_set.held_out.keep: activations, found statistics",
+    ),
+    (
+        {"prompting": ["steering"]},
+        "prompting.methods: steering needs the activations of single pairs of pairs",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), REFUSED)
+def test_what_statistics_cannot_give_is_refused_before_anything_runs(tmp_path, change, expected):
+    (tmp_path / "params.yaml").write_text(PARAMS)
+
+    def apply(params) -> None:
+        params["variants"] = change.get("variants", params["variants"])
+        params["suite"]["small"]["label_source"] = change.get("label", "logprob")
+        params["prompt_set"][change.get("keep", "pairs")]["keep"] = "statistics"
+        params["prompting"]["methods"] = change.get("prompting", ["instruction"])
+        grids = validated(list[VariantGrid], params["variants"], tmp_path, "variants")
+        names = [variant.name for grid in grids for variant in grid.variants()]
+        params["suite"]["small"]["headline"] = f"pairs/{names[0]}"
+        params["suite"]["small"]["intervention_vectors"] = [f"pairs/{names[0]}"]
+        params["interventions"]["compared_methods"] = []
+
+    edit(tmp_path, apply)
+    for check in (check_kept_statistics, read_params):
+        with pytest.raises(InputError) as error:
+            check(tmp_path / "params.yaml")
+        assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+def test_every_method_that_is_not_refused_is_made_from_moments():
+    """As is one that is added, if it uses no more than moments have."""
+    assert {*NEEDS_ROWS, *NEEDED_MOMENTS} <= {*METHODS}
+    groups = [MomentStream(Moments.of_rows(rows, FOURTH)) for rows in np.eye(12).reshape(2, 6, 12)]
+    sides = [
+        AnswerGroup(stream, NO_NAMES, NO_NAMES, {name: (6, stream.mean)})
+        for stream, name in zip(groups, "AB", strict=True)
+    ]
+    contrast = Contrast(*sides, True, np.random.default_rng(0), pair_differences=groups[0])
+    for name in METHODS.keys() - NEEDS_ROWS.keys():
+        assert np.isfinite(METHODS[name](contrast)).all()
+    with pytest.raises(RowsNotKept, match="needs every activation"):
+        METHODS["median_difference"](contrast)
+    means = MomentStream(Moments.of_rows(np.eye(12), MEAN))
+    with pytest.raises(RowsNotKept, match="needs the covariance, and only means are kept"):
+        METHODS["pca"](replace(contrast, pair_differences=means))
