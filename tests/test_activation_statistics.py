@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import polars.testing
 import pytest
 from conftest import PARAMS, ROOT, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 from ruamel.yaml import YAML
 from stage_scripts import stage
 from tiny_models import byte_tokenizer, tiny
@@ -221,7 +221,7 @@ def test_the_coordinates_that_are_far_larger_are_the_same(studies, monkeypatch):
         monkeypatch.setattr("sycophancy_steering.foundation.large_dimensions.LARGE_RATIO", 2)
         tables.append(large_dimensions_table(study, [*stage("vectors").read_variants().values()]))
     assert len(tables[0]) > 20
-    pl.testing.assert_frame_equal(*tables, rel_tol=1e-10)
+    assert_frame_equal(*tables, rel_tol=1e-10)
 
 
 @pytest.fixture
@@ -319,6 +319,7 @@ def test_merged_moments_are_those_of_all_rows(case):
         (merged.third, (centred**2).T @ centred),
         (merged.fourth, (centred**2).T @ centred**2),
     ):
+        assert ours is not None
         np.testing.assert_allclose(ours, power, rtol=1e-10, atol=tolerance * 16)
 
 
@@ -386,11 +387,12 @@ def test_every_method_that_is_not_refused_is_made_from_moments():
     """As is one that is added, if it uses no more than moments have."""
     assert {*NEEDS_ROWS, *NEEDED_MOMENTS} <= {*METHODS}
     groups = [MomentStream(Moments.of_rows(rows, FOURTH)) for rows in np.eye(12).reshape(2, 6, 12)]
-    sides = [
+    one, two = (
         AnswerGroup(stream, NO_NAMES, NO_NAMES, {name: (6, stream.mean)})
         for stream, name in zip(groups, "AB", strict=True)
-    ]
-    contrast = Contrast(*sides, True, np.random.default_rng(0), pair_differences=groups[0])
+    )
+    rng = np.random.default_rng(0)
+    contrast = Contrast(one, two, True, rng, pair_differences=groups[0])
     for name in METHODS.keys() - NEEDS_ROWS.keys():
         assert np.isfinite(METHODS[name](contrast)).all()
     with pytest.raises(RowsNotKept, match="needs every activation"):

@@ -7,6 +7,7 @@ deviations from the mean, so that a large mean costs no digits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -121,7 +122,7 @@ class MomentStream(ArrayStream):
         super().__init__(moments.count, self._no_rows)
         self.moments = moments
 
-    def _no_rows(self) -> None:  # type: ignore[override]
+    def _no_rows(self) -> Iterator[Floats]:
         raise RowsNotKept("needs every activation, and only statistics of them are kept")
 
     def scaled(self, factors: Floats) -> MomentStream:
