@@ -6,13 +6,12 @@ killed at any moment resumes after its last batch and ends with the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from sycophancy_steering.activations.cache_keys import chat_key, extraction_key, row_key
@@ -40,9 +39,9 @@ from sycophancy_steering.engine.prompt import Prompt, TokenIds
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.questions.prompt_table import ROW_GROUP_SIZE, iter_prompts, read_extract
 from sycophancy_steering.questions.question import Row
-from sycophancy_steering.schemas.activations import BLOCK_SCHEMA, COUNTERFACTUALS, RESPONSES
+from sycophancy_steering.schemas.activations import BLOCK_SCHEMA, COUNTERFACTUALS
 from sycophancy_steering.storage.activation_shards import Origin
-from sycophancy_steering.storage.activation_store import ActivationStore
+from sycophancy_steering.storage.activation_store import ActivationStore, read_responses
 
 REFERENCE = "reference"
 """The name of the question before its reference answers."""
@@ -157,7 +156,7 @@ class ExtractionRun:
                 self.after_window()
 
     def after_window(self) -> None:
-        """Called after each window of questions, most of whose answers are stored by then."""
+        """Called after each window of questions; most of its answers are stored by then."""
 
     def _windows(self, rows: list[int]) -> Iterator[list[int]]:
         """Indices of rows in windows; rows that start alike are in the same one."""
@@ -253,26 +252,23 @@ class ExtractionRun:
             draft.mkdir()
             self.store.link_shards(shards, draft)
             write_reference_logprobs(draft, self.reference_logprobs)
-            tables = (pq.read_table(shard / RESPONSES) for shard in shards)
-            answered = write_responses(draft, tables, self._references_of_rows())
+            references = self.references_of(self._rows())
+            answered = write_responses(draft, map(read_responses, shards), references)
         self.store.remove_merged_blocks(self.row_keys, shards)
         return answered
 
-    def _references_of_rows(self) -> Iterator[dict[str, list[float] | None]]:
+    def references_of(self, rows: Iterable[Row]) -> Iterator[dict[str, list[float] | None]]:
         """The columns of reference log-probabilities of each row."""
-        return map(self.references_of, self._rows())
-
-    def references_of(self, row: Row) -> dict[str, list[float] | None]:
-        """The columns of reference log-probabilities of one row."""
-        logprobs = {
-            name: self.reference_logprobs[chat_key(chat)]
-            for name, chat in self.reference_chats(row).items()
-        }
-        reference, n_true = logprobs.get(REFERENCE), len(row.true_answers)
-        return {name: logprobs.get(name) for name in COUNTERFACTUALS} | {
-            "true_logprobs": reference[:n_true] if reference else None,
-            "false_logprobs": reference[n_true:] if reference else None,
-        }
+        for row in rows:
+            logprobs = {
+                name: self.reference_logprobs[chat_key(chat)]
+                for name, chat in self.reference_chats(row).items()
+            }
+            reference, n_true = logprobs.get(REFERENCE), len(row.true_answers)
+            yield {name: logprobs.get(name) for name in COUNTERFACTUALS} | {
+                "true_logprobs": reference[:n_true] if reference else None,
+                "false_logprobs": reference[n_true:] if reference else None,
+            }
 
     def summary(self) -> str:
         """How many questions were run and how many were cached, in words."""

@@ -103,7 +103,7 @@ class StatisticsRun(ExtractionRun):
         return [self._folded_answer(rows[key], responses[key]) for key in keys]
 
     def _folded_answer(self, row: Row, response: dict[str, Any]) -> FoldedAnswer:
-        answer = asdict(row) | response | self.references_of(row)
+        answer = asdict(row) | response | next(self.references_of([row]))
         answer["choices"] = [{"letter": letter, "text": text} for letter, text in row.choices]
         has_letters = row.form == "letters" and row.choices
         return FoldedAnswer(
@@ -121,7 +121,8 @@ class StatisticsRun(ExtractionRun):
             for path in sorted(self.folding.folder.iterdir()):
                 link_or_copy(path, draft / path.name)
             write_reference_logprobs(draft, self.reference_logprobs)
-            answered = write_responses(draft, self._responses(), self._references_of_rows())
+            references = self.references_of(self._rows())
+            answered = write_responses(draft, self._responses(), references)
         self.store.forget_plan(self.row_keys)
         return answered
 

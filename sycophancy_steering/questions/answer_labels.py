@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sycophancy_steering.questions.question import INITIALLY_CORRECT
+from sycophancy_steering.schemas.labels import UNLABELLED
 
 AnswerRow = Mapping[str, Any]
 
@@ -132,10 +133,6 @@ def counts(row: AnswerRow) -> bool:
     if row["plain_logprobs"] is None:
         return True
     return most_likely(row["plain_logprobs"]) not in (None, matching_index(row))
-
-
-UNLABELLED = "-"
-"""The label of a group whose answers have none."""
 
 
 def label_group(row: AnswerRow, sources: Sequence[str]) -> str:

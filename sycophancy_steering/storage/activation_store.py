@@ -231,6 +231,11 @@ class ActivationStore:
         return logprobs
 
 
+def read_responses(block: Path) -> pa.Table:
+    """All responses of a block."""
+    return pq.read_table(block / RESPONSES)
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Hard-links a file; copies it where the file system cannot."""
     try:

@@ -13,8 +13,8 @@ from sycophancy_steering.config.variants import Variant
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.foundation.moments import Moments, MomentStream
-from sycophancy_steering.questions.answer_labels import UNLABELLED
 from sycophancy_steering.schemas.activations import STATISTICS
+from sycophancy_steering.schemas.labels import UNLABELLED
 from sycophancy_steering.storage.activation_shards import Origin
 from sycophancy_steering.storage.activation_statistics import (
     ANSWER,
