@@ -110,17 +110,16 @@ def fold(rows: int) -> dict[str, float]:
     return {
         "seconds": round(seconds, 1),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1),
-        "keys_mb": round(keys_size(keys, store) / 1e6, 1),
+        "keys_mb": round(keys_size(keys) / 1e6, 1),
         "disk_mb": round(disk / 1e6, 1),
         "activations_mb": rows * N_LAYERS * len(POSITIONS) * WIDTH * 2 / 1e6,
         "difference": float(np.abs(merged.scatter - exact).max() / np.abs(exact).max()),
     }
 
 
-def keys_size(keys: list[str], store: ActivationStore) -> int:
-    """Bytes of the keys, of their order, and of the table of where each question is stored."""
-    lists = 2 * sys.getsizeof(keys)
-    return len(keys) * sys.getsizeof(keys[0]) + lists + sys.getsizeof(store.blocks)
+def keys_size(keys: list[str]) -> int:
+    """Bytes of the keys, in the order of the prompt set and in windows."""
+    return len(keys) * sys.getsizeof(keys[0]) + 2 * sys.getsizeof(keys)
 
 
 def size(folder: Path) -> int:

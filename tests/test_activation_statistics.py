@@ -36,6 +36,7 @@ from sycophancy_steering.config.reading import read_section, validated
 from sycophancy_steering.config.suite import read_suite
 from sycophancy_steering.config.variants import VariantGrid
 from sycophancy_steering.engine.language_model import load_language_model
+from sycophancy_steering.engine.workers import local_workers
 from sycophancy_steering.foundation.array_stream import RowsNotKept
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.foundation.moments import (
@@ -140,7 +141,8 @@ def loaded_model() -> StudiedModel:
     model_settings = read_section(ModelSettings, "model", "tiny")
     language_model = load_language_model(MODELS / "tiny", model_settings)
     activation_settings = read_section(ActivationSettings, "activations")
-    return StudiedModel("tiny", language_model, activation_settings, model_settings)
+    workers = local_workers(language_model, activation_settings)
+    return StudiedModel("tiny", workers, activation_settings, model_settings)
 
 
 def extract_pairs() -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from sycophancy_steering.activations.folded_blocks import FoldedBlocks
 from sycophancy_steering.config.kept_statistics import ORDERS
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.atomic_files import atomic_write
@@ -75,9 +76,11 @@ class Folding:
         """Blocks of one window each, which come next."""
         if keeps_statistics(self.folder):
             self.index = read_index(self.folder / STATISTICS)
+        self.blocks = FoldedBlocks(store.blocks, windows, self.responses_of)
+        store.blocks = self.blocks
         for number in range(self.index.n_windows):
-            self._use_block(self.responses_of(number), self.windows[number])
-        used = {*store.blocks.values()}
+            self.blocks.fold(windows[number])
+        used = {*self.blocks.values()}
         for responses in store.folder.glob("[!.]*/" + RESPONSES):
             if responses.parent not in used:  # folded or gathered before a kill
                 shutil.rmtree(responses.parent)
@@ -100,7 +103,7 @@ class Folding:
         """Folds the next windows, as far as all their answers are stored."""
         while (number := self.index.n_windows + len(self._gathered)) < len(self.windows):
             keys = self.windows[number]
-            if any(key not in self.store.blocks for key in keys):
+            if any(key not in self.blocks for key in keys):
                 return
             self._gathered.append(self._gather(keys))
             if len(self._gathered) == self.windows_at_once or number == len(self.windows) - 1:
@@ -108,17 +111,14 @@ class Folding:
 
     def _gather(self, keys: Sequence[str]) -> Path:
         """The block of a window; deletes those that no other window needs."""
-        sources = dict.fromkeys(self.store.blocks[key] for key in keys)
+        sources = dict.fromkeys(self.blocks[key] for key in keys)
         block = self.store.shard(keys)
-        self._use_block(block, keys)
+        self.blocks |= dict.fromkeys(keys, block)
         for source in sources:
             stored = pq.read_table(source / RESPONSES, columns=[KEY])[KEY].to_pylist()
-            if all(self.store.blocks[key] != source for key in stored):
+            if all(self.blocks[key] != source for key in stored):
                 shutil.rmtree(source)
         return block
-
-    def _use_block(self, block: Path, keys: Sequence[str]) -> None:
-        self.store.blocks |= dict.fromkeys(keys, block)
 
     def _fold(self) -> None:
         """Folds the gathered windows and deletes their activations."""
@@ -144,7 +144,7 @@ class Folding:
             self.index = replace(self.index, n_windows=numbers.stop, counts=counts)
             write_index(draft, self.index)
         for number, block in zip(numbers, self._gathered, strict=True):
-            self._use_block(self.responses_of(number), self.windows[number])
+            self.blocks.fold(self.windows[number])
             shutil.rmtree(block)
         self._gathered = []
 

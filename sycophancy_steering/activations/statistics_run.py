@@ -66,7 +66,8 @@ class StatisticsRun(ExtractionRun):
     def import_cached_output(self, files: dict[str, Path]) -> None:
         """Imports an earlier output, if it is of the same questions, extracted in the same way, and
         none of them was run here."""
-        if not {STATISTICS, RESPONSES, REFERENCE_LOGPROBS} <= files.keys() or self.store.blocks:
+        is_begun = self.folding.index.n_windows or self.store.blocks
+        if is_begun or not {STATISTICS, RESPONSES, REFERENCE_LOGPROBS} <= files.keys():
             return
         complete = replace(self.folding.index, n_windows=len(self.folding.windows))
         if replace(read_index(files[STATISTICS]), counts={}) != complete:
@@ -91,7 +92,7 @@ class StatisticsRun(ExtractionRun):
         super().run_prompts(bar)
         self.folding.fold_complete()
 
-    def after_window(self) -> None:
+    def after_batch(self) -> None:
         """Folds what is stored."""
         self.folding.fold_complete()
 
