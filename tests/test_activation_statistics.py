@@ -311,7 +311,7 @@ def test_merged_moments_are_those_of_all_rows(case):
         merged = merged.merge(Moments.of_rows(part, FOURTH))
     centred = rows - rows.mean(0)
     assert merged.count == len(rows)
-    np.testing.assert_allclose(merged.mean, rows.mean(0), rtol=1e-13)
+    np.testing.assert_allclose(merged.mean, rows.mean(0), rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(merged.absolute_sum, np.abs(rows).sum(0), rtol=1e-13)
     # A mean of 10^6 leaves ten digits of a deviation of 1.
     tolerance = 1e-10 * max(1.0, offset / 1e3) * len(rows)
