@@ -103,7 +103,7 @@ def fold(rows: int) -> dict[str, float]:
         disk = max(disk, size(store.folder))
         folding.fold_complete()
     seconds = time.perf_counter() - start
-    groups = read_moments(moments_path(folding.folder, "prompt", 0))
+    groups = read_moments(moments_path(folding.statistics_of(len(windows)), "prompt", 0))
     merged = reduce(Moments.merge, groups.values())
     assert merged.count == rows and merged.scatter is not None
     exact = products - np.outer(sums, sums) / rows

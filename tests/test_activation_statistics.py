@@ -6,8 +6,10 @@ import json
 import shutil
 import signal
 import sys
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,10 +22,13 @@ from ruamel.yaml import YAML
 from stage_scripts import stage
 from tiny_models import byte_tokenizer, tiny
 
-from sycophancy_steering.activations import extraction
+from sycophancy_steering.activations import extraction, folding, model_work
 from sycophancy_steering.activations.extraction import StudiedModel
+from sycophancy_steering.analysis.consistency_tables import consistency_tables
 from sycophancy_steering.analysis.large_dimensions import large_dimensions_table
 from sycophancy_steering.analysis.model_study import ModelStudy
+from sycophancy_steering.analysis.sample_efficiency import sample_efficiency_table
+from sycophancy_steering.analysis.shuffled_pairs import shuffled_pairs_tables
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.kept_statistics import (
     NEEDED_MOMENTS,
@@ -32,11 +37,12 @@ from sycophancy_steering.config.kept_statistics import (
 )
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.params import read_params
+from sycophancy_steering.config.predictivity import SampleEfficiencySettings
 from sycophancy_steering.config.reading import read_section, validated
 from sycophancy_steering.config.suite import read_suite
 from sycophancy_steering.config.variants import VariantGrid
 from sycophancy_steering.engine.language_model import load_language_model
-from sycophancy_steering.engine.workers import local_workers
+from sycophancy_steering.engine.workers import Task, Work, Workers, local_workers
 from sycophancy_steering.foundation.array_stream import RowsNotKept
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.foundation.moments import (
@@ -47,7 +53,11 @@ from sycophancy_steering.foundation.moments import (
     MomentStream,
 )
 from sycophancy_steering.labels.labelling import label_responses
+from sycophancy_steering.power.study_questions import ModelQuestions
+from sycophancy_steering.report.templates import render
+from sycophancy_steering.report.vectors import kept_statistics_section
 from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, MODELS, PROMPTS
+from sycophancy_steering.storage.activation_statistics import read_moments, write_moments
 from sycophancy_steering.storage.vector_files import read_variant_index
 from sycophancy_steering.vectors.contrast import AnswerGroup, Contrast
 from sycophancy_steering.vectors.labelled_activations import read_labelled_activations
@@ -60,10 +70,9 @@ from pathlib import Path
 
 sys.path.insert(0, "tests"), sys.path.insert(0, "stages")
 import test_activation_statistics as own
-from sycophancy_steering.activations import extraction
 from sycophancy_steering.foundation import atomic_files
 
-extraction.WINDOW = 8
+own.small_windows(setattr)
 ends, draw = [], random.Random(0)
 for moment in range(6):
     child = os.fork()
@@ -82,6 +91,7 @@ for moment in range(6):
         atomic_files.os.replace, Path.rename = deadly(os.replace), deadly(Path.rename)
         shutil.rmtree, shutil.copyfile = deadly(shutil.rmtree), deadly(shutil.copyfile)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        own.log_batches(setattr, moment)
         own.extract_pairs()
         os._exit(0)
     _, status = os.waitpid(child, 0)
@@ -121,6 +131,7 @@ def set_up(folder: Path, keep: str, dtype: str = "float16") -> Path:
         kept = {"splits": ["extract"], "keep": keep, "moments": "fourth"}
         params["variants"] = VARIANTS
         params["prompting"]["methods"] = ["instruction"]
+        params["activations"]["batch_tokens"] = 1500  # four questions
         params["prompt_sets"]["small"] = [*SETS, "held_out"]
         params["suite"]["small"]["extraction_sets"] = [*SETS]
         params["model"]["tiny"]["dtype"] = dtype
@@ -143,6 +154,25 @@ def loaded_model() -> StudiedModel:
     activation_settings = read_section(ActivationSettings, "activations")
     workers = local_workers(language_model, activation_settings)
     return StudiedModel("tiny", workers, activation_settings, model_settings)
+
+
+def small_windows(patch: Callable[[Any, str, Any], None]) -> None:
+    """Folds eight questions at a time."""
+    patch(extraction, "WINDOW", 8)
+    patch(folding, "ROWS_PER_MATRIX_ROW", 0)
+
+
+def log_batches(patch: Callable[[Any, str, Any], None], attempt: int) -> None:
+    """Appends the questions of each batch that is run to a file."""
+    extract = model_work.extract_batch
+
+    def logged(language_model, prompts, settings):
+        extracted = extract(language_model, prompts, settings)
+        with open("batches.jsonl", "a") as file:
+            file.write(json.dumps([attempt, [prompt.id for prompt in prompts]]) + "\n")
+        return extracted
+
+    patch(model_work, "extract_batch", logged)
 
 
 def extract_pairs() -> None:
@@ -176,7 +206,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory, model: Path) -> tuple[Path
     """The same study with activations and with statistics of eight questions at a time."""
     folder = tmp_path_factory.mktemp("studies")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(extraction, "WINDOW", 8)
+        small_windows(monkeypatch.setattr)
         for keep in ("activations", "statistics"):
             run_study(set_up(folder / keep, keep), monkeypatch, model)
     return folder / "activations", folder / "statistics"
@@ -226,6 +256,24 @@ def test_the_coordinates_that_are_far_larger_are_the_same(studies, monkeypatch):
     assert_frame_equal(*tables, rel_tol=1e-10)
 
 
+def test_analyses_leave_such_sets_out_and_the_report_says_so(studies, monkeypatch):
+    monkeypatch.chdir(studies[1])
+    study = ModelStudy("tiny", read_suite("tiny"))
+    assert study.extractions == {} and study.sets_with_statistics == [*SETS]
+    consistency = consistency_tables(study, [2])
+    assert consistency.agreement.is_empty() and consistency.reliability.is_empty()
+    settings = SampleEfficiencySettings(n_pairs=[2], n_resamples=2)
+    assert sample_efficiency_table(study, [], settings).is_empty()
+    assert {name: len(table) for name, table in shuffled_pairs_tables(study, 2, 1).items()} == {
+        name: 0 for name in SETS
+    }
+    section = kept_statistics_section(study.suite.extraction_sets)
+    assert section and "activations of pairs, forced, described only statistics" in render(section)
+    assert list(ModelQuestions("tiny", study.suite).studies()) == []
+    monkeypatch.chdir(studies[0])
+    assert kept_statistics_section(study.suite.extraction_sets) is None
+
+
 @pytest.fixture
 def unfinished(studies, tmp_path, model) -> Path:
     """The study with statistics before its activations; nothing is cached."""
@@ -249,25 +297,48 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(studies, unfinished, m
     ends = json.loads(done.stdout)
     assert ends.count(signal.SIGKILL) >= 5, ends
     monkeypatch.chdir(unfinished)
-    monkeypatch.setattr(extraction, "WINDOW", 8)
+    small_windows(monkeypatch.setattr)
+    log_batches(monkeypatch.setattr, len(ends))
     extract_pairs()
     assert pairs_of(unfinished) == pairs_of(studies[1])
+    lines = (unfinished / "batches.jsonl").read_text().splitlines()
+    batches = [json.loads(line) for line in lines]
+    for attempt in range(len(ends)):
+        *stored, _, _ = [[], [], *(ids for number, ids in batches if number == attempt)]
+        again = {id for number, ids in batches if number > attempt for id in ids}
+        # What a kill costs: a batch that was run, and the one before, which was on its way to disk.
+        assert not again & {id for ids in stored for id in ids}, attempt
     # No activations are left: the statistics, and responses of folded windows.
     assert not [*(unfinished / ".work").rglob("activations.parquet")]
 
 
-def test_the_order_of_batches_changes_no_byte(studies, unfinished, monkeypatch):
+class LastFirst:
+    """Workers of which the one with the last task is done first."""
+
+    n_workers = 3
+
+    def __init__(self, workers: Workers):
+        self._workers, self.language_model = workers, workers.language_model
+        self.batch_tokens = workers.batch_tokens
+
+    def run(self, work: Work, tasks: Iterable[Task]) -> Iterator[tuple[Task, Any]]:
+        for task in reversed([*tasks]):
+            yield from self._workers.run(work, [task])
+
+
+def test_neither_the_order_of_batches_nor_what_is_folded_at_once_changes_a_byte(
+    studies, unfinished, monkeypatch
+):
     monkeypatch.chdir(unfinished)
-    monkeypatch.setattr(extraction, "WINDOW", 8)
-    plan = extraction.plan_batches
-    monkeypatch.setattr(extraction, "plan_batches", lambda *words: [*plan(*words)][::-1])
-    extract_pairs()
+    monkeypatch.setattr(extraction, "WINDOW", 8)  # and all windows are folded at once
+    loaded = loaded_model()
+    stage("activations").extract("pairs", replace(loaded, workers=LastFirst(loaded.workers)))
     assert pairs_of(unfinished) == pairs_of(studies[1])
 
 
 def test_what_another_machine_extracted_is_not_run_again(studies, unfinished, monkeypatch, capsys):
     monkeypatch.chdir(unfinished)
-    monkeypatch.setattr(extraction, "WINDOW", 8)
+    small_windows(monkeypatch.setattr)
     pulled = {path.name: path for path in (studies[1] / "data/activations/tiny/pairs").iterdir()}
     monkeypatch.setattr(stage_module := stage("activations"), "cached_output", lambda _: pulled)
     stage_module.extract("pairs", loaded_model())
@@ -326,8 +397,14 @@ def test_merged_moments_are_those_of_all_rows(case):
 
 
 @pytest.mark.parametrize("order", [MEAN, COVARIANCE, FOURTH])
-def test_moments_have_what_their_order_says(order):
-    moments = Moments.of_rows(np.eye(3), order)
+def test_moments_have_what_their_order_says_on_disk_too(tmp_path, order):
+    rows = np.random.default_rng(0).normal(size=(9, 3))
+    moments = Moments.of_rows(rows[:4], order).merge(Moments.of_rows(rows[4:], order))
+    write_moments(tmp_path / "moments", {"10-": moments})
+    stored = read_moments(tmp_path / "moments")
+    np.testing.assert_equal(asdict(stored["10-"]), asdict(moments))
+    with pytest.raises(InputError, match="not readable statistics"):
+        read_moments(tmp_path)
     assert (moments.scatter is not None) == (order >= COVARIANCE)
     assert (moments.fourth is not None) == (moments.third is not None) == (order >= FOURTH)
 

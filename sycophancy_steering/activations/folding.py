@@ -2,15 +2,16 @@
 
 Questions are folded in the order in which they are run, a window at a time, once all answers of the
 window are stored; then its activations are deleted and its responses kept. So the order in which
-batches end changes no byte. The statistics are replaced as a whole, with the number of windows that
-they hold: a run that is killed at any moment folds no window twice.
+batches end changes no byte. The statistics of so many windows are a folder that is there as a whole
+or not at all: a run that is killed at any moment folds no window twice.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,6 @@ from sycophancy_steering.storage.activation_statistics import (
     MATCHING,
     NOT_MATCHING,
     StatisticsIndex,
-    keeps_statistics,
     moments_path,
     read_index,
     read_moments,
@@ -71,10 +71,15 @@ class Folding:
         """`windows` are keys of questions in the order in which they are folded; `index` is that of
         no window; `answers` returns those of a window, whose responses are stored."""
         self.store, self.windows, self.index, self.answers = store, windows, index, answers
-        self.folder = store.folder / "statistics"
         self._gathered: list[Path] = []
         """Blocks of one window each, which come next."""
-        if keeps_statistics(self.folder):
+        self.folder: Path | None = None
+        """The latest statistics; None before any."""
+        for folder in sorted(store.folder.glob("statistics-*")):
+            if self.folder:
+                shutil.rmtree(self.folder)
+            self.folder = folder
+        if self.folder:
             self.index = read_index(self.folder / STATISTICS)
         self.blocks = FoldedBlocks(store.blocks, windows, self.responses_of)
         store.blocks = self.blocks
@@ -94,6 +99,10 @@ class Folding:
     @property
     def _order(self) -> int:
         return ORDERS[self.index.moments]
+
+    def statistics_of(self, n_windows: int) -> Path:
+        """The folder of the statistics of so many windows."""
+        return self.store.folder / f"statistics-{n_windows:06d}"
 
     def responses_of(self, window: int) -> Path:
         """The block without activations of a folded window."""
@@ -133,32 +142,34 @@ class Folding:
                 draft.mkdir()
                 shutil.copyfile(block / RESPONSES, draft / RESPONSES)
         counts: dict[str, dict[str, int]] = {}
+        before, self.folder = self.folder, self.statistics_of(numbers.stop)
         with atomic_write(self.folder) as draft:
             draft.mkdir()
             positions = dict.fromkeys(name for part in parts for name in part.positions)
             for position in {**self.index.counts, **positions}:
                 for layer in range(self.index.origin.n_layers):
-                    groups = self._folded(position, layer, parts)
+                    path = moments_path(before, position, layer) if before else None
+                    groups = read_moments(path) if path and path.exists() else {}
+                    self._fold_into(groups, [part.rows(position, layer) for part in parts])
                     write_moments(moments_path(draft, position, layer), groups)
                     counts[position] = {name: groups[name].count for name in sorted(groups)}
-            self.index = replace(self.index, n_windows=numbers.stop, counts=counts)
-            write_index(draft, self.index)
+            index = replace(self.index, n_windows=numbers.stop, counts=counts)
+            write_index(draft, index)
+        self.index = index
+        if before:
+            shutil.rmtree(before)
         for number, block in zip(numbers, self._gathered, strict=True):
             self.blocks.fold(self.windows[number])
             shutil.rmtree(block)
         self._gathered = []
 
-    def _folded(
-        self, position: str, layer: int, parts: Sequence[WindowActivations]
-    ) -> dict[str, Moments]:
-        """The moments of all groups at one position and layer, with `parts` folded in."""
-        path = moments_path(self.folder, position, layer)
-        groups = read_moments(path) if path.exists() else {}
-        for part in parts:
-            for name, rows, order in part.rows(position, layer):
-                moments = Moments.of_rows(rows, min(order, self._order))
-                groups[name] = groups[name].merge(moments) if name in groups else moments
-        return groups
+    def _fold_into(
+        self, groups: dict[str, Moments], parts: Iterable[Iterator[tuple[str, Floats, int]]]
+    ) -> None:
+        """Adds the rows of `parts` (`WindowActivations.rows`) to the moments of their groups."""
+        for name, rows, order in chain.from_iterable(parts):
+            moments = Moments.of_rows(rows, min(order, self._order))
+            groups[name] = groups[name].merge(moments) if name in groups else moments
 
 
 class WindowActivations:

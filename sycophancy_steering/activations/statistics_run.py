@@ -80,7 +80,7 @@ class StatisticsRun(ExtractionRun):
         self.store.reference_folder.mkdir(exist_ok=True)
         references = files[REFERENCE_LOGPROBS]
         shutil.copyfile(references, self.store.reference_folder / f"{references.name}.parquet")
-        with atomic_write(self.folding.folder) as draft:
+        with atomic_write(self.folding.statistics_of(complete.n_windows)) as draft:
             draft.mkdir()
             for name in files.keys() - {RESPONSES, REFERENCE_LOGPROBS}:
                 # Not a link, through which a file in DVC's cache could be changed.
@@ -119,6 +119,7 @@ class StatisticsRun(ExtractionRun):
         answer."""
         with atomic_write(output) as draft:
             draft.mkdir()
+            assert self.folding.folder  # no prompt set is empty
             for path in sorted(self.folding.folder.iterdir()):
                 link_or_copy(path, draft / path.name)
             write_reference_logprobs(draft, self.reference_logprobs)
