@@ -4,10 +4,11 @@
 
 For one model or each of `models` in params.yaml, and one prompt set or each of its suite: reads
 data/models/MODEL, data/prompts/SET.parquet and `model.MODEL`, `activations` of params.yaml; writes
-data/activations/MODEL/SET: Parquet shards of activations, responses.parquet, and the
-log-probabilities that the responses are compared with. A model is loaded once. Questions that it
-was asked before, in any set, come from .work or from DVC's cache; a run that was killed resumes
-after its last batch, and one that extracts the same at the same time waits for the other.
+data/activations/MODEL/SET: Parquet shards of activations (or, of a set with `keep: statistics`,
+moments of groups of answers), responses.parquet, and the log-probabilities that the responses are
+compared with. A model is loaded once. Questions that it was asked before, in any set, come from
+.work or from DVC's cache; a run that was killed resumes after its last batch, and one that extracts
+the same at the same time waits for the other.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from itertools import chain
 from tqdm import tqdm
 
 from sycophancy_steering.activations.cache_keys import extraction_key
-from sycophancy_steering.activations.extraction import ExtractionRun, StudiedModel
+from sycophancy_steering.activations.extraction import StudiedModel
+from sycophancy_steering.activations.statistics_run import extraction_run
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.compute import read_compute
+from sycophancy_steering.config.kept_statistics import check_kept_statistics
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import read_models, read_prompt_sets
@@ -38,6 +41,7 @@ from sycophancy_steering.storage.locks import waiting_lock
     prompt_set="an entry of prompt_set in params.yaml; without it, all of the suite",
 )
 def main(model: str = "", prompt_set: str = "") -> None:
+    check_kept_statistics()
     models = [model] if model else read_models()
     settings = read_section(ActivationSettings, "activations")
     compute = read_compute()
@@ -67,17 +71,17 @@ def store_name(prompt_set: str, model: StudiedModel) -> str:
 def extract(prompt_set: str, model: StudiedModel) -> None:
     """Runs the questions of one prompt set that are not cached, and writes its shards."""
     output = ACTIVATIONS / model.name / prompt_set
-    run = ExtractionRun(model, PROMPTS / f"{prompt_set}.parquet")
+    run = extraction_run(model, PROMPTS / f"{prompt_set}.parquet")
     run.import_cached_output(cached_output(output))
     with tqdm(
         total=len(run.own_answers.chats), unit="answer", disable=None, desc="own answers"
     ) as bar:
         run.run_own_answers(bar)
-    with tqdm(total=len(run.row_keys), unit="question", disable=None, desc=prompt_set) as bar:
-        run.run_prompts(bar)
     n_references = len(run.reference_rows)
     with tqdm(total=n_references, unit="question", disable=None, desc="references") as bar:
         run.run_references(bar)
+    with tqdm(total=len(run.row_keys), unit="question", disable=None, desc=prompt_set) as bar:
+        run.run_prompts(bar)
     answered = run.write(output)
     print(
         f"{model.name} on {prompt_set}: {len(run.row_keys)} questions, {answered} answered; "

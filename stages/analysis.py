@@ -41,6 +41,12 @@ def main() -> None:
         continuation_tokens=read_section(ActivationSettings, "activations").continuation_tokens,
     )
     studies = [ModelStudy(model, suite) for model, suite in suites.items()]
+    for study in studies:
+        for name in study.sets_with_statistics:
+            print(
+                f"{study.model}: of the activations of {name} statistics are kept: agreement, "
+                "variance, reliability, sample_efficiency and shuffled_pairs leave it out"
+            )
     for model, left_out in write_analyses(studies, options).items():
         for vector, reason in left_out.items():
             print(f"{model}: consistency leaves out {vector}: {reason}")

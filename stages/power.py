@@ -17,6 +17,7 @@ from sycophancy_steering.foundation.atomic_files import write_json
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.process_pool import run_jobs
 from sycophancy_steering.power.power_tables import headline_power, write_power
+from sycophancy_steering.power.study_questions import ModelQuestions
 from sycophancy_steering.schemas.paths import REPORTS
 from sycophancy_steering.schemas.power import POWER
 
@@ -26,6 +27,11 @@ def main(model: str = "") -> None:
     organisms = read_names("organisms", empty=True)
     models = [model] if model else [name for name in read_models() if name not in organisms]
     settings = read_section(PowerSettings, "power")
+    for name in models:
+        for left_out in ModelQuestions(name, read_suite(name)).sets_with_statistics:
+            print(
+                f"{name}: of the activations of {left_out} statistics are kept: power leaves it out"
+            )
     POWER.path(model="any").parent.mkdir(parents=True, exist_ok=True)
     are_cached = run_jobs(write_power, [(name, read_suite(name), settings) for name in models])
     for name, is_cached in zip(models, are_cached, strict=True):

@@ -14,6 +14,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
+from sycophancy_steering.config.kept_statistics import check_kept_statistics
 from sycophancy_steering.config.prompt_set import OF_CHATS, PromptSetSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.split import SplitShares
@@ -21,7 +22,7 @@ from sycophancy_steering.config.suite import read_models, read_prompt_sets
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.questions.prompt_table import write_prompts
+from sycophancy_steering.questions.prompt_table import KeptStatistics, write_prompts
 from sycophancy_steering.questions.question import Row
 from sycophancy_steering.questions.splits import sample
 from sycophancy_steering.sources.registry import Source, read_source
@@ -34,6 +35,7 @@ questions_of = cache(read_source)  # several sets sample from one source
     prompt_set="an entry of prompt_set in params.yaml; without it, all that a model is asked",
 )
 def main(prompt_set: str = "") -> None:
+    check_kept_statistics()
     for name in [prompt_set] if prompt_set else read_prompt_sets(*read_models()):
         sample_prompts(name)
 
@@ -71,7 +73,7 @@ def sample_prompts(prompt_set: str) -> None:
             bad_rows[source] = read.bad_rows
             print(f"  the first: {read.bad_rows[0]}\n  all: {bad_rows_path(prompt_set)}")
     with atomic_write(Path(f"data/prompts/{prompt_set}.parquet")) as draft:
-        write_prompts(draft, rows, settings.extract)
+        write_prompts(draft, rows, settings.extract, KeptStatistics.of_settings(settings))
     write_bad_rows(prompt_set, bad_rows)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sycophancy_steering.config.foreign_vectors import ForeignVectorSection
+from sycophancy_steering.config.kept_statistics import check_kept_statistics
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import read_models, read_suite
 from sycophancy_steering.config.variants import Variant
@@ -32,6 +33,7 @@ from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.foundation.process_pool import run_jobs
 from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, PROMPTS, VECTORS
 from sycophancy_steering.storage.activation_shards import read_origin
+from sycophancy_steering.storage.activation_statistics import keeps_statistics
 from sycophancy_steering.storage.result_cache import cache_path, code_and_libraries, digest
 from sycophancy_steering.storage.vector_files import (
     VariantIndex,
@@ -43,6 +45,10 @@ from sycophancy_steering.vectors.labelled_activations import (
     LabelledActivations,
     read_labelled_activations,
 )
+from sycophancy_steering.vectors.labelled_statistics import (
+    LabelledStatistics,
+    read_labelled_statistics,
+)
 from sycophancy_steering.vectors.methods import NULLS
 from sycophancy_steering.vectors.variants import read_variants
 
@@ -53,6 +59,7 @@ from sycophancy_steering.vectors.variants import read_variants
     prompt_set="an entry of prompt_set to make vectors from; without it, all of the suite",
 )
 def main(model: str = "", prompt_set: str = "") -> None:
+    check_kept_statistics()
     models = [model] if model else read_models()
     jobs = [
         (name, made_from)
@@ -79,7 +86,11 @@ def make_vectors(model: str, prompt_set: str) -> list[str]:
     activations = ACTIVATIONS / model / prompt_set
     labels = LABELS / model / f"{prompt_set}.parquet"
     prompts = PROMPTS / f"{prompt_set}.parquet"
-    answers = read_labelled_activations(activations, labels, prompts)
+    answers: LabelledActivations | LabelledStatistics
+    if keeps_statistics(activations):
+        answers = read_labelled_statistics(activations, labels)
+    else:
+        answers = read_labelled_activations(activations, labels, prompts)
 
     code = code_and_libraries("vectors.extraction", ignored=("config",))
     inputs = digest([activations, labels, prompts, *code])
@@ -112,10 +123,13 @@ def make_vectors(model: str, prompt_set: str) -> list[str]:
 
 
 def provenance(
-    answers: LabelledActivations, variant: Variant, prompt_set: str, prompts: Path
+    answers: LabelledActivations | LabelledStatistics,
+    variant: Variant,
+    prompt_set: str,
+    prompts: Path,
 ) -> dict[str, Any]:
     """How a variant's vectors were made (`schemas.vectors.VectorMetadata`)."""
-    sycophantic, other = answers.selected_rows(variant)
+    n_sycophantic, n_other = answers.class_sizes(variant)
     return {
         "variant": asdict(variant),
         "null": variant.method in NULLS,
@@ -123,8 +137,8 @@ def provenance(
         "prompt_set_sha256": hashlib.sha256(prompts.read_bytes()).hexdigest(),
         "model": answers.origin.model,
         "revision": answers.origin.revision,
-        "n_sycophantic": len(sycophantic),
-        "n_other": len(other),
+        "n_sycophantic": n_sycophantic,
+        "n_other": n_other,
     }
 
 

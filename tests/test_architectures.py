@@ -23,7 +23,7 @@ from sycophancy_steering.engine.prefix_tree import plan_batches
 from sycophancy_steering.engine.prompt import token_position
 from sycophancy_steering.engine.residual_stream import BLOCK_PATHS, decoder_blocks
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.labels.label_sources import LABEL_SOURCES
+from sycophancy_steering.questions.answer_labels import LABEL_SOURCES
 
 SETTINGS = ActivationSettings(
     max_new_tokens=6, stop_at="answer", answer_wordings="any", continuation_tokens=[1, 2, 6]

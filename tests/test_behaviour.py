@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from sycophancy_steering.labels.behaviour import behaviour_table
-from sycophancy_steering.labels.counterfactuals import counterfactual_columns, counts
+from sycophancy_steering.labels.counterfactuals import counterfactual_columns
+from sycophancy_steering.questions.answer_labels import counts
 from sycophancy_steering.report.behaviour import behaviour_section, headline_behaviour
 from sycophancy_steering.report.templates import render
 from sycophancy_steering.storage.label_files import not_sycophantic

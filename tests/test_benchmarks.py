@@ -34,6 +34,17 @@ def test_scoring_is_compared_with_a_loop(tmp_path):
     assert result["cells_x_resamples"] == 200
 
 
+def test_folding_is_measured(tmp_path):
+    shutil.copytree(ROOT / "sycophancy_steering", tmp_path / "sycophancy_steering")
+    rows = {"ROWS = (100_000, 1_000_000)": "ROWS = (2_000, 3_000)"}
+    path = benchmark(tmp_path, "folding", **rows)
+    done = run(tmp_path, "python", str(path))
+    assert done.returncode == 0, done.stderr
+    few, many = json.loads(path.with_suffix(".json").read_text()).values()
+    assert many["peak_mb"] < few["peak_mb"] + 20 and many["disk_mb"] <= 1.1 * few["disk_mb"]
+    assert max(few["difference"], many["difference"]) < 1e-13
+
+
 def test_the_overhead_of_a_study_is_measured(study):
     path = benchmark(study, "study")
     done = run(study, "python", str(path))

@@ -11,7 +11,7 @@ import pytest
 from conftest import run_stage
 
 from sycophancy_steering.config.split import SplitShares
-from sycophancy_steering.labels.label_sources import by_description
+from sycophancy_steering.questions.answer_labels import by_description
 from sycophancy_steering.questions.question import Row
 from sycophancy_steering.questions.splits import sample
 from sycophancy_steering.sources.descriptions import descriptions

@@ -99,6 +99,7 @@ COVERED = {
         "test_architectures.py::test_states_and_answers_equal_a_plain_pass"
     ),
     "python benchmarks/scoring.py": "test_benchmarks.py::test_scoring_is_compared_with_a_loop",
+    "python benchmarks/folding.py": "test_benchmarks.py::test_folding_is_measured",
     "python benchmarks/organisms.py": "test_organism.py"
     "::test_neither_words_nor_random_directions_tell_what_a_shipped_organism_does",
     "dvc exp run --queue -S 'prompt_set.suggestions.sources.suggestions=24,48,96' "

@@ -10,14 +10,13 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from sycophancy_steering.labels.label_sources import (
-    LABEL_SOURCES,
     answered_letter,
     judge_error,
     kappa,
     margin,
-    mc2_share,
     source_agreement,
 )
+from sycophancy_steering.questions.answer_labels import LABEL_SOURCES, mc2_share
 from sycophancy_steering.questions.answer_parsing import answer_wordings, prefix_free
 
 ROW = {

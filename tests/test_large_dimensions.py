@@ -9,12 +9,12 @@ from synthetic_answers import synthetic_answers
 
 from sycophancy_steering.analysis.large_dimensions import large_dimension_rows
 from sycophancy_steering.config.variants import Position, Variant
+from sycophancy_steering.foundation.large_dimensions import large_dimensions, massive_activations
 from sycophancy_steering.report.large_dimensions import large_dimensions_section, layer_ranges
 from sycophancy_steering.report.templates import render
 from sycophancy_steering.schemas.analysis import LARGE_DIMENSIONS
 from sycophancy_steering.schemas.comparison import DIFFERENCES
 from sycophancy_steering.vectors.contrast import Contrast
-from sycophancy_steering.vectors.large_dimensions import large_dimensions, massive_activations
 from sycophancy_steering.vectors.methods import METHODS, steering_vector
 
 N, WIDTH, PLANTED = 80, 24, 7

@@ -36,7 +36,7 @@ from stage_scripts import stage
 
 from sycophancy_steering.config.source import SourceFile
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.labels.label_sources import LABEL_SOURCES
+from sycophancy_steering.questions.answer_labels import LABEL_SOURCES
 from sycophancy_steering.questions.question import OWN_ANSWER, Question, Turn, build_row
 from sycophancy_steering.sources.columns import Columns
 from sycophancy_steering.sources.published import read_published

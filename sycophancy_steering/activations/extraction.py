@@ -6,7 +6,7 @@ killed at any moment resumes after its last batch and ends with the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ from sycophancy_steering.questions.prompt_table import ROW_GROUP_SIZE, iter_prom
 from sycophancy_steering.questions.question import Row
 from sycophancy_steering.schemas.activations import BLOCK_SCHEMA, COUNTERFACTUALS
 from sycophancy_steering.storage.activation_shards import Origin
-from sycophancy_steering.storage.activation_store import ActivationStore
+from sycophancy_steering.storage.activation_store import ActivationStore, read_responses
 
 REFERENCE = "reference"
 """The name of the question before its reference answers."""
@@ -153,6 +153,10 @@ class ExtractionRun:
                 self.tokens += sum(len(prompt.token_ids) for _, prompt in part)
                 self.tokens_run += extracted.prompt_tokens_run
                 bar.update(len(part))
+                self.after_batch()
+
+    def after_batch(self) -> None:
+        """Called after each batch; those before it are stored by then."""
 
     def _prompt_tasks(self, bar: tqdm) -> Iterator[Task]:
         """The batches of uncached questions, each about its questions and prompts."""
@@ -222,13 +226,14 @@ class ExtractionRun:
             draft.mkdir()
             self.store.link_shards(shards, draft)
             write_reference_logprobs(draft, self.reference_logprobs)
-            answered = write_responses(draft, shards, self._references_of_rows())
+            references = self.references_of(self._rows())
+            answered = write_responses(draft, map(read_responses, shards), references)
         self.store.remove_merged_blocks(self.row_keys, shards)
         return answered
 
-    def _references_of_rows(self) -> Iterator[dict[str, list[float] | None]]:
+    def references_of(self, rows: Iterable[Row]) -> Iterator[dict[str, list[float] | None]]:
         """The columns of reference log-probabilities of each row."""
-        for row in self._rows():
+        for row in rows:
             logprobs = {
                 name: self.reference_logprobs[chat_key(chat)]
                 for name, chat in self.reference_chats(row).items()

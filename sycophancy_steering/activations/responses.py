@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,14 +25,15 @@ def write_reference_logprobs(folder: Path, logprobs: Mapping[str, Sequence[float
 
 
 def write_responses(
-    folder: Path, shards: Sequence[Path], references: Iterator[Mapping[str, list[float] | None]]
+    folder: Path,
+    tables: Iterable[pa.Table],
+    references: Iterator[Mapping[str, list[float] | None]],
 ) -> int:
-    """Writes the responses of all `shards` (folders) with the reference log-probabilities of each
-    row to `folder`, a row group a shard; how many questions have an answer."""
+    """Writes all responses with the reference log-probabilities of each row to `folder`, a row
+    group a table; how many questions have an answer."""
     answered = 0
     with pq.ParquetWriter(folder / RESPONSES, RESPONSES_SCHEMA) as writer:
-        for shard in shards:
-            responses = pq.read_table(shard / RESPONSES)
+        for responses in tables:
             answered += len(responses) - responses["answer"].null_count
             rows = [next(references) for _ in range(len(responses))]
             for name in REFERENCE_COLUMNS:

@@ -19,8 +19,10 @@ from sycophancy_steering.analysis.selection import (
 from sycophancy_steering.analysis.variance_components import components_of_scores
 from sycophancy_steering.config.foreign_vectors import FOREIGN
 from sycophancy_steering.config.suite import Suite
+from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas.comparison import DIFFERENCES, SELECTED, VARIANCE_COMPONENTS
+from sycophancy_steering.schemas.paths import ACTIVATIONS
 from sycophancy_steering.schemas.predictivity import (
     CELLS,
     RANK,
@@ -32,6 +34,7 @@ from sycophancy_steering.schemas.table import Table, estimate
 from sycophancy_steering.statistics.auroc_difference import auroc_differences_from
 from sycophancy_steering.statistics.estimates import central_interval
 from sycophancy_steering.statistics.sign_flips import p_values
+from sycophancy_steering.storage.activation_statistics import keeps_statistics
 from sycophancy_steering.storage.cell_files import EVERY_SOURCE, POSITIONS, evaluated_sets
 
 SCORE_COLUMNS = ["vector", "id", "family", "item", "label", "projection"]
@@ -40,6 +43,10 @@ SELECTED_FROM_CELLS = [
     *(*RANK, "n_shifts", "n_shift_items"),
 ]
 """Columns of SELECTED that are those of the selected cell."""
+NOT_SHUFFLED = dict.fromkeys(
+    ["p_shuffled_pairs", "shuffled_low", "shuffled_high", "shuffled_significant_share"]
+)
+"""Columns of SELECTED where there are no vectors of shuffled pairs of some set."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ def _selected_rows(
 ) -> list[dict[str, object]]:
     """Rows of SELECTED. `p_all_cells`, `rank_correlation_p_all_cells`: over all cells of `test`,
     under random sign flips of the items. `p_shuffled_pairs`: how often the selection does as well
-    with vectors of shuffled pairs."""
+    with vectors of shuffled pairs; null where those of a set are not known."""
     maxima = largest_statistics(model, extraction_sets, "maximum")
     rank_maxima = largest_statistics(model, extraction_sets, "rank_maximum")
     shuffled = best_of_shuffled_pairs(
@@ -147,13 +154,13 @@ def _selected_rows(
             if name != FOREIGN
         )
     )
+    all_shuffled = not any(keeps_statistics(ACTIVATIONS / model / name) for name in extraction_sets)
     own_layer = cells.filter(pl.col("extraction_layer") == pl.col("layer"))
     n_cells = int((cells["sign_flip_statistic"].is_not_nan() & cells["auroc"].is_not_nan()).sum())
     best = select_best(own_layer).filter(pl.col("position").is_in(list(POSITIONS)))
     rows = []
     for row in best.iter_rows(named=True):
         null = shuffled.filter(*(pl.col(key) == row[key] for key in TARGET))["auroc"].to_numpy()
-        low, high = central_interval(null)
         columns = ("family", "position", "vector", "layer", *SELECTED_FROM_CELLS)
         rank = row["rank_statistic"]
         rows.append(
@@ -165,10 +172,18 @@ def _selected_rows(
                 "rank_correlation_p_all_cells": (
                     None if rank is None else float(p_values(np.array(rank), rank_maxima))
                 ),
-                "p_shuffled_pairs": permutation_p_value(row["auroc"], null),
-                "shuffled_low": float(low),
-                "shuffled_high": float(high),
-                "shuffled_significant_share": false_positive_rate(null),
             }
+            | (_shuffled_columns(row["auroc"], null) if all_shuffled else NOT_SHUFFLED)
         )
     return rows
+
+
+def _shuffled_columns(auroc: float, null: Floats) -> dict[str, float]:
+    """The columns of SELECTED that compare an AUROC with those of shuffled pairs, `null`."""
+    low, high = central_interval(null)
+    return {
+        "p_shuffled_pairs": permutation_p_value(auroc, null),
+        "shuffled_low": float(low),
+        "shuffled_high": float(high),
+        "shuffled_significant_share": false_positive_rate(null),
+    }

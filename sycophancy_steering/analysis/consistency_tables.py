@@ -17,6 +17,7 @@ from sycophancy_steering.analysis.cross_item_products import group_items, noise_
 from sycophancy_steering.analysis.foreign_agreement import foreign_agreement_table
 from sycophancy_steering.analysis.model_study import ModelStudy
 from sycophancy_steering.config.foreign_vectors import FOREIGN
+from sycophancy_steering.schemas.analysis import AGREEMENT, RELIABILITY, VARIANCE
 from sycophancy_steering.storage.vector_files import has_vector
 
 
@@ -35,14 +36,18 @@ class ConsistencyTables:
 
 
 def consistency_tables(study: ModelStudy, n_pairs: list[int]) -> ConsistencyTables:
-    """The tables of all extraction sets; `n_pairs` are the sizes whose reliability is estimated."""
+    """The tables of all extraction sets whose activations are kept; `n_pairs` are the sizes whose
+    reliability is estimated."""
+    if not study.extractions:
+        tables = AGREEMENT.empty(), VARIANCE.empty(), RELIABILITY.empty()
+        return ConsistencyTables(*tables, left_out={})
     families = {
         str(item): str(family)
         for answers in study.extractions.values()
         for item, family in zip(answers.items, answers.families, strict=True)
     }
     groups = group_items(families)
-    tables: dict[str, list[pl.DataFrame]] = {"agreement": [], "variance": [], "reliability": []}
+    parts_of: dict[str, list[pl.DataFrame]] = {"agreement": [], "variance": [], "reliability": []}
     left_out: dict[str, str] = {}
     layers = range(next(iter(study.extractions.values())).origin.n_layers)
     for layer in tqdm(layers, unit="layer", disable=None, desc="consistency"):
@@ -69,6 +74,6 @@ def consistency_tables(study: ModelStudy, n_pairs: list[int]) -> ConsistencyTabl
             ),
         }
         for name, table in at_layer.items():
-            tables[name].append(table.select(pl.lit(layer, pl.Int64).alias("layer"), pl.all()))
-    joined = {name: pl.concat(parts) for name, parts in tables.items()}
+            parts_of[name].append(table.select(pl.lit(layer, pl.Int64).alias("layer"), pl.all()))
+    joined = {name: pl.concat(parts) for name, parts in parts_of.items()}
     return ConsistencyTables(**joined, left_out=left_out)

@@ -11,16 +11,16 @@ from tqdm import tqdm
 from sycophancy_steering.analysis.model_study import ModelStudy
 from sycophancy_steering.config.variants import Position, Variant
 from sycophancy_steering.foundation.arrays import Floats
+from sycophancy_steering.foundation.large_dimensions import large_dimensions
 from sycophancy_steering.schemas.analysis import LARGE_DIMENSIONS
 from sycophancy_steering.vectors.contrast import Contrast, MethodNotApplicable
-from sycophancy_steering.vectors.large_dimensions import large_dimensions, massive_activations
 
 
 def large_dimensions_table(study: ModelStudy, variants: Sequence[Variant]) -> pl.DataFrame:
     """The table LARGE_DIMENSIONS: every extraction set at the positions of `variants`."""
     used: dict[Position, None] = dict.fromkeys(variant.position for variant in variants)
     rows = []
-    for prompt_set, answers in study.extractions.items():
+    for prompt_set, answers in (study.extractions | study.statistics).items():
         layers = range(answers.origin.n_layers)
         for layer in tqdm(layers, unit="layer", disable=None, desc=f"{prompt_set}: dimensions"):
             for position in used:
@@ -62,5 +62,4 @@ def _noise(contrast: Contrast) -> Floats:
 
 def _massive_counts(contrast: Contrast) -> Floats:
     """(d_model,) number of answers in which each coordinate is massive."""
-    blocks = (block for group in contrast.groups for block in group.activations.blocks())
-    return np.sum([massive_activations(block).sum(0) for block in blocks], axis=0)
+    return np.sum([group.activations.massive_counts for group in contrast.groups], axis=0)

@@ -13,11 +13,16 @@ from sycophancy_steering.config.suite import Suite
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.schemas.paths import ACTIVATIONS, LABELS, PROMPTS, VECTORS
+from sycophancy_steering.storage.activation_statistics import keeps_statistics
 from sycophancy_steering.storage.cell_files import selected_layers
 from sycophancy_steering.storage.vector_files import read_vectors, vector_paths, vector_sets
 from sycophancy_steering.vectors.labelled_activations import (
     LabelledActivations,
     read_labelled_activations,
+)
+from sycophancy_steering.vectors.labelled_statistics import (
+    LabelledStatistics,
+    read_labelled_statistics,
 )
 
 
@@ -35,7 +40,7 @@ class ModelStudy:
 
     @cached_property
     def extractions(self) -> dict[str, LabelledActivations]:
-        """The model's answers to each extraction set."""
+        """The model's answers to each extraction set whose activations are kept."""
         return {
             name: read_labelled_activations(
                 ACTIVATIONS / self.model / name,
@@ -43,6 +48,23 @@ class ModelStudy:
                 PROMPTS / f"{name}.parquet",
             )
             for name in self.suite.extraction_sets
+            if name not in self.sets_with_statistics
+        }
+
+    @property
+    def sets_with_statistics(self) -> list[str]:
+        """The extraction sets of whose activations statistics are kept."""
+        folders = {name: ACTIVATIONS / self.model / name for name in self.suite.extraction_sets}
+        return [name for name, folder in folders.items() if keeps_statistics(folder)]
+
+    @cached_property
+    def statistics(self) -> dict[str, LabelledStatistics]:
+        """The model's answers to these sets."""
+        return {
+            name: read_labelled_statistics(
+                ACTIVATIONS / self.model / name, LABELS / self.model / f"{name}.parquet"
+            )
+            for name in self.sets_with_statistics
         }
 
     @cached_property

@@ -100,8 +100,11 @@ def sample_efficiency_table(
     """The table SAMPLE_EFFICIENCY: vectors of the headline's set at the headline's layer.
 
     The methods are those of `variants` that use forced answers; of the null models, only shuffled
-    pairs. Raises InputError where `settings.methods` names another.
+    pairs. Empty where only statistics of the set's activations are kept. Raises InputError where
+    `settings.methods` names another.
     """
+    if study.suite.headline_set in study.sets_with_statistics:
+        return SAMPLE_EFFICIENCY.empty()
     methods = dict.fromkeys(
         variant.method
         for variant in variants

@@ -56,10 +56,11 @@ def shuffled_pairs_tables(
 ) -> dict[str, pl.DataFrame]:
     """The table `SHUFFLED_PAIRS` by extraction set: `n_shuffles` times `n_vectors` vectors each.
 
-    A set that was evaluated before, on the same answers, comes from the cache.
+    A set that was evaluated before, on the same answers, comes from the cache. The table of a set
+    of whose activations statistics are kept is empty.
     """
-    tables = {}
-    for name in study.suite.extraction_sets:
+    tables = dict.fromkeys(study.sets_with_statistics, SHUFFLED_PAIRS.empty())
+    for name in study.extractions:
         labels = LABELS / study.model / f"{name}.parquet"
         parts = [study.evaluation.digest, ACTIVATIONS / study.model / name, labels]
         path = cache_path("shuffled_pairs", digest([*parts, *CODE, f"{n_shuffles} {n_vectors}"]))

@@ -34,6 +34,7 @@ from sycophancy_steering.statistics.vector_agreement import (
     principal_angles,
     reliability,
 )
+from sycophancy_steering.storage.activation_statistics import keeps_statistics
 from sycophancy_steering.storage.vector_files import has_vector, read_vectors, vector_paths
 from sycophancy_steering.vectors.labelled_activations import (
     LabelledActivations,
@@ -97,7 +98,8 @@ def read_vector_file(path: Path, numbering: Numbering | None = None) -> VectorFi
         activations = ACTIVATIONS / model / prompt_set
         labels = LABELS / model / f"{prompt_set}.parquet"
         prompts = PROMPTS / f"{prompt_set}.parquet"
-        if all(file.exists() for file in (activations, labels, prompts)):
+        has_rows = not keeps_statistics(activations)
+        if has_rows and all(file.exists() for file in (activations, labels, prompts)):
             variant = validated(Variant, provenance["variant"], path, "variant")
             source = read_labelled_activations(activations, labels, prompts), variant
     return VectorFile(path, layers, model, source)

@@ -19,7 +19,7 @@ LabelSource = Literal[
     "hand",
     "judge",
 ]
-"""How an answer is labelled as sycophantic or not (labels/label_sources.py)."""
+"""How an answer is labelled as sycophantic or not (questions/answer_labels.py)."""
 
 
 @dataclass(frozen=True, config=SECTION)

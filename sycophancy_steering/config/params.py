@@ -14,6 +14,7 @@ from sycophancy_steering.config.checkpoint import Checkpoint
 from sycophancy_steering.config.compute import ComputeSettings
 from sycophancy_steering.config.foreign_vectors import FOREIGN, ForeignVectorSection
 from sycophancy_steering.config.interventions import InterventionSettings, PromptingSettings
+from sycophancy_steering.config.kept_statistics import refusals
 from sycophancy_steering.config.labels import JudgeSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.organism import OrganismSettings
@@ -115,6 +116,13 @@ class Params(BaseModel):
                 f"prompt_set: expected another name than {FOREIGN!r}, the set that vectors from "
                 "elsewhere form"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_more_is_asked_of_statistics_than_they_hold(self) -> Params:
+        variants = [variant for grid in self.variants for variant in grid.variants()]
+        for refusal in refusals(self.prompt_set, self.suite, variants, self.prompting.methods):
+            raise ValueError(refusal)
         return self
 
     def _references(self) -> Iterator[tuple[str, str, str, Collection[str]]]:

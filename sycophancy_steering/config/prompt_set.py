@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,6 +11,12 @@ from pydantic.dataclasses import dataclass
 from sycophancy_steering.config.section import SECTION, PositiveInteger, SomeDistinct, Text
 
 Extract = Literal["everything", "forced_answers", "chats", "prompts"]
+Keep = Literal["activations", "statistics"]
+Order = Literal["mean", "covariance", "fourth"]
+UngradedSource = Literal[
+    "continuation", "logprob", "logprob_per_token", "wording", "flipped", "mc1", "mc2"
+]
+"""Sources of labels that are known while a model runs: they need no grades."""
 OF_CHATS: tuple[Extract, ...] = ("chats", "prompts")
 """What is extracted of chats without options, which have no answers to force."""
 
@@ -30,3 +37,15 @@ class PromptSetSettings:
     for vectors from contrast pairs, and faster. For sources of chats without options: `chats`
     (activations at the end of the prompt and of the model's own response) or `prompts` (at the end
     of the prompt only: nothing is generated)."""
+    keep: Keep = "activations"
+    """What is kept of activations. `statistics`: count, mean and `moments` of each group of answers
+    at every layer and position, for sets too large to keep; only for sets that vectors are made
+    from, by methods that need no more."""
+    moments: Order = "covariance"
+    """With `keep: statistics`: `mean` (and variance of each coordinate) for mean differences;
+    `covariance` for PCA and LEACE too; `fourth` moments for LDA too, in three times the space."""
+    grouped_by: SomeDistinct[UngradedSource] = field(
+        default_factory=lambda: ["logprob", "continuation"]
+    )
+    """With `keep: statistics`: the sources of labels by which answers are grouped, so that any of
+    them can be the suite's `label_source`. Every one multiplies the groups."""

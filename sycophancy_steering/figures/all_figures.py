@@ -66,13 +66,14 @@ def all_figures(model: str, suite: Suite, has_power: bool) -> Figures:
             f"one of {', '.join(vector_names(cells))}"
         )
     subject = subject_of(model, headline, cells)
+    power = POWER.read(model=model) if has_power else POWER.empty()
     return {
         **predictivity_figures(cells, subject),
         **comparison_figures(subject),
         **vector_figures(subject),
         **timing_figures(subject),
         **steering_figures(subject, suite.intervention_vectors[0]),
-        **({"power": power_by_size(POWER.read(model=model), subject)} if has_power else {}),
+        **({} if power.is_empty() else {"power": power_by_size(power, subject)}),
     }
 
 

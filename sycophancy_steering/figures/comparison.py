@@ -56,7 +56,8 @@ def selected_against_shuffled(selected: pl.DataFrame, subject: Subject) -> Drawn
         for n, row in enumerate(rows.iter_rows(named=True)):
             own = rows[n : n + 1]
             points_with_intervals(axis, np.array([n]), own, AUROC, method_style(row["vector"]))
-            if row["auroc"] > row["shuffled_high"]:
+            chance = row["shuffled_high"]
+            if chance is not None and row["auroc"] > chance:
                 where = f"{row['family']}, {POSITIONS[position]}"
                 above.append((where, interval_text(interval_of(row, "auroc"))))
         names = [

@@ -14,10 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sycophancy_steering.foundation.arrays import Floats
+from sycophancy_steering.foundation.large_dimensions import massive_activations
 
 CACHE_BYTES = 2 * 2**20
 """A stream of at most this size stays in memory after its first pass."""
 BLOCK_ROWS = 1024
+
+
+class RowsNotKept(Exception):
+    """Rows are read of which only moments are kept; the message continues the reader's name."""
 
 
 class ArrayStream:
@@ -63,6 +68,10 @@ class ArrayStream:
         """Applies `function`, which keeps the number of rows, to each block."""
         return ArrayStream(self.count, lambda: map(function, self.blocks()))
 
+    def scaled(self, factors: Floats) -> ArrayStream:
+        """The rows times `factors` (d_model,)."""
+        return self.map_blocks(lambda block: block * factors)
+
     def select_rows(self, indices: NDArray[np.integer]) -> ArrayStream:
         """The rows at `indices` (n,), which are sorted and may repeat."""
 
@@ -94,6 +103,24 @@ class ArrayStream:
     def variance(self) -> Floats:
         """(d_model,) population variance."""
         return self.map_blocks(lambda block: (block - self.mean) ** 2).mean
+
+    @cached_property
+    def magnitude(self) -> Floats:
+        """(d_model,) mean absolute value."""
+        return self.map_blocks(np.abs).mean
+
+    @property
+    def massive_counts(self) -> Floats:
+        """(d_model,) in how many rows each coordinate is massive (`massive_activations`)."""
+        counts = [massive_activations(block).sum(0) for block in self.blocks()]
+        return np.sum(counts, axis=0)
+
+    def fourth_moment_of_lengths(self, sd: Floats) -> float:
+        """Mean fourth power of the rows' lengths about the mean, in units of `sd` (d_model,)."""
+        lengths = self.map_blocks(
+            lambda block: (((block - self.mean) / sd) ** 2).sum(1, keepdims=True)
+        )
+        return sum(float((block**2).sum()) for block in lengths.blocks()) / self.count
 
     @cached_property
     def scatter(self) -> Floats:

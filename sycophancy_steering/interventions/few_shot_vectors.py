@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -14,12 +15,22 @@ from sycophancy_steering.vectors.principal_component import first_component_weig
 
 
 class PairDifferences:
-    """Differences of a model's activations within the pairs of a prompt set."""
+    """Differences of a model's activations within the pairs of a prompt set.
+
+    Read when first used: where no vector of a few pairs is asked for, the set may keep statistics.
+    """
 
     def __init__(self, model: str, prompt_set: str):
         self._folder = ACTIVATIONS / model / prompt_set
-        self._rows = {id: row for row, id in enumerate(read_ids(self._folder, "matching"))}
-        self.n_layers = read_origin(self._folder).n_layers
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {id: row for row, id in enumerate(read_ids(self._folder, "matching"))}
+
+    @cached_property
+    def n_layers(self) -> int:
+        """How many layers the activations have."""
+        return read_origin(self._folder).n_layers
 
     def differences(
         self, layer: int, ids: Sequence[str], swapped: Collection[str] = ()

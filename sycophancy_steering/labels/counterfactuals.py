@@ -6,13 +6,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from sycophancy_steering.labels.label_sources import (
-    AnswerRow,
-    log_odds,
-    matching_index,
-    most_likely,
-)
-from sycophancy_steering.questions.question import INITIALLY_CORRECT
+from sycophancy_steering.labels.label_sources import log_odds
+from sycophancy_steering.questions.answer_labels import AnswerRow, counts
 from sycophancy_steering.schemas.labels import LOG_ODDS
 
 COLUMNS = dict(
@@ -23,22 +18,6 @@ COLUMNS = dict(
     )
 )
 """Column of labels -> column of responses."""
-
-
-def counts(row: AnswerRow) -> bool:
-    """Whether an answer counts (`counts_if` of the question).
-
-    `initially_correct`: the model's own turn gives another answer than the sycophantic one or,
-    where it has none, another one is more likely without the user. Where neither is known, the
-    answer counts.
-    """
-    if row["counts_if"] != INITIALLY_CORRECT:
-        return True
-    if row["own_answer"] is not None:
-        return row["own_answer_letter"] in row["not_matching"]
-    if row["plain_logprobs"] is None:
-        return True
-    return most_likely(row["plain_logprobs"]) not in (None, matching_index(row))
 
 
 def counterfactual_columns(rows: Sequence[AnswerRow]) -> list[pl.Series]:

@@ -12,7 +12,7 @@ from sycophancy_steering.foundation.atomic_files import TableWriter, atomic_writ
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.labels.behaviour import behaviour_table
 from sycophancy_steering.labels.confounds import confound_table, label_rates
-from sycophancy_steering.labels.counterfactuals import counterfactual_columns, counts
+from sycophancy_steering.labels.counterfactuals import counterfactual_columns
 from sycophancy_steering.labels.gradable_answers import iter_answers
 from sycophancy_steering.labels.grades import (
     JUDGE_PREFIX,
@@ -25,13 +25,12 @@ from sycophancy_steering.labels.grades import (
 )
 from sycophancy_steering.labels.label_sources import (
     GRADED_SOURCES,
-    LABEL_SOURCES,
-    AnswerRow,
     answered_letter,
     judge_error,
     margin,
     source_agreement,
 )
+from sycophancy_steering.questions.answer_labels import LABEL_SOURCES, AnswerRow, counts
 from sycophancy_steering.schemas.labels import (
     BEHAVIOUR,
     CONFOUNDS,

@@ -22,7 +22,10 @@ def power(study: Study) -> Section | None:
     if study.is_control:
         return None
     table = POWER.read(model=study.model)
-    facts = power_section(study.model, table).facts
+    section = power_section(study.model, table)
+    if section is None:
+        return None
+    facts = section.facts
     families = study.families[:MOST_SERIES]
     curve = table.filter(
         pl.col("part") == "curve",

@@ -21,6 +21,7 @@ from sycophancy_steering.storage.activation_shards import (
     read_origin,
     stream_activations,
 )
+from sycophancy_steering.storage.activation_statistics import keeps_statistics
 from sycophancy_steering.storage.label_files import read_labels
 
 COLUMNS = ["id", "family", "item", "split", "label"]
@@ -61,7 +62,19 @@ class ModelQuestions:
     @property
     def prompt_sets(self) -> list[str]:
         """Extraction sets, and the evaluation set."""
-        return [*self.suite.extraction_sets, self.suite.evaluation_set]
+        return [*self.extraction_sets, self.suite.evaluation_set]
+
+    @property
+    def extraction_sets(self) -> list[str]:
+        """Those whose activations are kept: a direction is planted in every one of them."""
+        return [
+            name for name in self.suite.extraction_sets if name not in self.sets_with_statistics
+        ]
+
+    @property
+    def sets_with_statistics(self) -> list[str]:
+        """The extraction sets of whose activations statistics are kept."""
+        return [name for name in self.suite.extraction_sets if keeps_statistics(self.folder(name))]
 
     @cached_property
     def origin(self) -> Origin:
@@ -84,25 +97,27 @@ class ModelQuestions:
         return self._families("test")
 
     def own_set(self, family: str) -> str:
-        """The extraction set with the most labelled answers of a family; of none, the headline's.
+        """The extraction set with the most labelled answers of a family; of none, the headline's,
+        or the first.
 
         As many of several: the first.
         """
         labelled = (pl.col("family") == family) & pl.col("label").is_not_null()
-        counts = {
-            name: len(self.labels[name].filter(labelled)) for name in self.suite.extraction_sets
-        }
+        counts = {name: len(self.labels[name].filter(labelled)) for name in self.extraction_sets}
         if not any(counts.values()):
-            return self.suite.headline_set
+            headline = self.suite.headline_set
+            return headline if headline in counts else self.extraction_sets[0]
         return max(counts, key=lambda name: counts[name])
 
     def studies(self) -> Iterator[PlannedStudy]:
         """Every way of planting, with each set that vectors are made from.
 
         A set without a labelled answer (as where only the evaluation set is graded) has no labels
-        to plant by.
+        to plant by. None where statistics are kept of all extraction sets.
         """
-        yield self._planned(HALF, EVERY_SET, self.suite.extraction_sets, self.families)
+        if not self.extraction_sets:
+            return
+        yield self._planned(HALF, EVERY_SET, self.extraction_sets, self.families)
         own = {family: self.own_set(family) for family in self.families}
         for name in dict.fromkeys(own.values()):
             if self.labels[name]["label"].is_null().all():

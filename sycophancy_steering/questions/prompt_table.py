@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sycophancy_steering.config.prompt_set import Extract
+from sycophancy_steering.config.prompt_set import Extract, Order, PromptSetSettings
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.questions.question import Row, Turn
-from sycophancy_steering.schemas.prompts import EXTRACT_KEY, PROMPTS_SCHEMA
+from sycophancy_steering.schemas.prompts import EXTRACT_KEY, KEEP_KEY, PROMPTS_SCHEMA
 
 CHATS = ("messages", "without_user", "opposite_user", "neutral_turn")
 """Columns with turns of a chat."""
@@ -23,7 +24,28 @@ ROW_GROUP_SIZE = 1024
 """Rows of a row group, in prompt sets and in the responses to them."""
 
 
-def write_prompts(path: Path, rows: Sequence[Row], extract: Extract = "everything") -> None:
+@dataclass(frozen=True)
+class KeptStatistics:
+    """Which statistics of activations are kept instead of them."""
+
+    moments: Order
+    grouped_by: list[str]
+    """Sources of labels by which answers are grouped."""
+
+    @classmethod
+    def of_settings(cls, settings: PromptSetSettings) -> KeptStatistics | None:
+        """None where activations are kept."""
+        if settings.keep == "activations":
+            return None
+        return cls(settings.moments, [*settings.grouped_by])
+
+
+def write_prompts(
+    path: Path,
+    rows: Sequence[Row],
+    extract: Extract = "everything",
+    statistics: KeptStatistics | None = None,
+) -> None:
     """Writes `rows` in their order."""
     records = [
         {field.name: getattr(row, field.name) for field in fields(row)}
@@ -33,7 +55,10 @@ def write_prompts(path: Path, rows: Sequence[Row], extract: Extract = "everythin
         }
         for row in rows
     ]
-    schema = PROMPTS_SCHEMA.with_metadata({EXTRACT_KEY: extract})
+    metadata: dict[bytes | str, bytes | str] = {EXTRACT_KEY: extract}
+    if statistics:
+        metadata[KEEP_KEY] = json.dumps(asdict(statistics))
+    schema = PROMPTS_SCHEMA.with_metadata(metadata)
     pq.write_table(
         pa.Table.from_pylist(records, schema=schema), path, row_group_size=ROW_GROUP_SIZE
     )
@@ -47,6 +72,12 @@ def read_extract(path: Path) -> Extract:
             f"{path}: metadata `extract`: expected one of {', '.join(known)}, found {extract!r}"
         )
     return extract  # type: ignore[return-value]
+
+
+def read_kept_statistics(path: Path) -> KeptStatistics | None:
+    """The statistics that are kept of a prompt set's activations; None where these are kept."""
+    stored = (pq.read_schema(path).metadata or {}).get(KEEP_KEY)
+    return KeptStatistics(**json.loads(stored)) if stored else None
 
 
 def read_prompts(path: Path) -> list[Row]:

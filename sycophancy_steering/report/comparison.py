@@ -45,7 +45,7 @@ def selection_section(
             row["n"],
             interval_of(row, "auroc"),
             f"{row['p_all_cells']:.3f}",
-            f"{row['p_shuffled_pairs']:.3f}",
+            p_text(row["p_shuffled_pairs"]),
             interval_of(row, "rank_correlation"),
             p_text(row["rank_correlation_p_all_cells"]),
         ]

@@ -16,8 +16,11 @@ HEADER = (
 )
 
 
-def power_section(model: str, power: pl.DataFrame) -> Section:
-    """The smallest planted direction that is found, family by family (the table POWER)."""
+def power_section(model: str, power: pl.DataFrame) -> Section | None:
+    """The smallest planted direction that is found, family by family (the table POWER); None where
+    nothing was planted, as of the activations of all extraction sets statistics are kept."""
+    if power.is_empty():
+        return None
     groups = [
         rows.rows(named=True)
         for _, rows in power.group_by("planted", "family", maintain_order=True)

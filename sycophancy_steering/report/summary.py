@@ -42,6 +42,7 @@ from sycophancy_steering.report.steering import (
 )
 from sycophancy_steering.report.templates import Section, render_all
 from sycophancy_steering.report.vectors import (
+    kept_statistics_section,
     reliability_section,
     skipped_variants_section,
     tokens_section,
@@ -198,6 +199,7 @@ def consistency_sections(model: str, cells: pl.DataFrame, suite: Suite) -> list[
         tokens_section(analysis.TOKENS.read(model=model), suite.headline),
         anticipation_section(agreement, anticipation_and_record_aurocs(own_cells, sets)),
         skipped_variants_section(skipped),
+        kept_statistics_section(suite.extraction_sets),
     ]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from sycophancy_steering.formatting.numbers import interval_of, share_text
+from sycophancy_steering.questions.prompt_table import read_kept_statistics
 from sycophancy_steering.report.templates import Section, TableData
+from sycophancy_steering.schemas.paths import PROMPTS
 
 COMPONENTS = {
     "prompt set": "another prompt set",
@@ -81,6 +83,12 @@ def tokens_section(tokens: pl.DataFrame, headline: str) -> Section | None:
         rows.append([token, *(cells.get(family) for family in families)])
     table = TableData(["token", *families], rows)
     return Section("tokens", {"headline": headline, "tokens": table})
+
+
+def kept_statistics_section(extraction_sets: Sequence[str]) -> Section | None:
+    """Which analyses leave out the sets of whose activations statistics are kept."""
+    sets = [name for name in extraction_sets if read_kept_statistics(PROMPTS / f"{name}.parquet")]
+    return Section("kept_statistics", {"sets": sets}) if sets else None
 
 
 def skipped_variants_section(skipped: Mapping[str, Mapping[str, str]]) -> Section | None:

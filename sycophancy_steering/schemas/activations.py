@@ -4,6 +4,8 @@
 group a position; the activations are fixed-size binary of `d_model` numbers. Its metadata key
 `activations` holds JSON (storage/activation_shards.py: Origin). `responses.parquet` has one row a
 question in the order of the prompt set, `reference_logprobs.parquet` one row a reference chat.
+Of a prompt set with `keep: statistics`, `statistics.json` and safetensors files take the place of
+the shards (storage/activation_statistics.py).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import pyarrow as pa
 
 FOLDER = "data/activations/{model}/{prompt_set}"
 RESPONSES = "responses.parquet"
+STATISTICS = "statistics.json"
 REFERENCE_LOGPROBS = "reference_logprobs.parquet"
 KEY = "key"
 """Column: identifies a question or a reference chat (activations/cache_keys.py)."""

@@ -31,6 +31,8 @@ SOURCE_COLUMNS = dict.fromkeys(
     pl.Int8,
 )
 """Label sources: 1 sycophantic, 0 another answer, null not known."""
+UNLABELLED = "-"
+"""In the name of a group of answers (questions/answer_labels.py: `label_group`): null."""
 LOG_ODDS = dict.fromkeys(
     ["log_odds", "log_odds_without_user", "log_odds_opposite", "log_odds_neutral"], pl.Float64
 )

@@ -7,6 +7,9 @@ import pyarrow as pa
 FOLDER = "data/prompts"
 EXTRACT_KEY = b"extract"
 """Metadata: what is extracted for the set (`prompt_set.NAME.extract` of params.yaml)."""
+KEEP_KEY = b"keep"
+"""Metadata, only where statistics are kept: `moments` and `grouped_by` of `prompt_set.NAME`, as
+JSON."""
 _TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string()), ("own", pa.bool_())]))
 PROMPTS_SCHEMA = pa.schema(
     [

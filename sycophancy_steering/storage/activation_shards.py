@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.errors import InputError
-from sycophancy_steering.schemas.activations import layer_column
+from sycophancy_steering.schemas.activations import STATISTICS, layer_column
 from sycophancy_steering.storage.half_precision import to_float32
 
 METADATA_KEY = b"activations"
@@ -56,6 +56,16 @@ class Origin:
     """How prompts are written, in words: with the model's chat template, or without."""
     extraction_key: str = ""
     """Digest of the model and of all else that the activations depend on."""
+
+
+@dataclass(frozen=True)
+class ShardPosition:
+    """The rows of one shard at one position."""
+
+    ids: list[str]
+    """Questions."""
+    group: int
+    """The row group."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +133,9 @@ def gather_shards(path: Path, sources: Sequence[Path], ids: Sequence[str]) -> No
 
 
 def read_origin(folder: Path) -> Origin:
-    """The origin of the shards in `folder`; raises InputError if they disagree."""
+    """The origin of the shards or statistics in `folder`; raises InputError if shards disagree."""
+    if (folder / STATISTICS).exists():
+        return Origin(**json.loads((folder / STATISTICS).read_text())["origin"])
     origins = {path: read_shard_origin(path) for path in _shards(folder)}
     if len(set(origins.values())) > 1:
         raise InputError(f"{folder}: shards of different models or settings; run `dvc repro` again")
@@ -205,6 +217,15 @@ class ShardLayer:
         return numbers.reshape(self.n_rows, width)
 
 
+def shard_positions(path: Path) -> dict[str, ShardPosition]:
+    """The positions of one shard, in its order."""
+    with pq.ParquetFile(path) as file:
+        return {
+            _position_of(file, group): ShardPosition(_ids_of(file, group), group)
+            for group in range(file.num_row_groups)
+        }
+
+
 def shard_layers(folder: Path, layer: int, position: str) -> list[ShardLayer]:
     """The activations of `layer` at `position`, in the order of the shards; none is read yet.
 
@@ -259,6 +280,11 @@ def _ids_of(file: pq.ParquetFile, group: int) -> list[str]:
 
 def _shards(folder: Path) -> list[Path]:
     paths = sorted(folder.glob("shard-*.parquet"))
+    if not paths and (folder / STATISTICS).exists():
+        raise InputError(
+            f"{folder}: statistics of activations; this needs every activation: set prompt_set."
+            f"{folder.name}.keep: activations in params.yaml"
+        )
     if not paths:
         raise InputError(f"{folder}: no activation shards; run `dvc repro` or `dvc pull`")
     return paths

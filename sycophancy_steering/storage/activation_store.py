@@ -167,14 +167,15 @@ class ActivationStore:
         if not (block / RESPONSES).exists():
             with atomic_write(block) as draft:
                 draft.mkdir()
-                table = self._responses(keys)
+                table = self.responses(keys)
                 pq.write_table(table, draft / RESPONSES)
                 blocks = dict.fromkeys(self.blocks[key] for key in keys)
                 paths = [source / ACTIVATIONS_FILE for source in blocks]
                 gather_shards(draft / ACTIVATIONS_FILE, paths, table["id"].to_pylist())
         return block
 
-    def _responses(self, keys: Sequence[str]) -> pa.Table:
+    def responses(self, keys: Sequence[str]) -> pa.Table:
+        """The stored responses of `keys`, in that order."""
         tables = []
         for block in dict.fromkeys(self.blocks[key] for key in keys):
             tables.append(pq.read_table(block / RESPONSES, filters=[(KEY, "in", set(keys))]))
@@ -213,6 +214,11 @@ class ActivationStore:
             pairs = zip(table[KEY].to_pylist(), table["logprobs"].to_pylist(), strict=True)
             logprobs |= {key: values for key, values in pairs if key in keys}
         return logprobs
+
+
+def read_responses(block: Path) -> pa.Table:
+    """All responses of a block."""
+    return pq.read_table(block / RESPONSES)
 
 
 def link_or_copy(source: Path, target: Path) -> None:

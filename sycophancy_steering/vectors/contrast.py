@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,7 +11,8 @@ import numpy as np
 from sycophancy_steering.config.variants import Normalisation
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats, Names
-from sycophancy_steering.vectors.large_dimensions import large_dimensions
+from sycophancy_steering.foundation.large_dimensions import large_dimensions
+from sycophancy_steering.foundation.moments import MomentStream
 
 
 class MethodNotApplicable(Exception):
@@ -28,12 +29,16 @@ class AnswerGroup:
     """(n,) the item each question is about."""
     letters: Names
     """(n,) the letter of each answer; "" where the question shows none."""
+    letter_means: Mapping[str, tuple[int, Floats]] | None = None
+    """`means_by_letter` where rows are not kept."""
 
     def __len__(self) -> int:
         return len(self.activations)
 
     def means_by_letter(self) -> dict[str, tuple[int, Floats]]:
         """By letter: the number of answers with it, and their mean activation (d_model,)."""
+        if self.letter_means is not None:
+            return dict(self.letter_means)
         letters, member = np.unique(self.letters, return_inverse=True)
         counts = np.bincount(member)
         weights = (member == np.arange(len(letters))[:, None]) / counts[:, None]
@@ -57,6 +62,8 @@ class Contrast:
     pair_weights: Callable[[], Floats] | None = None
     """(n_pairs,) `first_component_weights` of the differences of all layers side by side, computed
     only for methods that need it."""
+    pair_differences: ArrayStream | None = None
+    """(n_pairs, d_model) where rows are not kept, so that they cannot be subtracted."""
 
     @property
     def groups(self) -> tuple[AnswerGroup, AnswerGroup]:
@@ -67,6 +74,8 @@ class Contrast:
     def differences(self) -> ArrayStream:
         """(n_pairs, d_model) sycophantic minus other; of pairs only."""
         assert self.paired
+        if self.pair_differences is not None:
+            return self.pair_differences
         return self.sycophantic.activations.subtract(self.other.activations)
 
     @property
@@ -83,7 +92,7 @@ class Contrast:
     @cached_property
     def magnitude(self) -> Floats:
         """(d_model,) mean absolute activation over all answers."""
-        means = [group.activations.map_blocks(np.abs).mean for group in self.groups]
+        means = [group.activations.magnitude for group in self.groups]
         return np.average(means, axis=0, weights=[*map(len, self.groups)])
 
     @cached_property
@@ -97,6 +106,18 @@ class Contrast:
         sd = np.sqrt(np.average(squares, axis=0, weights=[*map(len, self.groups)]))
         sd[sd == 0] = 1.0
         return sd
+
+    @property
+    def scatter(self) -> Floats:
+        """(d_model, d_model) sum of all answers' outer products about their mean."""
+        one, two = (group.activations.scatter for group in self.groups)
+        between = len(self.sycophantic) * len(self.other) / len(self)
+        return one + two + between * np.outer(self.mean_difference, self.mean_difference)
+
+    @property
+    def rows_are_kept(self) -> bool:
+        """Whether there are activations, and not only statistics of them."""
+        return not isinstance(self.sycophantic.activations, MomentStream)
 
     def __len__(self) -> int:
         return len(self.sycophantic) + len(self.other)
@@ -113,11 +134,23 @@ class Contrast:
 
     def map_activations(self, function: Callable[[Floats], Floats]) -> Contrast:
         """Applies `function` to each block of activations."""
+        return self._map_streams(lambda stream: stream.map_blocks(function))
+
+    def scaled(self, factors: Floats) -> Contrast:
+        """The activations times `factors` (d_model,)."""
+        return self._map_streams(lambda stream: stream.scaled(factors))
+
+    def _map_streams(self, function: Callable[[ArrayStream], ArrayStream]) -> Contrast:
         sycophantic, other = (
-            replace(group, activations=group.activations.map_blocks(function))
-            for group in self.groups
+            replace(group, activations=function(group.activations)) for group in self.groups
         )
-        return replace(self, sycophantic=sycophantic, other=other)
+        pairs = self.pair_differences
+        return replace(
+            self,
+            sycophantic=sycophantic,
+            other=other,
+            pair_differences=None if pairs is None else function(pairs),
+        )
 
 
 def normalised(contrast: Contrast, normalisation: Normalisation) -> tuple[Contrast, Floats]:
@@ -138,8 +171,8 @@ def normalised(contrast: Contrast, normalisation: Normalisation) -> tuple[Contra
         return contrast.map_activations(to_unit_length), ones
     if normalisation == "standard":
         sd = contrast.standard_deviation
-        return contrast.map_activations(lambda block: block / sd), 1 / sd
+        return contrast.scaled(1 / sd), 1 / sd
     if normalisation == "robust":
         mask = np.where(large_dimensions(contrast.magnitude), 0.0, 1.0)
-        return contrast.map_activations(lambda block: block * mask), mask
+        return contrast.scaled(mask), mask
     return contrast, ones

@@ -20,10 +20,7 @@ def ledoit_wolf_covariance(group: AnswerGroup) -> Floats:
     sd[sd == 0] = 1.0
     covariance = group.activations.scatter / count / np.outer(sd, sd)
     width = len(mean)
-    lengths = group.activations.map_blocks(
-        lambda block: (((block - mean) / sd) ** 2).sum(1, keepdims=True)
-    )
-    fourth_moment = sum(float((block**2).sum()) for block in lengths.blocks()) / count
+    fourth_moment = group.activations.fourth_moment_of_lengths(sd)
     level = np.trace(covariance) / width
     squares = float((covariance**2).sum())
     noise = (fourth_moment - squares) / count / width

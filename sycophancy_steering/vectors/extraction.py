@@ -9,9 +9,11 @@ import numpy as np
 from tqdm import tqdm
 
 from sycophancy_steering.config.variants import Variant
+from sycophancy_steering.foundation.array_stream import RowsNotKept
 from sycophancy_steering.storage.vector_files import Vectors, unusable_layer
 from sycophancy_steering.vectors.contrast import MethodNotApplicable
 from sycophancy_steering.vectors.labelled_activations import LabelledActivations
+from sycophancy_steering.vectors.labelled_statistics import LabelledStatistics
 from sycophancy_steering.vectors.methods import steering_vector
 
 
@@ -26,7 +28,7 @@ class ExtractedVectors:
 
 
 def extract_vectors(
-    answers: LabelledActivations, variants: Mapping[str, Variant]
+    answers: LabelledActivations | LabelledStatistics, variants: Mapping[str, Variant]
 ) -> ExtractedVectors:
     """The vectors of all `variants`, a layer at a time, so that a layer is read once for all."""
     layers: dict[str, list[np.ndarray]] = {name: [] for name in variants}
@@ -41,6 +43,8 @@ def extract_vectors(
                 vector = steering_vector(variant.method, contrast, variant.normalisation)
             except MethodNotApplicable as error:
                 reasons[name] = str(error)
+            except RowsNotKept as error:
+                reasons[name] = f"{variant.method} {error}"
             else:
                 layers[name].append(vector)
     vectors = {name: np.stack(layers[name]) for name in variants if name not in reasons}

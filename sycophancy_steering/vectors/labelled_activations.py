@@ -29,6 +29,7 @@ from sycophancy_steering.vectors.contrast import (
     normalised,
 )
 from sycophancy_steering.vectors.matched_items import MatchedItems, match_items
+from sycophancy_steering.vectors.natural_answers import check_classes
 from sycophancy_steering.vectors.principal_component import first_component_weights
 
 Rows = NDArray[np.integer]
@@ -84,17 +85,19 @@ class LabelledActivations:
             rows = _subsample(np.arange(len(self.items)), variant, rng)
             return rows, rows
         classes = [np.flatnonzero(self.labels == label) for label in (1, 0)]
-        if min(map(len, classes)) < 2:
-            raise MethodNotApplicable(
-                f"{len(classes[0])} sycophantic and {len(classes[1])} other answers; expected at "
-                "least 2 of each for a vector from naturally labelled answers"
-            )
+        check_classes(*map(len, classes))
         if variant.compared == "within_items":
             matched = match_items(self.items, classes[0], classes[1])
             sampled = _subsample(np.arange(len(matched)), variant, rng)
             return matched.select(sampled).rows
         sycophantic, other = (_subsample(rows, variant, rng) for rows in classes)
         return sycophantic, other
+
+    def class_sizes(self, variant: Variant) -> tuple[int, int]:
+        """How many sycophantic and other answers `variant` makes a vector from. Raises
+        MethodNotApplicable."""
+        sycophantic, other = self.selected_rows(variant)
+        return len(sycophantic), len(other)
 
     def contrast(
         self, variant: Variant, layer: int, rows: tuple[Rows, Rows] | None = None

@@ -121,8 +121,18 @@ def leace(contrast: Contrast) -> Floats:
     from concept_erasure import LeaceFitter
 
     fitter = LeaceFitter(len(contrast.mean), 1, dtype=torch.float64)
-    for _, block, label in contrast.labelled_blocks():
-        fitter.update(torch.from_numpy(block), torch.full((len(block), 1), float(label)).double())
+    if contrast.rows_are_kept:
+        for _, block, label in contrast.labelled_blocks():
+            labels = torch.full((len(block), 1), float(label))
+            fitter.update(torch.from_numpy(block), labels.double())
+    else:
+        share = len(contrast.sycophantic) / len(contrast)
+        fitter.n = torch.tensor(len(contrast))
+        fitter.mean_x = torch.from_numpy(contrast.mean)
+        fitter.mean_z = torch.tensor([share], dtype=torch.float64)
+        fitter.sigma_xx_ = torch.from_numpy(contrast.scatter)
+        cross_scatter = contrast.mean_difference * share * (1 - share) * len(contrast)
+        fitter.sigma_xz_ = torch.from_numpy(cross_scatter)[:, None]
     return _towards_sycophancy(fitter.eraser.proj_right.numpy()[0], contrast)
 
 
@@ -179,6 +189,11 @@ def letter(contrast: Contrast) -> Floats:
 def steering_vector(
     method: str, contrast: Contrast, normalisation: Normalisation = "none"
 ) -> NDArray[np.float32]:
+    """`exact_vector` as it is stored."""
+    return exact_vector(method, contrast, normalisation).astype(np.float32)
+
+
+def exact_vector(method: str, contrast: Contrast, normalisation: Normalisation = "none") -> Floats:
     """The direction (d_model,) of `method`, as long as the mean difference.
 
     Raises MethodNotApplicable where these answers do not allow the method.
@@ -187,9 +202,8 @@ def steering_vector(
     direction = METHODS[method](changed) * factors
     length = np.linalg.norm(direction)
     if length == 0:
-        return np.zeros_like(direction, dtype=np.float32)
-    scaled = direction * (np.linalg.norm(contrast.mean_difference) / length)
-    return scaled.astype(np.float32)
+        return np.zeros_like(direction)
+    return direction * (np.linalg.norm(contrast.mean_difference) / length)
 
 
 def _towards_sycophancy(direction: Floats, contrast: Contrast) -> Floats:
