@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -255,3 +256,46 @@ def running_store(kind: str, folder: Path) -> Iterator[Store]:
         yield store
     finally:
         store.kill()
+
+
+@contextmanager
+def dying_store(store: Store, n_bytes: int) -> Iterator[int]:
+    """A port that passes everything on to the store, which is killed after so many bytes."""
+    passed, lock = [0], threading.Lock()
+    sockets: list[socket.socket] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def close_all() -> None:
+        for one in [listener, *sockets]:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def forward(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while block := source.recv(1 << 16):
+                with lock:
+                    dies = passed[0] < n_bytes <= passed[0] + len(block)
+                    passed[0] += len(block)
+                if dies:
+                    store.kill()
+                    close_all()
+                target.sendall(block)
+        for one in (source, target):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(("127.0.0.1", store.port))
+                sockets.extend((client, server))
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=forward, args=pair, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        close_all()

@@ -1,0 +1,239 @@
+"""A study in small on each kind of remote: shared, restored, and repaired after every fault.
+
+Its stages are stand-ins that take no time, since what is tested is the way to a server and back;
+tests/test_cache.py does the same with the stages of the study.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, git, run
+from dvc.repo import Repo
+from remote_servers import STORES, Store, dying_store, missing, running_store
+from test_cache import ran
+
+from sycophancy_steering.foundation.errors import InputError
+from sycophancy_steering.sharing.pull import pull
+from sycophancy_steering.sharing.push import push
+from sycophancy_steering.sharing.remote import default_remote
+
+N_FILES, FILE_BYTES = 10, 400_000
+MAKE_ACTIVATIONS = f"""
+import os, random
+os.makedirs("data/activations")
+for number in range({N_FILES}):
+    with open(f"data/activations/shard-{{number}}", "wb") as file:
+        file.write(random.Random(number).randbytes({FILE_BYTES}))
+"""
+PIPELINE = """
+stages:
+  activations:
+    cmd: python activations.py
+    deps: [activations.py]
+    outs: [data/activations]
+  vectors:
+    cmd: cp variant.txt vectors.txt && du -b data/activations >> vectors.txt
+    deps: [data/activations, variant.txt]
+    outs: [vectors.txt]
+  scores:
+    cmd: md5sum data/activations/* > scores.txt
+    deps: [data/activations]
+    outs: [scores.txt]
+"""
+TUNING = """
+stages:
+  tune:
+    wdir: ..
+    cmd: cp activations.py adapters.txt
+    deps: [activations.py]
+    outs: [adapters.txt]
+"""
+SERVERS = [kind for kind in STORES if kind != "folder"]
+DIES_AFTER = N_FILES * FILE_BYTES // 2
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study as its author has it, `make tuning` included."""
+    folder = tmp_path_factory.mktemp("original") / "study"
+    (folder / "tuning").mkdir(parents=True)
+    ignored = "/data/\n/vectors.txt\n/scores.txt\n/adapters.txt\n"
+    for name, text in {
+        "activations.py": MAKE_ACTIVATIONS,
+        "variant.txt": "mean difference\n",
+        "dvc.yaml": PIPELINE,
+        "tuning/dvc.yaml": TUNING,
+        ".gitignore": ignored,
+    }.items():
+        (folder / name).write_text(text)
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    assert run(folder, "dvc", "init", "--quiet").returncode == 0
+    assert run(folder, "dvc", "repro", "--quiet", "--all-pipelines").returncode == 0
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message=study")
+    return folder
+
+
+@pytest.fixture
+def author(original: Path, tmp_path: Path) -> Path:
+    """A copy of the author's study, which has no remote yet."""
+    return shutil.copytree(original, tmp_path / "author", symlinks=True)
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A store of the kind that the test is given."""
+    with running_store(request.param, tmp_path / "store") as running:
+        yield running
+
+
+def on(*kinds: str) -> pytest.MarkDecorator:
+    """Runs a test with a store of each kind."""
+    return pytest.mark.parametrize("store", kinds, indirect=True)
+
+
+def use(folder: Path, store: Store, port: int = 0, **options: str) -> Path:
+    """Makes the store the default remote of a clone, in its local configuration; the clone."""
+    port = port or store.port
+    settings = {"url": store.url(port)} | store.options(port) | store.credentials | options
+    lines = ["[core]", "    remote = box", "['remote \"box\"']"]
+    lines += [f"    {key} = {value}" for key, value in settings.items()]
+    (folder / ".dvc/config.local").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def clone(author: Path, store: Store, name: str = "clone") -> Path:
+    """A fresh clone that has the store as its remote, and none of the data."""
+    git(author.parent, "clone", "--quiet", str(author), name)
+    return use(author.parent / name, store)
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def pushes(folder: Path) -> None:
+    with inside(folder), default_remote() as remote:
+        push(remote)
+
+
+def pulls(folder: Path) -> list[str]:
+    """The outputs that nobody has pushed."""
+    with inside(folder), default_remote() as remote:
+        return pull(remote)[1]
+
+
+def refused(function, folder: Path) -> str:
+    """The error of `pushes` or `pulls`, which is one line and names the remote."""
+    with pytest.raises(InputError) as error:
+        function(folder)
+    assert "\n" not in str(error.value) and "box (" in str(error.value)
+    return str(error.value)
+
+
+def data(folder: Path) -> dict[str, bytes]:
+    """Every output of the study."""
+    paths = [*folder.glob("data/activations/*"), folder / "vectors.txt", folder / "scores.txt"]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in paths if p.exists()}
+
+
+@contextmanager
+def objects(folder: Path):
+    """The remote's files, and the paths of the objects that make up the activations."""
+    with inside(folder), Repo() as repo:
+        remote = repo.cloud.get_remote_odb()
+        (output,) = (one for one in repo.index.outs if "activations" in one.def_path)
+        names = sorted(hash_info.value for _, _, hash_info in output.get_obj())
+        yield remote.fs, [remote.oid_to_path(name) for name in names]
+
+
+@on(*STORES)
+def test_whoever_pulls_runs_nothing_and_whoever_changes_a_variant_what_follows(store, author):
+    pushes(use(author, store))
+    pulled = clone(author, store)
+    assert pulls(pulled) == []
+    assert data(pulled) == data(author) and (pulled / "adapters.txt").exists()
+    assert ran(run(pulled, "dvc", "repro").stdout) == set()
+
+    changed = clone(author, store, "changed")
+    (changed / "variant.txt").write_text("pca\n")
+    done = run(changed, "dvc", "repro", "--pull", "--allow-missing")
+    assert done.returncode == 0, done.stderr
+    assert ran(done.stdout) == {"vectors"}
+    assert not (changed / "scores.txt").exists(), "fetched although nothing needs it"
+    pushes(changed)
+
+    again = clone(author, store, "again")
+    (again / "variant.txt").write_text("pca\n")
+    done = run(again, "dvc", "repro", "--pull", "--allow-missing")
+    assert "is cached - skipping run" in done.stdout and ran(done.stdout) == set()
+    assert (again / "vectors.txt").read_text() == (changed / "vectors.txt").read_text()
+
+
+@on(*STORES)
+def test_what_was_lost_or_damaged_on_the_remote_is_noticed_and_mended(store, author, tmp_path):
+    pushes(use(author, store))
+    pulled, other = clone(author, store), tmp_path / "other"
+    with objects(author) as (files, (lost, truncated, altered, *_)):
+        other.write_bytes(b"\0" * (FILE_BYTES // 2))
+        files.put_file(str(other), truncated)
+        other.write_bytes(b"\0" * FILE_BYTES)
+        files.put_file(str(other), altered)
+        message = refused(pulls, pulled)
+        assert "damaged, and no output was changed" in message
+        assert min(truncated, altered) in message
+        pushes(author)
+        assert altered in refused(pulls, pulled), "as long as it should be: a push sees no fault"
+        files.remove(altered)
+        files.remove(lost)
+        pulled = clone(author, store, "another")
+        assert "not there, and no output was changed" in refused(pulls, pulled)
+        assert data(pulled) == {}
+        pushes(author)
+    pulls(pulled)
+    assert data(pulled) == data(author)
+
+
+@on(*SERVERS)
+def test_a_push_to_a_server_that_dies_half_way_goes_on_where_it_was(store, author):
+    with dying_store(store, DIES_AFTER) as port:
+        assert "type `make push` again" in refused(pushes, use(author, store, port))
+    store.start()
+    pushes(use(author, store))
+    pulled = clone(author, store)
+    pulls(pulled)
+    assert data(pulled) == data(author)
+
+
+@on(*SERVERS)
+def test_a_pull_from_a_server_that_dies_half_way_goes_on_where_it_was(store, author):
+    pushes(use(author, store))
+    pulled = clone(author, store)
+    with dying_store(store, DIES_AFTER) as port:
+        assert "no output was changed" in refused(pulls, use(pulled, store, port))
+    assert data(pulled) == {}
+    store.start()
+    pulls(use(pulled, store))
+    assert data(pulled) == data(author)
+
+
+@on(*SERVERS)
+def test_credentials_that_are_refused_and_a_server_that_is_not_there_are_one_line(store, author):
+    use(author, store, **store.wrong_credentials)
+    assert "credentials are refused" in refused(pushes, author)
+    assert "credentials are refused" in refused(pulls, author)
+    store.kill()
+    assert "no answer" in refused(pulls, author)
