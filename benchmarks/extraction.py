@@ -32,13 +32,13 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
-from sycophancy_steering.activations.token_budget import batch_tokens
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.engine.forward import extract_without_generating
 from sycophancy_steering.engine.language_model import load_language_model
 from sycophancy_steering.engine.prefix_tree import plan_batches
 from sycophancy_steering.engine.prompt import Prompt
+from sycophancy_steering.engine.token_budget import batch_tokens
 
 ROOT = Path(__file__).parent.parent
 

@@ -16,13 +16,13 @@ from dataclasses import replace
 import numpy as np
 from extraction import ANSWERS, WORK, json, make
 
-from sycophancy_steering.activations.token_budget import batch_tokens
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.engine.forward import extract_without_generating
 from sycophancy_steering.engine.language_model import LanguageModel, load_language_model
 from sycophancy_steering.engine.prefix_tree import plan_batches
 from sycophancy_steering.engine.prompt import Prompt
+from sycophancy_steering.engine.token_budget import batch_tokens
 
 PAIRS = 16
 SETTINGS = ActivationSettings(max_new_tokens=1, stop_at="answer")

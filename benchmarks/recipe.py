@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, PretrainedConfig
 
-from sycophancy_steering.activations.token_budget import GPU_BATCH_TOKENS
 from sycophancy_steering.engine.forward_pass import GPU_PASS_TOKENS
+from sycophancy_steering.engine.token_budget import GPU_BATCH_TOKENS
 
 SHAPES: dict[str, PretrainedConfig] = {
     "Zephyr-7B": MistralConfig(

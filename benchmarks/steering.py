@@ -38,9 +38,9 @@ from workload import (
     write_for_peers,
 )
 
-from sycophancy_steering.activations.token_budget import batch_tokens
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.engine.intervention import Intervention, add_vector
+from sycophancy_steering.engine.workers import local_workers
 from sycophancy_steering.interventions.intervened_forward import IntervenedForward
 
 N_QUESTIONS, N_VECTORS, LENGTH = 200, 10, 4.0
@@ -64,14 +64,12 @@ def ours(model: str, where: str, out: Path) -> None:
         for vector in vectors
         for sign in (1, -1)
     ]
-    budget = batch_tokens(language_model, ActivationSettings(max_new_tokens=1, stop_at="answer"))
+    workers = local_workers(language_model, ActivationSettings(max_new_tokens=1, stop_at="answer"))
 
     def run(count: int, some: list[Intervention]) -> np.ndarray:
         chats = [(question.turns, question.answers) for question in questions(model, count)]
         odds = np.empty((len(some), count), np.float32)
-        for number, rows, logprobs in IntervenedForward(language_model, chats, budget).logprobs(
-            some
-        ):
+        for number, rows, logprobs in IntervenedForward(workers, chats).logprobs(some):
             odds[number, rows] = [one - two for one, two in logprobs]
         return odds
 

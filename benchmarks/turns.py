@@ -30,11 +30,11 @@ from steering_peers import answer_logprobs as padded_logprobs
 from workload import ROOT, WORK, load, processor, questions, write_for_peers
 
 from sycophancy_steering.activations.reference_logprobs import chat_answer_logprobs
-from sycophancy_steering.activations.token_budget import batch_tokens
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.engine.generated_texts import generated_texts
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.engine.prefix_tree import plan_batches
+from sycophancy_steering.engine.token_budget import batch_tokens
 from sycophancy_steering.questions.question import Turn
 from sycophancy_steering.sources.plain_english import read_facts
 

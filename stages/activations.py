@@ -18,10 +18,11 @@ from tqdm import tqdm
 
 from sycophancy_steering.activations.extraction import ExtractionRun, StudiedModel
 from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.compute import read_compute
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import read_models, read_prompt_sets
-from sycophancy_steering.engine.language_model import load_language_model
+from sycophancy_steering.engine.open_workers import open_workers
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.questions.prompt_table import iter_prompts
 from sycophancy_steering.schemas.paths import ACTIVATIONS, MODELS, PROMPTS
@@ -40,16 +41,20 @@ from sycophancy_steering.storage.dvc_cache import cached_output
 def main(model: str = "", prompt_set: str = "") -> None:
     models = [model] if model else read_models()
     settings = read_section(ActivationSettings, "activations")
+    compute = read_compute()
     model_settings = {name: read_section(ModelSettings, "model", name) for name in models}
     sets = {name: [prompt_set] if prompt_set else read_prompt_sets(name) for name in models}
     for name in {*chain(*sets.values())}:  # refuses what cannot be read before a model is loaded
         next(iter_prompts(PROMPTS / f"{name}.parquet"))
     for name in models:
-        with exclusive_lock(name), disk_errors_as_input_errors():
-            language_model = load_language_model(MODELS / name, model_settings[name])
-            with_settings = StudiedModel(name, language_model, settings, model_settings[name])
+        placement = model_settings[name]
+        with (
+            exclusive_lock(name),
+            disk_errors_as_input_errors(),
+            open_workers(MODELS / name, placement, settings, compute) as workers,
+        ):
             for answered in sets[name]:
-                extract(answered, with_settings)
+                extract(answered, StudiedModel(name, workers, settings, placement))
 
 
 def extract(prompt_set: str, model: StudiedModel) -> None:

@@ -11,6 +11,8 @@ intervention) and reports/prompting/MODEL. Results whose inputs have not changed
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from sycophancy_steering.config.interventions import PromptingSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import read_models
@@ -29,10 +31,11 @@ def intervene(model: str) -> None:
     """Steers and prompts one model, and prints what was done."""
     study, lazy_model = read_study(model), LazyModel.from_params(model)
     prompting = read_section(PromptingSettings, "prompting")
-    cached = {
-        "steering": run_steering(study, lazy_model),
-        "prompting": run_prompting(study, prompting, lazy_model),
-    }
+    with closing(lazy_model):
+        cached = {
+            "steering": run_steering(study, lazy_model),
+            "prompting": run_prompting(study, prompting, lazy_model),
+        }
     print(f"{model}: {len(study.sample('test'))} questions, steered and prompted")
     for name, is_cached in cached.items():
         if is_cached:

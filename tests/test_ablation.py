@@ -10,6 +10,7 @@ from tiny_models import rows, tiny
 from tqdm import tqdm
 
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention, ablate_direction
+from sycophancy_steering.engine.workers import LocalWorkers
 from sycophancy_steering.interventions.ablation_readout import (
     ablation_scores,
     mean_differences,
@@ -31,7 +32,7 @@ def questions() -> QuestionBatch:
         {"id": [f"{k}" for k in range(n)], "item": [f"item {k % 4}" for k in range(n)]}
         | {"family": ["opinion"] * n, "label": [k % 2 for k in range(n)]}
     )
-    return QuestionBatch(answers, batch, forward_of(batch, tiny("llama"), 200), 200)
+    return QuestionBatch(answers, batch, forward_of(batch, LocalWorkers(tiny("llama"), 200)))
 
 
 def test_a_removed_direction_predicts_nothing_where_it_was_removed_and_as_before_below():

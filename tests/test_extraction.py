@@ -23,8 +23,8 @@ SMALL_BATCHES = "stop_at: answer, batch_tokens: 300"
 KILLED = """
 import json, os, pathlib, random, signal, sys, time
 sys.path.insert(0, "stages")
-import sycophancy_steering.activations.extraction
-from sycophancy_steering.activations.extraction import extract_batch
+import sycophancy_steering.activations.model_work
+from sycophancy_steering.activations.model_work import extract_batch
 import activations
 
 def counted(language_model, prompts, settings):
@@ -33,7 +33,7 @@ def counted(language_model, prompts, settings):
         file.write(f"{len(prompts)}\\n")
     return found
 
-sycophancy_steering.activations.extraction.extract_batch = counted
+sycophancy_steering.activations.model_work.extract_batch = counted
 sys.argv = ["activations.py", "tiny", "held_out"]
 draw = random.Random(int(os.environ["SEED"]))
 kept = lambda: len([*pathlib.Path(".work/activations").glob("*/[!.]*/responses.parquet")])
@@ -254,8 +254,8 @@ OUT_OF_MEMORY = """
 import sys
 sys.path.insert(0, "stages")
 import torch
-import sycophancy_steering.activations.extraction
-from sycophancy_steering.activations.extraction import extract_batch
+import sycophancy_steering.activations.model_work
+from sycophancy_steering.activations.model_work import extract_batch
 import activations
 
 def little(language_model, prompts, settings):
@@ -263,7 +263,7 @@ def little(language_model, prompts, settings):
         raise torch.OutOfMemoryError("CUDA out of memory.")
     return extract_batch(language_model, prompts, settings)
 
-sycophancy_steering.activations.extraction.extract_batch = little
+sycophancy_steering.activations.model_work.extract_batch = little
 sys.argv = ["activations.py", "tiny", "held_out"]
 activations.main()
 """

@@ -22,6 +22,7 @@ from sycophancy_steering.engine.intervention import (
 )
 from sycophancy_steering.engine.lower_layers import replayed_output
 from sycophancy_steering.engine.residual_stream import decoder_blocks
+from sycophancy_steering.engine.workers import LocalWorkers
 from sycophancy_steering.interventions.intervened_forward import IntervenedForward, log_odds
 
 WIDTH = 32
@@ -51,7 +52,7 @@ def test_every_intervention_is_as_if_it_were_the_only_one(name, budget):
     changes = {0: add_vector(VECTOR), 1: ablate_direction(VECTOR.flip(0), 0.5)}
     interventions = [Intervention(changes, where) for where in WHERE]
     interventions = [NO_INTERVENTION, *interventions, NO_INTERVENTION]
-    together = logprobs_of(IntervenedForward(model, chats(), budget), interventions)
+    together = logprobs_of(IntervenedForward(LocalWorkers(model, budget), chats()), interventions)
     prompts = [np.array(model.encode_chat(turns), np.int32) for turns, _ in chats()]
     for intervention, logprobs in zip(interventions, together, strict=True):
         alone = chat_answer_logprobs(replace(model, intervention=intervention), chats(), prompts)
@@ -82,7 +83,7 @@ def test_blocks_below_the_lowest_change_run_once_and_no_result_differs(name):
     lower = {0: add_vector(VECTOR.flip(0))}
     first, second = Intervention(one, "prompt_end_on"), Intervention(other, "answer")
     third = Intervention(lower, "prompt_end")
-    forward = IntervenedForward(model, chats(), 4096)
+    forward = IntervenedForward(LocalWorkers(model, 4096), chats())
     alone = [logprobs_of(forward, [one_of_three])[0] for one_of_three in (first, second, third)]
     passes[:] = [0, 0, 0]
     logprobs_of(forward, [first])
@@ -105,7 +106,7 @@ def test_below_a_change_at_every_token_prompts_run_once(name):
         Intervention({0: add_vector(VECTOR)}, "every"),
         Intervention({1: add_vector(VECTOR)}, "prompt_end_on"),
     ]
-    forward = IntervenedForward(model, chats(), 60)
+    forward = IntervenedForward(LocalWorkers(model, 60), chats())
     alone = [logprobs_of(forward, [one])[0] for one in every]
     passes[:] = [0, 0, 0]
     logprobs_of(forward, every[:1])
@@ -128,7 +129,7 @@ def test_a_wrapped_forward_of_a_block_is_restored():
 
 @pytest.mark.parametrize("where", WHERE)
 def test_adding_nothing_changes_no_bit(where):
-    forward = IntervenedForward(tiny("llama"), chats(), 4096)
+    forward = IntervenedForward(LocalWorkers(tiny("llama"), 4096), chats())
     nothing = Intervention({1: add_vector(0 * VECTOR)}, where)
     plain, same = logprobs_of(forward, [replace(NO_INTERVENTION, where=where), nothing])
     assert plain == same
@@ -136,7 +137,7 @@ def test_adding_nothing_changes_no_bit(where):
 
 def test_activations_are_those_at_the_last_tokens_after_the_intervention():
     model = tiny("llama")
-    forward = IntervenedForward(model, chats(), 60)
+    forward = IntervenedForward(LocalWorkers(model, 60), chats())
     before = read(model, [*rows(), *alike()]).activations["prompt"].activations
     changed = Intervention({1: add_vector(VECTOR)}, "prompt_end")
     result = np.empty((2, *before[:2].shape))
@@ -154,7 +155,9 @@ def test_continuations_are_those_of_the_changed_model(where):
     changed = Intervention({1: add_vector(VECTOR)}, where)
     other = replace(changed, changes={0: ablate_direction(VECTOR.flip(0))})
     interventions = [changed, NO_INTERVENTION, other]
-    texts = IntervenedForward(model, chats(), 60).continuations(questions, interventions, 6)
+    texts = IntervenedForward(LocalWorkers(model, 60), chats()).continuations(
+        questions, interventions, 6
+    )
     for intervention, continuations in zip(interventions, texts, strict=True):
         whole = read(replace(model, intervention=intervention), questions)
         assert continuations == [response.continuation for response in whole.responses]
@@ -174,4 +177,4 @@ def test_the_longest_chat_with_its_longest_answer_has_to_fit_the_context(monkeyp
     longest = max(len(prompt) + max(len(model.encode(a)) for a in texts) for prompt, texts in both)
     for limit, fits in ((longest, True), (longest - 1, False)):
         monkeypatch.setattr(model.model.config, "max_position_embeddings", limit)
-        assert IntervenedForward(model, chats(), 60).fits_context == fits
+        assert IntervenedForward(LocalWorkers(model, 60), chats()).fits_context == fits

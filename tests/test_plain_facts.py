@@ -8,6 +8,7 @@ from plain_pass import logprob_of
 from tiny_models import tiny
 
 from sycophancy_steering.engine.intervention import NO_INTERVENTION
+from sycophancy_steering.engine.workers import LocalWorkers
 from sycophancy_steering.interventions.plain_facts import (
     N_FACTS,
     facts_in_words,
@@ -45,7 +46,7 @@ def test_facts_with_letters_are_asked_in_both_orders():
 @pytest.mark.parametrize("facts", [[*facts_with_letters()][:6], facts_in_words(())[:6]])
 def test_a_fact_is_known_where_the_right_answer_is_more_likely(facts):
     model = tiny("llama")
-    [accuracy] = fact_accuracy(model, 4096, [NO_INTERVENTION], facts)
+    [accuracy] = fact_accuracy(LocalWorkers(model, 4096), [NO_INTERVENTION], facts)
     known = []
     for fact in facts:
         prompt = model.encode_chat(fact.turns)

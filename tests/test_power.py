@@ -14,6 +14,7 @@ from test_report import REPORT
 from tiny_models import rows, tiny
 
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention, add_vector
+from sycophancy_steering.engine.workers import LocalWorkers
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.interventions.intervened_forward import IntervenedForward
 from sycophancy_steering.power.detectable_auroc import detectable_auroc
@@ -98,7 +99,9 @@ def test_items_exchange_their_labels_whole():
 
 def test_planting_is_what_an_intervention_at_the_prompts_end_gives():
     model, vector = tiny("llama"), torch.randn(32, generator=torch.Generator().manual_seed(1)) * 2
-    forward = IntervenedForward(model, [(row.messages, row.answers) for row in rows()], 4096)
+    forward = IntervenedForward(
+        LocalWorkers(model, 4096), [(row.messages, row.answers) for row in rows()]
+    )
     interventions = [NO_INTERVENTION, Intervention({LAYER: add_vector(vector)}, "prompt_end")]
     activations = np.empty((2, 3, len(rows()), 32))
     for number, chats, layers in forward.activations(interventions, range(3)):

@@ -6,36 +6,34 @@ killed at any moment resumes after its last batch and ends with the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from sycophancy_steering.activations.cache_keys import chat_key, extraction_key, row_key
+from sycophancy_steering.activations.model_work import (
+    extract_questions,
+    logprobs_of_chats,
+    own_turns,
+)
 from sycophancy_steering.activations.own_answers import OwnAnswers
-from sycophancy_steering.activations.prompts import chat_tokens, to_prompt, to_response
+from sycophancy_steering.activations.prompts import chat_tokens, to_prompt
 from sycophancy_steering.activations.reference_logprobs import (
     ChatAnswers,
-    chat_answer_logprobs,
     counterfactual_chats,
     reference_chat,
 )
 from sycophancy_steering.activations.responses import write_reference_logprobs, write_responses
-from sycophancy_steering.activations.token_budget import TokenBudget, halves
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.model import ModelSettings
-from sycophancy_steering.engine.forward import (
-    extract_batch,
-    extract_without_generating,
-    extracted_layers,
-)
-from sycophancy_steering.engine.generated_texts import generated_texts
-from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.engine.forward import extracted_layers
 from sycophancy_steering.engine.prefix_tree import plan_batches
-from sycophancy_steering.engine.prompt import Prompt, TokenIds
+from sycophancy_steering.engine.workers import Task, Workers
 from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.questions.prompt_table import ROW_GROUP_SIZE, iter_prompts, read_extract
 from sycophancy_steering.questions.question import Row
@@ -53,10 +51,10 @@ WRITES_PENDING = 1
 
 @dataclass(frozen=True)
 class StudiedModel:
-    """A loaded model, and the settings that its activations depend on."""
+    """A model, and the settings that its activations depend on."""
 
     name: str
-    language_model: LanguageModel
+    workers: Workers
     settings: ActivationSettings
     model_settings: ModelSettings
 
@@ -65,7 +63,8 @@ class ExtractionRun:
     """The extraction of one prompt set by one model; several runs can share the loaded model."""
 
     def __init__(self, model: StudiedModel, prompts: Path):
-        self.language_model, self.settings = model.language_model, model.settings
+        self.workers, self.settings = model.workers, model.settings
+        self.language_model = model.workers.language_model
         self.prompts = prompts
         self.extract = read_extract(prompts)
         key = extraction_key(self.language_model, self.settings, model.model_settings, self.extract)
@@ -92,7 +91,6 @@ class ExtractionRun:
         self.reference_rows: dict[str, int] = {}
         """Key of a reference chat -> index of a row that has it (see `reference_chats`)."""
         self.reference_logprobs: dict[str, list[float]] = {}
-        self.budget = TokenBudget(self.language_model, self.settings)
         self.n_run = self.n_batches = self.tokens = self.tokens_run = 0
 
     def import_cached_output(self, files: dict[str, Path]) -> None:
@@ -107,24 +105,18 @@ class ExtractionRun:
         missing = self.own_answers.missing()
         bar.update(len(self.own_answers.texts))
         prompts = [chat_tokens(self.language_model, self.own_answers.chats[key]) for key in missing]
-        for batch in plan_batches(prompts, self.budget.tokens) if prompts else ():
-            self._run_own_answers([missing[n] for n in batch], [prompts[n] for n in batch], bar)
+        batches = plan_batches(prompts, self.workers.batch_tokens) if prompts else []
+        tasks = []
+        for planned in batches:
+            keys = [missing[n] for n in planned]
+            of_batch = [prompts[n] for n in planned], self.settings.max_new_tokens
+            tasks.append(Task(of_batch, keys, keys))
+        for task, (rows, texts) in self.workers.run(own_turns, tasks):
+            self.own_answers.texts |= dict(zip(task.about[rows], texts, strict=True))
+            bar.update(len(texts))
         for index, row in enumerate(self._rows()):
             for chat in self.reference_chats(row).values():
                 self.reference_rows.setdefault(chat_key(chat), index)
-
-    def _run_own_answers(self, keys: Sequence[str], prompts: Sequence[TokenIds], bar: tqdm) -> None:
-        """Generates own turns, in halves where memory runs out."""
-        most = self.settings.max_new_tokens
-        texts = self.budget.try_batch(
-            prompts, lambda: generated_texts(self.language_model, prompts, most)
-        )
-        if texts is None:
-            for half in halves(len(keys)):
-                self._run_own_answers(keys[half], prompts[half], bar)
-            return
-        self.own_answers.texts |= dict(zip(keys, texts, strict=True))
-        bar.update(len(keys))
 
     def _rows(self, indices: Collection[int] | None = None) -> Iterator[Row]:
         """The questions, or those at `indices`, with the model's own turns filled in."""
@@ -142,17 +134,47 @@ class ExtractionRun:
 
     def run_prompts(self, bar: tqdm) -> None:
         """Runs the uncached questions, and stores each batch while the next one runs."""
+        with _background_writer() as write_in_background:
+            tasks = self._prompt_tasks(bar)
+            for task, (rows, extracted) in self.workers.run(extract_questions, tasks):
+                part = task.about[rows]
+                keys = [row_key(row) for row, _ in part]
+                write_in_background(
+                    partial(
+                        self.store.add_block,
+                        keys,
+                        extracted.activations,
+                        extracted.responses,
+                        self.origin,
+                    )
+                )
+                self.n_run += len(part)
+                self.n_batches += 1
+                self.tokens += sum(len(prompt.token_ids) for _, prompt in part)
+                self.tokens_run += extracted.prompt_tokens_run
+                bar.update(len(part))
+
+    def _prompt_tasks(self, bar: tqdm) -> Iterator[Task]:
+        """The batches of uncached questions, each about its questions and prompts."""
         uncached = set(self.store.uncached_keys(self.row_keys, self.store.blocks))
         bar.update(len(self.row_keys) - len(uncached))
         rows = [n for n, key in enumerate(self.row_keys) if key in uncached]
+        generates = self.extract in ("everything", "chats")
         wordings = self.settings.answer_wordings if self.extract == "everything" else "written"
-        with _background_writer() as write_in_background:
-            for window in self._windows(rows):
-                questions = list(self._rows({*window}))
-                prompts = [to_prompt(self.language_model, row, wordings) for row in questions]
-                for batch in plan_batches([p.token_ids for p in prompts], self.budget.tokens):
-                    pairs = [(questions[n], prompts[n]) for n in batch]
-                    self._run_batch(pairs, bar, write_in_background)
+        for window in self._windows(rows):
+            questions = list(self._rows({*window}))
+            prompts = [to_prompt(self.language_model, row, wordings) for row in questions]
+            token_ids = [prompt.token_ids for prompt in prompts]
+            for planned in plan_batches(token_ids, self.workers.batch_tokens):
+                batch = [
+                    (questions[n], prompts[n])
+                    for n in planned
+                    if row_key(questions[n]) not in self.store.blocks
+                ]
+                bar.update(len(planned) - len(batch))
+                if batch:
+                    ids = [row.id for row, _ in batch]
+                    yield Task((batch, self.settings, generates), ids, batch)
 
     def _windows(self, rows: list[int]) -> Iterator[list[int]]:
         """Indices of rows in windows; rows that start alike are in the same one."""
@@ -160,51 +182,22 @@ class ExtractionRun:
         for start in range(0, len(rows), WINDOW):
             yield rows[start : start + WINDOW]
 
-    def _run_batch(
-        self,
-        pairs: Sequence[tuple[Row, Prompt]],
-        bar: tqdm,
-        write_in_background: Callable[[Callable[[], None]], None],
-    ) -> None:
-        """Runs the uncached questions of a batch, in halves where memory runs out."""
-        keys = [row_key(row) for row, _ in pairs]
-        uncached = [n for n, key in enumerate(keys) if key not in self.store.blocks]
-        bar.update(len(pairs) - len(uncached))
-        if not uncached:
-            return
-        pairs, keys = [pairs[n] for n in uncached], [keys[n] for n in uncached]
-        prompts = [prompt for _, prompt in pairs]
-        token_ids = [prompt.token_ids for prompt in prompts]
-        generates = self.extract in ("everything", "chats")
-        extract = extract_batch if generates else extract_without_generating
-        result = self.budget.try_batch(
-            token_ids, lambda: extract(self.language_model, prompts, self.settings)
-        )
-        if result is None:
-            for half in halves(len(pairs)):
-                self._run_batch(pairs[half], bar, write_in_background)
-            return
-        activations = {
-            position: ([prompts[n].id for n in at.rows], at.activations)
-            for position, at in result.activations.items()
-        }
-        responses = [
-            asdict(to_response(self.language_model, row, prompt, output, self.settings))
-            for (row, prompt), output in zip(pairs, result.outputs, strict=True)
-        ]
-        write_in_background(lambda: self.store.add_block(keys, activations, responses, self.origin))
-        self.n_run += len(pairs)
-        self.n_batches += 1
-        self.tokens += sum(map(len, token_ids))
-        self.tokens_run += result.prompt_tokens_run
-        bar.update(len(pairs))
-
     def run_references(self, bar: tqdm) -> None:
         """Runs the uncached reference chats; many rows share one."""
         self.reference_logprobs = self.store.read_references({*self.reference_rows})
         bar.update(len(self.reference_logprobs))
         all_keys = [*self.reference_rows]
         uncached = set(self.store.uncached_keys(all_keys, self.reference_logprobs))
+        tasks = self._reference_tasks(uncached)
+        for task, (rows, logprobs) in self.workers.run(logprobs_of_chats, tasks):
+            keys = task.about[rows]
+            self.store.add_references(keys, logprobs)
+            self.reference_logprobs |= dict(zip(keys, logprobs, strict=True))
+            bar.update(len(keys))
+        self.store.forget_plan(all_keys)
+
+    def _reference_tasks(self, uncached: Collection[str]) -> Iterator[Task]:
+        """Batches of the reference chats in `uncached`, each about their keys."""
         for window in self._windows(sorted({self.reference_rows[key] for key in uncached})):
             chats = {
                 chat_key(chat): chat
@@ -212,32 +205,13 @@ class ExtractionRun:
                 for chat in self.reference_chats(row).values()
                 if chat_key(chat) in uncached
             }
-            items = [*chats.items()]
-            prompts = [chat_tokens(self.language_model, turns) for _, (turns, _) in items]
-            for batch in plan_batches(prompts, self.budget.tokens):
-                self._run_reference_batch(
-                    [items[n] for n in batch], [prompts[n] for n in batch], bar
-                )
-        self.store.forget_plan(all_keys)
-
-    def _run_reference_batch(
-        self, chats: Sequence[tuple[str, ChatAnswers]], prompts: Sequence[TokenIds], bar: tqdm
-    ) -> None:
-        """Runs reference chats (key, chat) and stores them, in halves where memory runs out."""
-        keys = [key for key, _ in chats]
-        if all(key in self.reference_logprobs for key in keys):
-            return
-        logprobs = self.budget.try_batch(
-            prompts,
-            lambda: chat_answer_logprobs(self.language_model, [chat for _, chat in chats], prompts),
-        )
-        if logprobs is None:
-            for half in halves(len(chats)):
-                self._run_reference_batch(chats[half], prompts[half], bar)
-            return
-        self.store.add_references(keys, logprobs)
-        self.reference_logprobs |= dict(zip(keys, logprobs, strict=True))
-        bar.update(len(chats))
+            keys = [*chats]
+            prompts = [chat_tokens(self.language_model, turns) for turns, _ in chats.values()]
+            for planned in plan_batches(prompts, self.workers.batch_tokens):
+                batch = [keys[n] for n in planned]
+                if any(key not in self.reference_logprobs for key in batch):
+                    of_batch = [chats[key] for key in batch], [prompts[n] for n in planned]
+                    yield Task(of_batch, batch, batch)
 
     def write(self, output: Path) -> int:
         """Writes shards, responses and reference log-probabilities; how many questions have an

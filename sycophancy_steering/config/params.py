@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.checkpoint import Checkpoint
+from sycophancy_steering.config.compute import ComputeSettings
 from sycophancy_steering.config.foreign_vectors import FOREIGN, ForeignVectorSection
 from sycophancy_steering.config.interventions import InterventionSettings, PromptingSettings
 from sycophancy_steering.config.labels import JudgeSettings
@@ -78,6 +79,8 @@ class Params(BaseModel):
     """The checkpoints by name."""
     model: dict[Text, ModelSettings]
     """How each model is loaded."""
+    compute: ComputeSettings = ComputeSettings()
+    """Where models run."""
     activations: ActivationSettings
     """How activations and responses are extracted."""
     judge: dict[Text, JudgeSettings]

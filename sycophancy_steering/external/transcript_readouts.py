@@ -16,13 +16,13 @@ import polars as pl
 from tqdm import tqdm
 
 from sycophancy_steering.activations.prompts import chat_tokens
-from sycophancy_steering.activations.token_budget import TokenBudget, halves
 from sycophancy_steering.analysis.readouts import N_RANDOM_DIRECTIONS, random_directions
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.engine.forward import extract_without_generating
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.engine.prefix_tree import plan_batches
 from sycophancy_steering.engine.prompt import Prompt
+from sycophancy_steering.engine.token_budget import TokenBudget, batch_tokens
 from sycophancy_steering.external.score_report import N_PERMUTATIONS
 from sycophancy_steering.external.transcripts import Transcript, Transcripts
 from sycophancy_steering.foundation.arrays import Floats
@@ -93,7 +93,7 @@ def projections(
     directions /= np.linalg.norm(directions, axis=2, keepdims=True)
     shape = (len(directions), n_layers, len(chats))
     read = {position: np.empty(shape) for position in POSITIONS}
-    budget = TokenBudget(language_model, settings)
+    budget = TokenBudget(language_model, batch_tokens(language_model, settings))
     whole = [np.append(p.token_ids, p.forced_answers[0]).astype(np.int32) for p in prompts]
     with tqdm(total=len(chats), unit="transcript", disable=None) as bar:
         for batch in plan_batches(whole, budget.tokens):
@@ -126,24 +126,19 @@ def _run(
     """Rows and their activations (layers, rows, d_model) by position, in halves where memory runs
     out."""
     batch = [prompts[n] for n in rows]
-    result = budget.try_batch(
-        [prompt.token_ids for prompt in batch],
-        lambda: extract_without_generating(language_model, batch, settings),
-    )
-    if result is None:
-        for half in halves(len(rows)):
-            yield from _run(language_model, prompts, rows[half], settings, budget)
-        return
     dtype = str(language_model.model.dtype).removeprefix("torch.")
-    yield (
-        rows,
-        {
+    parts = budget.in_parts(
+        [prompt.token_ids for prompt in batch],
+        lambda part: extract_without_generating(language_model, batch[part], settings),
+    )
+    for part, result in parts:
+        activations = {
             position: np.stack(
                 [to_float32(layer, dtype) for layer in result.activations[name].activations]
             ).astype(np.float64)
             for position, name in zip(POSITIONS, ("prompt", RECORDED), strict=True)
-        },
-    )
+        }
+        yield rows[part], activations
 
 
 def readouts(

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from sycophancy_steering.config.interventions import PromptingSettings
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
-from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.engine.workers import Workers
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.few_shot_vectors import PairDifferences
 from sycophancy_steering.interventions.prompting import prompting_methods, sample_examples
@@ -20,20 +20,15 @@ from sycophancy_steering.questions.question import Row
 from sycophancy_steering.schemas.interventions import PROMPTED_ANSWERS
 
 
-def prompted_answers(
-    study: Study, prompting: PromptingSettings, language_model: LanguageModel, budget: int
-) -> pl.DataFrame:
-    """The table `PROMPTED_ANSWERS` of the study's sample of `test`.
-
-    `budget` is the number of prompt tokens in memory at a time.
-    """
+def prompted_answers(study: Study, prompting: PromptingSettings, workers: Workers) -> pl.DataFrame:
+    """The table `PROMPTED_ANSWERS` of the study's sample of `test`."""
     pool, vector = study.example_pool(), study.steering_vector()
     sample = study.sample("test", prompting.n_questions)
     if prompting.families == "own":
         sample = sample.filter(pl.col("family").is_in({row.family for row in pool}))
     if not len(sample):
         return PROMPTED_ANSWERS.empty()
-    questions = study.questions(sample, language_model, budget)
+    questions = study.questions(sample, workers)
     pairs = PairDifferences(study.model, study.prompt_set)
     steered = [
         (

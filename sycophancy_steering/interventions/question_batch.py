@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
-from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.engine.workers import Workers
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.intervened_forward import IntervenedForward, log_odds
 from sycophancy_steering.questions.question import Row, Turn
@@ -23,13 +23,11 @@ class QuestionBatch:
     """A row a question: its `row` in the prompt set, `id`, `item`, `family` and `label`."""
     rows: Sequence[Row]
     forward: IntervenedForward
-    budget: int
-    """Prompt tokens in memory at a time."""
 
     def reprompted(self, prompt: Callable[[Row], tuple[Turn, ...]]) -> QuestionBatch:
         """The same questions, each under another prompt."""
         chats = [(prompt(row), row.answers) for row in self.rows]
-        return replace(self, forward=IntervenedForward(self.forward.model, chats, self.budget))
+        return replace(self, forward=IntervenedForward(self.forward.workers, chats))
 
     def log_odds(
         self,
@@ -57,8 +55,6 @@ class QuestionBatch:
         ]
 
 
-def forward_of(
-    rows: Sequence[Row], language_model: LanguageModel, budget: int
-) -> IntervenedForward:
+def forward_of(rows: Sequence[Row], workers: Workers) -> IntervenedForward:
     """The questions with the prompts and answers of their prompt set."""
-    return IntervenedForward(language_model, [(row.messages, row.answers) for row in rows], budget)
+    return IntervenedForward(workers, [(row.messages, row.answers) for row in rows])

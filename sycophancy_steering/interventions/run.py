@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from sycophancy_steering.activations.token_budget import batch_tokens
 from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.compute import ComputeSettings, read_compute
 from sycophancy_steering.config.interventions import PromptingSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_section
-from sycophancy_steering.engine.language_model import LanguageModel, load_language_model
+from sycophancy_steering.engine.open_workers import open_workers
+from sycophancy_steering.engine.workers import Workers
 from sycophancy_steering.foundation.atomic_files import write_table
 from sycophancy_steering.interventions.prompting_run import prompted_answers
 from sycophancy_steering.interventions.side_effects import NEUTRAL
@@ -32,12 +34,15 @@ class LazyModel:
     name: str
     settings: ModelSettings
     activations: ActivationSettings
+    compute: ComputeSettings
+    _opened: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
     def from_params(cls, name: str) -> LazyModel:
         """The entry of `model` in params.yaml. Raises InputError."""
         settings = read_section(ModelSettings, "model", name)
-        return cls(name, settings, read_section(ActivationSettings, "activations"))
+        activations = read_section(ActivationSettings, "activations")
+        return cls(name, settings, activations, read_compute())
 
     @property
     def folder(self) -> Path:
@@ -45,18 +50,15 @@ class LazyModel:
         return MODELS / self.name
 
     @cached_property
-    def language_model(self) -> LanguageModel:
-        """The loaded model."""
-        return load_language_model(self.folder, self.settings)
+    def workers(self) -> Workers:
+        """Those that hold the loaded model."""
+        opening = open_workers(self.folder, self.settings, self.activations, self.compute)
+        return self._opened.enter_context(opening)
 
-    def unload(self) -> None:
+    def close(self) -> None:
         """Frees the memory of the loaded model; it is loaded again when it is next used."""
-        self.__dict__.pop("language_model", None)
-
-    @property
-    def budget(self) -> int:
-        """Prompt tokens in memory at a time."""
-        return batch_tokens(self.language_model, self.activations)
+        self.__dict__.pop("workers", None)
+        self._opened.close()
 
 
 def run_steering(study: Study, model: LazyModel) -> bool:
@@ -75,7 +77,7 @@ def run_steering(study: Study, model: LazyModel) -> bool:
         max_new_tokens = model.activations.max_new_tokens
         results = [(table, table.empty()) for table in STEERING_TABLES]
         if len(study.eligible):  # else the model is not even loaded
-            results = steering_results(study, model.language_model, model.budget, max_new_tokens)
+            results = steering_results(study, model.workers, max_new_tokens)
         for table, rows in results:
             path = folder / table.path(model=model.name).name
             write_table(path, table.checked(rows, path))
@@ -102,7 +104,7 @@ def run_prompting(study: Study, prompting: PromptingSettings, model: LazyModel) 
     def compute(folder: Path) -> None:
         answers = PROMPTED_ANSWERS.empty()
         if len(study.eligible):
-            answers = prompted_answers(study, prompting, model.language_model, model.budget)
+            answers = prompted_answers(study, prompting, model.workers)
         write_table(folder / output.name, PROMPTED_ANSWERS.checked(answers, output))
 
     return write_cached_folder(output.parent, digest([str(settings), *inputs, *code]), compute)

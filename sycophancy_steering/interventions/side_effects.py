@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
-from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.engine.workers import Workers
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.intervened_forward import IntervenedForward
 from sycophancy_steering.interventions.plain_facts import PlainFact
@@ -24,8 +24,7 @@ NEUTRAL_PROMPT = (Turn("user", "Write a sentence."),)
 
 
 def fact_accuracy(
-    language_model: LanguageModel,
-    budget: int,
+    workers: Workers,
     interventions: Sequence[Intervention],
     facts: Sequence[PlainFact],
 ) -> list[Estimate]:
@@ -33,31 +32,28 @@ def fact_accuracy(
     has to be more likely than the wrong one."""
     known = np.empty((len(interventions), len(facts)), bool)
     chats = [(fact.turns, (fact.right, fact.wrong)) for fact in facts]
-    forward = IntervenedForward(language_model, chats, budget)
+    forward = IntervenedForward(workers, chats)
     for number, indices, logprobs in forward.logprobs(interventions):
         known[number, indices] = [right > wrong for right, wrong in logprobs]
     items = np.array([fact.item for fact in facts])
     return [clustered_share(of_intervention, items) for of_intervention in known]
 
 
-def neutral_nll(
-    language_model: LanguageModel, budget: int, interventions: Sequence[Intervention]
-) -> Floats:
+def neutral_nll(workers: Workers, interventions: Sequence[Intervention]) -> Floats:
     """(interventions, sentences): negative log-likelihood of neutral sentences as the model's own
     responses, in nats per token."""
     sentences = NEUTRAL.read_text(encoding="utf-8").splitlines()
     chats = [(NEUTRAL_PROMPT, (sentence,)) for sentence in sentences]
-    n_tokens = np.array([len(language_model.encode(sentence)) for sentence in sentences])
+    n_tokens = np.array([len(workers.language_model.encode(sentence)) for sentence in sentences])
     nats = np.empty((len(interventions), len(sentences)))
-    forward = IntervenedForward(language_model, chats, budget)
+    forward = IntervenedForward(workers, chats)
     for number, indices, logprobs in forward.logprobs(interventions):
         nats[number, indices] = [-of_sentence[0] for of_sentence in logprobs]
     return nats / n_tokens
 
 
 def side_effects(
-    language_model: LanguageModel,
-    budget: int,
+    workers: Workers,
     interventions: Sequence[Intervention],
     facts: Sequence[PlainFact],
     baseline_nll: Floats | None = None,
@@ -68,10 +64,10 @@ def side_effects(
     without an intervention: 0.69 means twice the perplexity.
     """
     conditions = [NO_INTERVENTION, *interventions]
-    nll = neutral_nll(language_model, budget, conditions)
+    nll = neutral_nll(workers, conditions)
     baseline = nll[0] if baseline_nll is None else baseline_nll
     sentences = np.arange(len(baseline))
-    accuracies = fact_accuracy(language_model, budget, conditions, facts)
+    accuracies = fact_accuracy(workers, conditions, facts)
     rows = [
         row_of(
             {"fact_accuracy": accuracy, "neutral_nll": clustered_mean(nats - baseline, sentences)}

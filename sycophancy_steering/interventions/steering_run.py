@@ -9,7 +9,7 @@ import polars as pl
 from tqdm import tqdm
 
 from sycophancy_steering.engine.intervention import NO_INTERVENTION
-from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.engine.workers import Workers
 from sycophancy_steering.interventions.ablation_readout import ablation_scores
 from sycophancy_steering.interventions.conditions import Condition, condition_columns
 from sycophancy_steering.interventions.eligible_answers import sample_answers
@@ -41,12 +41,9 @@ SPLITS = ("select", "test")
 
 
 def steering_results(
-    study: Study, language_model: LanguageModel, budget: int, max_new_tokens: int
+    study: Study, workers: Workers, max_new_tokens: int
 ) -> list[tuple[Table, pl.DataFrame]]:
-    """The tables that steering a model gives, each after its contract.
-
-    `budget` is the number of prompt tokens in memory at a time.
-    """
+    """The tables that steering a model gives, each after its contract."""
     answers, ablations = [], [ABLATION_SCORES.empty()]
     own: list[Condition] = []
     layer_of = {name: study.layer_of(name) for name in study.suite.intervention_vectors}
@@ -64,22 +61,18 @@ def steering_results(
         own = own or of_vector
 
         of_family = pl.col("family") == family
-        test = study.questions(sample.filter(of_family), language_model, budget)
+        test = study.questions(sample.filter(of_family), workers)
         answers.append(_steered_answers(test, planned, description))
         if study.settings.n_ablation:
-            ablations.append(_ablation_scores(study, family, of_vector, language_model, budget))
+            ablations.append(_ablation_scores(study, family, of_vector, workers))
     costed = [
         condition
         for condition in own
         if condition.direction == OWN or (condition.direction, condition.kind) == COSTED_RANDOM
     ]
     columns = pl.DataFrame([condition_columns(None), *map(condition_columns, costed)], CONDITION)
-    costs = side_effects(
-        language_model, budget, [condition.intervention for condition in costed], study.facts()
-    )
-    quoted = study.questions(
-        sample_answers(sample, study.settings.n_responses), language_model, budget
-    )
+    costs = side_effects(workers, [condition.intervention for condition in costed], study.facts())
+    quoted = study.questions(sample_answers(sample, study.settings.n_responses), workers)
     results = (
         pl.concat(answers),
         _generations(quoted, own, max_new_tokens),
@@ -93,8 +86,7 @@ def _ablation_scores(
     study: Study,
     family: str,
     conditions: Sequence[Condition],
-    language_model: LanguageModel,
-    budget: int,
+    workers: Workers,
 ) -> pl.DataFrame:
     """The rows of `ABLATION_SCORES` of one family."""
     vectors = read_vectors(study.vector_file)[0].astype(np.float64)
@@ -102,7 +94,7 @@ def _ablation_scores(
         condition for condition in conditions if (condition.direction, condition.kind) in ABLATIONS
     ]
     select, test = (
-        study.questions(answers.filter(pl.col("family") == family), language_model, budget)
+        study.questions(answers.filter(pl.col("family") == family), workers)
         for answers in (study.sample(split, study.settings.n_ablation) for split in SPLITS)
     )
     return ablation_scores(ablated, vectors, select, test, f"{study.model}: {family}")

@@ -10,7 +10,7 @@ import polars as pl
 from sycophancy_steering.config.interventions import InterventionSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import Suite, read_suite
-from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.engine.workers import Workers
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.interventions.asked_questions import asked_questions
 from sycophancy_steering.interventions.conditions import SteeringVector
@@ -74,13 +74,10 @@ class Study:
         """The file of the evaluation set."""
         return PROMPTS / f"{self.suite.evaluation_set}.parquet"
 
-    def questions(
-        self, answers: pl.DataFrame, language_model: LanguageModel, budget: int
-    ) -> QuestionBatch:
-        """The questions of `answers`, as the model was asked them; `budget` is the number of prompt
-        tokens in memory at a time."""
+    def questions(self, answers: pl.DataFrame, workers: Workers) -> QuestionBatch:
+        """The questions of `answers`, as the model was asked them."""
         rows = asked_questions(self.prompts, self.activations, {*answers["row"]})
-        return QuestionBatch(answers, rows, forward_of(rows, language_model, budget), budget)
+        return QuestionBatch(answers, rows, forward_of(rows, workers))
 
     @property
     def labels_file(self) -> Path:

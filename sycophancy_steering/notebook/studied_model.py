@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sycophancy_steering.activations.prompts import to_prompt
-from sycophancy_steering.activations.token_budget import batch_tokens
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.engine.forward import extract_batch
 from sycophancy_steering.engine.language_model import LanguageModel, load_language_model
 from sycophancy_steering.engine.prefix_tree import plan_batches
+from sycophancy_steering.engine.token_budget import batch_tokens
 from sycophancy_steering.engine.weights_location import SOURCE_FILE
 from sycophancy_steering.foundation.arrays import Floats, Labels
 from sycophancy_steering.notebook.questions import Questions

@@ -29,9 +29,9 @@ from sycophancy_steering.tuning.weak_vectors import weak_vector_predictivity
 
 def run_baselines(study: Study, settings: TuningSettings, model: LazyModel) -> tuple[int, int]:
     """Writes reports/baselines/MODEL; returns the numbers of questions and of fine-tuned models."""
-    models = TrainedModels(model.name, model.settings)
-    plain, budget = model.language_model, model.budget
-    comparison = BaselineComparison(models, study, read_mislabelled(models.adapters), budget)
+    models = TrainedModels(model.name, model.settings, model.activations)
+    plain = models.plain()
+    comparison = BaselineComparison(models, study, read_mislabelled(models.adapters))
     runs = compared_runs(all_runs(settings))
     prompting = PromptingSettings(
         settings.prompting,
@@ -43,10 +43,9 @@ def run_baselines(study: Study, settings: TuningSettings, model: LazyModel) -> t
     steered_answers, steered_costs = comparison.steered_answers(plain, settings)
     prompted = BASELINE_ANSWERS.empty()
     if settings.prompting:
-        prompted = prompting_rows(prompted_answers(study, prompting, plain, budget))
+        prompted = prompting_rows(prompted_answers(study, prompting, plain))
     plain_results = comparison.plain_results(plain)
-    del plain
-    model.unload()  # no other model is in memory beside a fine-tuned one
+    del plain  # no other model is in memory beside a fine-tuned one
     trained_answers, trained_costs = comparison.trained_answers(runs, plain_results)
     towards = [run for run in steering_runs(settings) if run.towards]
     names = {"model": model.name}

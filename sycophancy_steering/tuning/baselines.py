@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from sycophancy_steering.config.tuning import TuningSettings
 from sycophancy_steering.engine.intervention import NO_INTERVENTION, Intervention
-from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.engine.workers import LocalWorkers
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.conditions import SteeringVector
 from sycophancy_steering.interventions.few_shot_vectors import PairDifferences
@@ -55,7 +55,6 @@ class BaselineComparison:
     study: Study
     weakly_mislabelled: frozenset[str]
     """The ids of pairs that the weak labeller gets wrong."""
-    budget: int
     """Prompt tokens in memory at a time."""
 
     @cached_property
@@ -83,9 +82,9 @@ class BaselineComparison:
         """Their activations."""
         return PairDifferences(self.study.model, self.study.prompt_set)
 
-    def plain_results(self, plain: LanguageModel) -> PlainResults:
+    def plain_results(self, plain: LocalWorkers) -> PlainResults:
         """The results of the plain model, which need not stay in memory then."""
-        nll = neutral_nll(plain, self.budget, [NO_INTERVENTION])[0]
+        nll = neutral_nll(plain, [NO_INTERVENTION])[0]
         return PlainResults(self._batch(plain).log_odds()[0], nll)
 
     def trained_answers(
@@ -107,20 +106,20 @@ class BaselineComparison:
             log_odds = self._batch(model).log_odds([*interventions.values()])
             for name, after in zip(interventions, log_odds, strict=True):
                 answers.append(self._answers(run, name, plain.log_odds, after))
-            effects = side_effects(model, self.budget, [], self.facts, plain.neutral_nll)
+            effects = side_effects(model, [], self.facts, plain.neutral_nll)
             costs.append(_with_run(effects, run, method))
             del model
         return pl.concat(answers), pl.concat(costs)
 
     def steered_answers(
-        self, plain: LanguageModel, settings: TuningSettings
+        self, plain: LocalWorkers, settings: TuningSettings
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The same tables of the plain model, steered with vectors from as many examples and the
         same labels; and its side effects without steering."""
         runs = [*steering_runs(settings)]
         interventions = [self._steering(run) for run in runs]
         before, *log_odds = self._batch(plain).log_odds([NO_INTERVENTION, *interventions])
-        costs_of_all = side_effects(plain, self.budget, interventions, self.facts)
+        costs_of_all = side_effects(plain, interventions, self.facts)
         unsteered, *steered = costs_of_all.iter_slices(1)
         answers = [
             self._answers(run, "steering", before, after)
@@ -154,8 +153,8 @@ class BaselineComparison:
         change = self.vector_of(run).addition(1.0 if run.towards else -1.0)
         return Intervention({self.steering_vector.layer: change}, self.study.settings.where)
 
-    def _batch(self, model: LanguageModel) -> QuestionBatch:
-        return self.study.questions(self.questions, model, self.budget)
+    def _batch(self, workers: LocalWorkers) -> QuestionBatch:
+        return self.study.questions(self.questions, workers)
 
     def _answers(
         self, run: TrainingRun, method: str, before: Floats, after: Floats

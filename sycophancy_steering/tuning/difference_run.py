@@ -39,17 +39,15 @@ PROMPTS_VECTOR = "prompts"
 def run_differences(study: Study, settings: TuningSettings, model: LazyModel) -> tuple[int, int]:
     """Writes data/differences/MODEL and reports/differences/MODEL; returns the numbers of vectors
     and of models trained away from sycophancy."""
-    models = TrainedModels(model.name, model.settings)
+    models = TrainedModels(model.name, model.settings, model.activations)
     prompt_vector = read_vectors(study.vector_file)[0].astype(np.float64)
-    budget = model.budget
-    model.unload()
     pairs = run_pairs(all_runs(settings), settings)
     n_layers = len(prompt_vector)
-    vectors = difference_vectors(models, pairs, study.example_pool(), n_layers, budget)
+    vectors = difference_vectors(models, pairs, study.example_pool(), n_layers)
     _write_vectors(model.name, vectors)
     _write_comparison(study, prompt_vector, vectors)
     away = [away for (_, training_set, _), (_, away) in pairs.items() if training_set == PAIRS]
-    scores = scores_after_training(models, away, prompt_vector, study, settings.n_readout, budget)
+    scores = scores_after_training(models, away, prompt_vector, study, settings.n_readout)
     AFTER_TRAINING.write(predictivity_after_training(scores), model=model.name)
     return len(vectors), len(away)
 

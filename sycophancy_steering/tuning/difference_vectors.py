@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from sycophancy_steering.config.tuning import TrainingMethod, TuningSettings
 from sycophancy_steering.engine.intervention import NO_INTERVENTION
-from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.engine.workers import LocalWorkers
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.interventions.ablation_readout import ablation_scores
 from sycophancy_steering.interventions.question_batch import forward_of
@@ -56,7 +56,6 @@ def difference_vectors(
     pairs: Mapping[Key, tuple[TrainingRun, TrainingRun]],
     rows: Sequence[Row],
     n_layers: int,
-    budget: int,
 ) -> dict[Key, Floats]:
     """(halves, layers, d_model): difference vectors at the last token of the prompts of `rows`, for
     each half of their items."""
@@ -65,24 +64,22 @@ def difference_vectors(
     vectors = {}
     for key, runs in tqdm([*pairs.items()], unit="pair", disable=None, desc="differences"):
         towards, away = (
-            _mean_activations(models.trained(run), rows, half, range(n_layers), budget)
-            for run in runs
+            _mean_activations(models.trained(run), rows, half, range(n_layers)) for run in runs
         )
         vectors[key] = towards - away
     return vectors
 
 
 def _mean_activations(
-    model: LanguageModel,
+    workers: LocalWorkers,
     rows: Sequence[Row],
     half: NDArray[np.integer],
     layers: Sequence[int],
-    budget: int,
 ) -> Floats:
     """(halves, layers, d_model)"""
     weights = np.stack([(half == n) / (half == n).sum() for n in range(N_HALVES)])
-    means = np.zeros((N_HALVES, len(layers), model.d_model))
-    forward = forward_of(rows, model, budget)
+    means = np.zeros((N_HALVES, len(layers), workers.language_model.d_model))
+    forward = forward_of(rows, workers)
     for _, indices, activations in forward.activations([NO_INTERVENTION], layers):
         means += np.einsum("hn,lnd->hld", weights[:, indices], activations)
     return means
@@ -94,7 +91,6 @@ def scores_after_training(
     vectors: Floats,
     study: Study,
     n_readout: int,
-    budget: int,
 ) -> pl.DataFrame:
     """The table of `ablation_scores` with the columns `method` and `seed`: for the plain model
     (both missing) and for each run, read out with the plain model's `vectors` (layers, d_model),
@@ -102,11 +98,11 @@ def scores_after_training(
     select, test = (study.sample(split, n_readout) for split in ("select", "test"))
     tables = []
     for run in [None, *runs]:
-        model = models.plain() if run is None else models.trained(run)
+        workers = models.plain() if run is None else models.trained(run)
         method, seed = (run.method, run.seed) if run else (None, None)
         for family in test["family"].unique(maintain_order=True):
             of_select, of_test = (
-                study.questions(sample.filter(pl.col("family") == family), model, budget)
+                study.questions(sample.filter(pl.col("family") == family), workers)
                 for sample in (select, test)
             )
             description = f"{models.model}: {family}"

@@ -125,7 +125,7 @@ def _select_questions(study: Study, model: LazyModel) -> QuestionBatch:
             f"{study.model}: no family of {study.prompt_set} ({', '.join(families)}) has "
             "sycophantic and other answers on `select`, which choose the prompt to distil"
         )
-    return study.questions(sample, model.language_model, model.budget)
+    return study.questions(sample, model.workers)
 
 
 def _changed_share(select: QuestionBatch, method: PromptingMethod) -> float | None:
@@ -139,8 +139,8 @@ def _changed_share(select: QuestionBatch, method: PromptingMethod) -> float | No
 
 def _responses(model: LazyModel, rows: Sequence[Row], method: PromptingMethod) -> dict[str, str]:
     """The model's own responses to `rows` under a prompting method, by id, without empty ones."""
-    forward = forward_of(rows, model.language_model, model.budget)
-    batch = QuestionBatch(pl.DataFrame(), rows, forward, model.budget).reprompted(method.prompt)
+    batch = QuestionBatch(pl.DataFrame(), rows, forward_of(rows, model.workers))
+    batch = batch.reprompted(method.prompt)
     max_new_tokens = model.activations.max_new_tokens
     [texts] = batch.forward.continuations(rows, [NO_INTERVENTION], max_new_tokens)
     return {row.id: text for row, text in zip(rows, texts, strict=True) if text}

@@ -1,9 +1,9 @@
-"""How many prompt tokens are in memory at a time."""
+"""How many prompt tokens are run at a time, and what happens where that was too many."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
@@ -30,13 +30,28 @@ def batch_tokens(language_model: LanguageModel, settings: ActivationSettings) ->
 class TokenBudget:
     """A number of tokens per batch that shrinks where memory runs out."""
 
-    def __init__(self, language_model: LanguageModel, settings: ActivationSettings):
+    def __init__(self, language_model: LanguageModel, tokens: int):
         self.language_model = language_model
-        self.tokens = batch_tokens(language_model, settings)
+        self.tokens = tokens
 
-    def try_batch(
-        self, prompts: Sequence[TokenIds], compute: Callable[[], Result]
-    ) -> Result | None:
+    def in_parts(
+        self,
+        prompts: Sequence[TokenIds],
+        compute: Callable[[slice], Result],
+        rows: slice | None = None,
+    ) -> Iterator[tuple[slice, Result]]:
+        """`compute` of all `rows` of the prompts, or of halves of them where memory runs out: the
+        rows of each part, and what was computed."""
+        rows = rows or slice(0, len(prompts))
+        result = self._attempt(prompts[rows], lambda: compute(rows))
+        if result is not None:
+            yield rows, result
+            return
+        middle = (rows.start + rows.stop) // 2
+        yield from self.in_parts(prompts, compute, slice(rows.start, middle))
+        yield from self.in_parts(prompts, compute, slice(middle, rows.stop))
+
+    def _attempt(self, prompts: Sequence[TokenIds], compute: Callable[[], Result]) -> Result | None:
         """The result of `compute`; None where the batch has to be run in two halves.
 
         Where memory runs out, the budget becomes half the size of this batch.
@@ -58,11 +73,6 @@ class TokenBudget:
             torch.cuda.empty_cache()
         print(f"out of memory: batches of {self.tokens} tokens from here on", file=sys.stderr)
         return None
-
-
-def halves(count: int) -> tuple[slice, slice]:
-    """Two slices that cover `count` rows."""
-    return slice(count // 2), slice(count // 2, None)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

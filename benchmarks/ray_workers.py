@@ -1,0 +1,109 @@
+"""What Ray costs: one model's questions run by the stage's own process, and by one worker of Ray.
+
+    python benchmarks/ray_workers.py [--model smollm2] [--questions 2000] [--workers 1]
+
+After `dvc repro checkpoint`: asks a set of that many questions with `extract: forced_answers`, as
+for contrast pairs, each engine in turn with an empty `.work`. Compares all bytes of both outputs.
+Seconds are those of the whole stage: imports, starting Ray and loading the model included. Prints a
+table and writes benchmarks/ray_workers.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ("suggestions", "pushback", "doubts", "opinions")
+LINKED = ("stages", "sycophancy_steering", "data/models", "data/questions", "data/tables")
+NAME = "many"
+
+
+def prepare(folder: Path, model: str, n_questions: int) -> None:
+    """A repository with one prompt set of `n_questions`."""
+    for name in LINKED:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(ROOT / name)
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    share = dict.fromkeys(SOURCES, n_questions // len(SOURCES))
+    params["prompt_set"][NAME] = {
+        "sources": share,
+        "splits": ["extract", "select", "test"],
+        "extract": "forced_answers",
+    }
+    params["models"] = {model: params["models"][model]}
+    params["prompt_sets"][params["models"][model]].append(NAME)
+    yaml.dump(params, folder / "params.yaml")
+    stage(folder, "prompts", NAME)
+
+
+def stage(folder: Path, *words: str) -> float:
+    """Runs a stage; its seconds."""
+    start = time.perf_counter()
+    subprocess.run(
+        [sys.executable, f"stages/{words[0]}.py", *words[1:]],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    return time.perf_counter() - start
+
+
+def run(folder: Path, model: str, compute: dict[str, object]) -> tuple[float, str]:
+    """Seconds of the stage, and a hash of all that it wrote."""
+    shutil.rmtree(folder / ".work", ignore_errors=True)
+    output = folder / "data/activations" / model / NAME
+    shutil.rmtree(output, ignore_errors=True)
+    yaml = YAML()
+    params = yaml.load(folder / "params.yaml")
+    params["compute"] = compute
+    yaml.dump(params, folder / "params.yaml")
+    seconds = stage(folder, "activations", model, NAME)
+    digest = hashlib.sha256()
+    for path in sorted(output.iterdir()):
+        digest.update(path.name.encode() + path.read_bytes())
+    return seconds, digest.hexdigest()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--model", default="smollm2")
+    parser.add_argument("--questions", type=int, default=2000)
+    parser.add_argument("--workers", type=int, default=1)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder, given.model, given.questions)
+        local, expected = run(folder, given.model, {"engine": "local"})
+        with_ray, found = run(folder, given.model, {"engine": "ray", "workers": given.workers})
+    overhead = with_ray / local - 1
+    print(f"| {given.questions} questions of {given.model} | seconds | bytes |\n|---|---|---|")
+    print(f"| local | {local:.1f} | |")
+    same = "the same" if found == expected else "others"
+    print(f"| ray, {given.workers} worker(s) | {with_ray:.1f} ({overhead:+.1%}) | {same} |")
+    result = {
+        "questions": given.questions,
+        "workers": given.workers,
+        "local_s": round(local, 1),
+        "ray_s": round(with_ray, 1),
+        "overhead": round(overhead, 4),
+        "same_bytes": found == expected,
+    }
+    Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Opens the workers that `compute` of params.yaml asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.compute import ComputeSettings
+from sycophancy_steering.config.model import ModelSettings
+from sycophancy_steering.engine.language_model import load_language_model
+from sycophancy_steering.engine.workers import Workers, hold_model, local_workers
+from sycophancy_steering.foundation.errors import InputError
+
+
+@contextmanager
+def open_workers(
+    folder: Path,
+    model_settings: ModelSettings,
+    settings: ActivationSettings,
+    compute: ComputeSettings,
+) -> Iterator[Workers]:
+    """Workers that hold the model in `folder`. Raises InputError."""
+    if compute.engine == "local":
+        yield local_workers(load_language_model(folder, model_settings), settings)
+        return
+    _check(compute, model_settings, folder.name)
+    from sycophancy_steering.engine.model_outline import load_outline
+    from sycophancy_steering.engine.ray_workers import RayWorkers
+
+    loader = partial(hold_model, folder, model_settings, settings)
+    workers = RayWorkers(load_outline(folder), compute, loader, os.getcwd())
+    try:
+        yield workers
+    finally:
+        workers.close()
+
+
+def _check(compute: ComputeSettings, model_settings: ModelSettings, model: str) -> None:
+    """Raises InputError for what cannot be had."""
+    if find_spec("ray") is None:
+        raise InputError(
+            "params.yaml: compute.engine: ray is not installed; `pip install '.[ray]'` has it"
+        )
+    on_cpu, gpus = model_settings.device == "cpu", compute.gpus_per_worker
+    if (on_cpu and gpus) or not (on_cpu or gpus or model_settings.device == "auto"):
+        expected = "0 for a model on the CPU" if on_cpu else "more than 0 for a model on a GPU"
+        raise InputError(
+            f"params.yaml: compute.gpus_per_worker: expected {expected} (model.{model}.device is "
+            f"{model_settings.device}), found {gpus:g}"
+        )

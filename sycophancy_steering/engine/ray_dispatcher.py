@@ -1,0 +1,246 @@
+"""The process between a stage and Ray: it hands tasks to workers and their results back.
+
+Workers take a task whenever they are free, so a slow one takes fewer. One that dies costs the task
+that it was doing, which another does; a task that takes much longer than others at the end is done
+by a second worker too, and the first result counts. Where Ray's head dies, so does this process,
+and the stage starts another (`ray_workers.py`). It never loads a model, nor torch.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from queue import Empty, SimpleQueue
+from signal import SIG_IGN, SIGINT, signal
+from threading import Thread
+from typing import Any
+
+from sycophancy_steering.config.compute import ComputeSettings
+
+WAIT_S = 0.05
+"""Between looks for new tasks while all workers are busy."""
+MAX_DEATHS = 3
+"""Of workers that did the same task, or loaded the model, before it is given up."""
+SLOW = 3
+"""A task that takes as many times as long as the median is done by a second worker, if one is
+free."""
+
+
+@dataclass
+class Job:
+    """A task on its way."""
+
+    number: int
+    payload: Any
+    """In Ray's object store, as a reference."""
+    deaths: int = 0
+    started: dict[int, float] = field(default_factory=dict)
+    """Worker -> when it took the task."""
+
+
+@dataclass
+class Worker:
+    """An actor and what it does."""
+
+    actor: Any
+    pending: Any
+    """Reference to the result that is awaited; None where it is idle."""
+    job: Job | None = None
+    """What it does; None while it loads the model."""
+    host: str = "?"
+
+
+class Dispatcher:
+    """Workers, and the tasks that wait for one."""
+
+    def __init__(self, connection: Connection, compute: ComputeSettings, loader: bytes, root: str):
+        self.connection, self.compute, self.loader, self.root = connection, compute, loader, root
+        self.waiting: deque[Job] = deque()
+        self.jobs: dict[int, Job] = {}
+        self.workers: dict[int, Worker] = {}
+        self.seconds: list[float] = []
+        """Of finished tasks."""
+        self.load_deaths = 0
+        self._n_started = 0
+
+    def start(self) -> None:
+        """Connects to Ray, or starts it here, and asks for the workers."""
+        import ray
+        from ray.exceptions import RayError
+
+        given = self.compute.address
+        n_here = self.compute.workers if self.compute.workers != "auto" else 1
+        n_cpus = None if given else max(os.cpu_count() or 1, n_here)
+        try:
+            context = ray.init(given or "local", num_cpus=n_cpus, logging_level="WARNING")
+        except (OSError, RuntimeError, RayError) as error:
+            self.send("unreachable", str(error).partition("\n")[0])
+            raise SystemExit from None
+        hosts = [node for node in ray.nodes() if node["Alive"]]
+        resources = ray.cluster_resources()
+        gpus = self.compute.gpus_per_worker
+        found = int(resources.get("GPU", 0) // gpus) if gpus else len(hosts)
+        n_workers = found if self.compute.workers == "auto" else self.compute.workers
+        if not n_workers:
+            self.send("error", f"no GPU for a worker among {len(hosts)} machines of the cluster")
+            raise SystemExit
+        url = getattr(context, "dashboard_url", "")
+        self.send(
+            "started",
+            {"n_workers": n_workers, "n_hosts": len(hosts), "dashboard": url or ""},
+        )
+        cpus_of_one = resources.get("CPU", 1) / n_workers
+        self.cpus = int(cpus_of_one) if cpus_of_one >= 1 else cpus_of_one
+        for _ in range(n_workers):
+            self.add_worker()
+
+    def add_worker(self) -> None:
+        """Asks Ray for a worker, which loads the model as soon as there is room for it."""
+        import ray
+
+        from sycophancy_steering.engine.ray_actor import ModelActor
+
+        options = {"num_cpus": self.cpus, "num_gpus": self.compute.gpus_per_worker}
+        remote: Any = ray.remote(ModelActor)
+        actor = remote.options(**options).remote(self.root, max(1, int(self.cpus)))
+        self.workers[self._n_started] = Worker(actor, actor.load.remote(self.loader))
+        self._n_started += 1
+
+    def send(self, kind: str, content: Any, number: int = -1) -> None:
+        """Tells the stage something."""
+        self.connection.send((kind, number))
+        if isinstance(content, bytes):
+            self.connection.send_bytes(content)
+        else:
+            self.connection.send(content)
+
+    def accept(self, number: int, payload: bytes) -> None:
+        """Takes a task from the stage."""
+        import ray
+
+        job = Job(number, ray.put(payload))
+        self.jobs[number] = job
+        self.waiting.append(job)
+
+    def assign(self) -> None:
+        """Gives idle workers the tasks that wait, or one that takes another worker too long."""
+        for name, worker in self.workers.items():
+            if worker.pending is None and (job := self._next_job(name)):
+                job.started[name] = time.monotonic()
+                worker.job, worker.pending = job, worker.actor.run.remote(job.payload)
+
+    def _next_job(self, worker: int) -> Job | None:
+        if self.waiting:
+            return self.waiting.popleft()
+        if not self.seconds:
+            return None
+        now, most = time.monotonic(), SLOW * statistics.median(self.seconds)
+        late = [
+            job
+            for job in self.jobs.values()
+            if len(job.started) == 1 and now - min(job.started.values()) > most
+        ]
+        return min(late, key=lambda job: min(job.started.values()), default=None)
+
+    def collect(self) -> None:
+        """Waits a little for a worker, and passes on what it has done."""
+        import ray
+        from ray.exceptions import RayError
+
+        pending = {worker.pending: name for name, worker in self.workers.items() if worker.pending}
+        done, _ = ray.wait([*pending], num_returns=1, timeout=WAIT_S)
+        for reference in done:
+            name = pending[reference]
+            try:
+                result = ray.get(reference)
+            except RayError as error:
+                self._bury(name, error)
+                continue
+            worker = self.workers[name]
+            worker.pending = None
+            if worker.job is None:
+                self._loaded(worker, result)
+            else:
+                self._finished(name, worker.job, result)
+
+    def _loaded(self, worker: Worker, result: dict[str, Any]) -> None:
+        worker.host = result["host"]
+        if "error" in result:
+            self.send("failed", result)
+            raise SystemExit
+        self.load_deaths = 0
+        self.send("loaded", result)
+
+    def _finished(self, name: int, job: Job, result: bytes | dict[str, Any]) -> None:
+        self.workers[name].job = None
+        started = job.started.pop(name)
+        if self.jobs.pop(job.number, None) is None:
+            return  # another worker was faster
+        self.seconds.append(time.monotonic() - started)
+        kind = "done" if isinstance(result, bytes) else "failed"
+        self.send(kind, result, job.number)
+
+    def _bury(self, name: int, error: Exception) -> None:
+        """Puts another worker in the place of one that died, and its task first in the queue."""
+        worker = self.workers.pop(name)
+        job = worker.job
+        reason = str(error).strip().partition("\n")[0]
+        if job is None:
+            self.load_deaths += 1
+        elif job.number in self.jobs:
+            job.deaths += 1
+            del job.started[name]
+            if not job.started:
+                self.waiting.appendleft(job)
+        deaths = job.deaths if job else self.load_deaths
+        told = {"host": worker.host, "reason": reason, "deaths": deaths}
+        self.send("died", told, job.number if job else -1)
+        if deaths >= MAX_DEATHS:
+            raise SystemExit
+        self.add_worker()
+
+
+def dispatch(connection: Connection, compute: ComputeSettings, loader: bytes, root: str) -> None:
+    """Runs until the stage closes the connection."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    signal(SIGINT, SIG_IGN)  # Ctrl-C is for the stage, which then closes the connection
+    dispatcher = Dispatcher(connection, compute, loader, root)
+    incoming: SimpleQueue[tuple[int, bytes] | None] = SimpleQueue()
+    Thread(target=_receive, args=(connection, incoming), daemon=True).start()
+    dispatcher.start()
+    while True:
+        is_busy = any(worker.pending for worker in dispatcher.workers.values())
+        for message in _drained(incoming, block=not is_busy):
+            if message is None:
+                return
+            dispatcher.accept(*message)
+        dispatcher.assign()
+        if any(worker.pending for worker in dispatcher.workers.values()):
+            dispatcher.collect()
+
+
+def _receive(connection: Connection, incoming: SimpleQueue[tuple[int, bytes] | None]) -> None:
+    """Puts what the stage sends into a queue; None at its end."""
+    try:
+        while True:
+            number = connection.recv()
+            incoming.put((number, connection.recv_bytes()))
+    except (EOFError, OSError):
+        incoming.put(None)
+
+
+def _drained(
+    incoming: SimpleQueue[tuple[int, bytes] | None], block: bool
+) -> Iterator[tuple[int, bytes] | None]:
+    """All messages that are there; with `block`, at least one."""
+    try:
+        while True:
+            yield incoming.get(block=block)
+            block = False
+    except Empty:
+        return

@@ -1,0 +1,194 @@
+"""Models run by workers that Ray starts: the bytes are those of one process, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+import psutil
+import pytest
+from conftest import run, run_stage
+
+pytest.importorskip("ray", reason="Ray is not installed (pip install '.[ray]')")
+
+SMALL_BATCHES = "stop_at: answer, batch_tokens: 400"
+MANY = "organism_opinions: 200, organism_misconceptions: 200"
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 32}
+"""A cluster lets in who has its token."""
+OUTPUTS = ("data/activations/tiny/held_out", "reports/steering/tiny", "reports/prompting/tiny")
+
+
+@pytest.fixture
+def many(study: Path) -> Path:
+    """The study with many small batches, of which nothing is known."""
+    params = study / "params.yaml"
+    text = params.read_text().replace("stop_at: answer", SMALL_BATCHES)
+    params.write_text(text.replace("organism_opinions: 16, organism_misconceptions: 12", MANY))
+    assert run_stage(study, "prompts", "held_out").returncode == 0
+    for name in (".work", ".dvc/cache", *OUTPUTS):
+        shutil.rmtree(study / name, ignore_errors=True)
+    return study
+
+
+def with_ray(folder: Path, settings: str = "") -> Path:
+    """A copy that runs models by three workers."""
+    copy = shutil.copytree(folder, folder.with_name("with_ray"), symlinks=True)
+    with open(copy / "params.yaml", "a") as params:
+        params.write(f"compute: {{engine: ray, workers: 3{settings}}}\n")
+    return copy
+
+
+def contents(folder: Path, name: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / name).iterdir())}
+
+
+@contextmanager
+def started(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A stage in the background, in a session of its own, killed with all it started."""
+    process = subprocess.Popen(
+        [sys.executable, f"stages/{words[0]}.py", *words[1:]],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)} | TOKEN,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def blocks(folder: Path) -> int:
+    """How many batches are stored."""
+    return len([*(folder / ".work/activations").glob("*/[!.]*/responses.parquet")])
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    start = time.monotonic()
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() - start < 120
+        time.sleep(0.01)
+
+
+def workers_of(folder: Path) -> list[psutil.Process]:
+    """The processes that hold a model of the study in `folder`."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        name = " ".join(process.info["cmdline"] or [])
+        if name.startswith("ray::ModelActor") and process.cwd() == str(folder):
+            found.append(process)
+    return found
+
+
+@contextmanager
+def slowed(process: psutil.Process) -> Iterator[None]:
+    """The process gets a tenth of the time."""
+    over = Event()
+
+    def interrupt() -> None:
+        while not over.wait(0.01):
+            process.suspend()
+            time.sleep(0.09)
+            process.resume()
+
+    thread = Thread(target=interrupt)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_worker_killed_and_one_slowed_tenfold_change_no_byte(many):
+    copy = with_ray(many)
+    with started(copy, "activations", "tiny", "held_out") as stage:
+        wait_for(lambda: blocks(copy) >= 2, stage)
+        killed, slow, _ = workers_of(copy)
+        killed.kill()
+        with slowed(slow):
+            out, errors = stage.communicate(timeout=120)
+    assert stage.returncode == 0, errors
+    assert "ray: 3 workers on 1 machine" in errors
+    deaths = re.findall(r"a worker on \S+ died while it ran (\d+) questions? \(", errors)
+    assert len(deaths) <= 1, errors  # what it was doing, and nothing else, was run again
+    assert re.search(r"400 run in \d+ batches", out)
+    assert run_stage(many, "activations", "tiny", "held_out").returncode == 0
+    assert contents(copy, OUTPUTS[0]) == contents(many, OUTPUTS[0])
+    for folder in (many, copy):
+        for words in (["labels", "tiny"], ["interventions", "tiny"]):
+            done = run_stage(folder, *words)
+            assert done.returncode == 0, done.stderr
+    for output in OUTPUTS[1:]:
+        assert contents(copy, output) == contents(many, output)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def start_head(folder: Path, port: int) -> list[psutil.Process]:
+    """Starts a cluster of one machine; the processes that it consists of."""
+    before = {process.pid for process in psutil.process_iter()}
+    done = run(
+        folder,
+        *("env", *(f"{name}={value}" for name, value in TOKEN.items())),
+        *("ray", "start", "--head", f"--port={port}", "--num-cpus=3"),
+        *("--include-dashboard=false", "--disable-usage-stats", "--node-ip-address=127.0.0.1"),
+    )
+    assert done.returncode == 0, done.stderr
+    return [process for process in psutil.process_iter() if process.pid not in before]
+
+
+def test_a_head_that_is_restarted_changes_no_byte(many):
+    port = free_port()
+    copy = with_ray(many, f', address: "127.0.0.1:{port}"')
+    head = start_head(copy, port)
+    try:
+        with started(copy, "activations", "tiny", "held_out") as stage:
+            wait_for(lambda: blocks(copy) >= 2, stage)
+            for process in [*head, *workers_of(copy)]:
+                if process.is_running():
+                    process.kill()
+            kept = blocks(copy)
+            head = start_head(copy, port)
+            out, errors = stage.communicate(timeout=180)
+    finally:
+        for process in head:
+            if process.is_running():
+                process.kill()
+    assert stage.returncode == 0, errors
+    assert f"Ray on 127.0.0.1:{port} is gone or not there; waiting" in errors
+    assert kept > 0
+    assert re.search(r"400 run in \d+ batches", out)
+    assert run_stage(many, "activations", "tiny", "held_out").returncode == 0
+    assert contents(copy, OUTPUTS[0]) == contents(many, OUTPUTS[0])
+
+
+def test_what_cannot_be_had_is_one_line(study):
+    params, text = study / "params.yaml", (study / "params.yaml").read_text()
+    for settings, expected in (
+        ("engine: ray, gpus_per_worker: 1", "compute.gpus_per_worker: expected 0 for a model on"),
+        ("engine: dask", "compute.engine: expected "),
+    ):
+        params.write_text(f"{text}compute: {{{settings}}}\n")
+        done = run_stage(study, "activations", "tiny", "pairs")
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1
+        assert expected in done.stderr
