@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study tuning test check docs public grade judge bench clean-work
+.PHONY: study tuning push pull test check docs public grade judge bench clean-work
 
 study: .venv/installed
 	python -m sycophancy_steering.config.check
@@ -15,6 +15,10 @@ study: .venv/installed
 tuning: .venv/installed
 	dvc repro tuning/dvc.yaml
 	@cat reports/tuning.md
+
+# To and from DVC's default remote (docs/share.md).
+push pull: .venv/installed
+	@python -m sycophancy_steering.sharing.$@
 
 test: .venv/installed
 	python -m pytest

@@ -291,6 +291,8 @@ def dying_store(store: Store, n_bytes: int) -> Iterator[int]:
                 client, _ = listener.accept()
                 server = socket.create_connection(("127.0.0.1", store.port))
                 sockets.extend((client, server))
+                for one in (client, server):
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for pair in ((client, server), (server, client)):
                     threading.Thread(target=forward, args=pair, daemon=True).start()
 

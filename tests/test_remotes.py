@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, git, run
 from dvc.repo import Repo
-from remote_servers import STORES, Store, dying_store, missing, running_store
+from remote_servers import STORES, Store, dying_store, running_store
 from test_cache import ran
 
 from sycophancy_steering.foundation.errors import InputError
@@ -56,6 +57,7 @@ stages:
     outs: [adapters.txt]
 """
 SERVERS = [kind for kind in STORES if kind != "folder"]
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 DIES_AFTER = N_FILES * FILE_BYTES // 2
 
 
@@ -192,6 +194,8 @@ def test_what_was_lost_or_damaged_on_the_remote_is_noticed_and_mended(store, aut
         files.put_file(str(other), truncated)
         other.write_bytes(b"\0" * FILE_BYTES)
         files.put_file(str(other), altered)
+        if store.kind == "folder":
+            os.chmod(altered, 0o444)  # as DVC leaves an object: a push looks into others
         message = refused(pulls, pulled)
         assert "damaged, and no output was changed" in message
         assert min(truncated, altered) in message
@@ -237,3 +241,93 @@ def test_credentials_that_are_refused_and_a_server_that_is_not_there_are_one_lin
     assert "credentials are refused" in refused(pulls, author)
     store.kill()
     assert "no answer" in refused(pulls, author)
+
+
+class SmallDisk:
+    """A disk of few bytes in a folder; the test is skipped where none may be mounted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> SmallDisk:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        options = ["-t", "tmpfs", "-o", f"size={DIES_AFTER}", "tmpfs"]
+        if subprocess.run(["mount", *options, self.folder], capture_output=True).returncode:
+            pytest.skip("no small disk: mounting one takes root")
+        return self
+
+    def make_room(self) -> None:
+        subprocess.run(["mount", "-o", "remount,size=64m", self.folder], check=True)
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "--lazy", self.folder], check=True)
+
+
+@on("folder", "ssh", "webdav")
+def test_a_full_disk_of_the_server_is_one_line_and_the_push_goes_on(store, author):
+    with SmallDisk(store.folder / "data") as disk:
+        assert "type `make push` again" in refused(pushes, use(author, store))
+        disk.make_room()
+        pushes(author)
+        pulled = clone(author, store)
+        pulls(pulled)
+        assert data(pulled) == data(author)
+
+
+@on("folder", "ssh", "webdav")
+def test_a_full_disk_here_is_one_line_and_the_pull_goes_on(store, author):
+    pushes(use(author, store))
+    pulled = clone(author, store)
+    with SmallDisk(pulled / ".dvc/cache") as disk:
+        assert "No space left on device" in refused(pulls, pulled)
+        assert data(pulled) == {}
+        disk.make_room()
+        pulls(pulled)
+        assert data(pulled) == data(author)
+
+
+@on("folder")
+def test_adapters_that_nobody_has_pushed_are_no_error(store, author):
+    with inside(use(author, store)), Repo() as repo:
+        (adapters,) = (one for one in repo.index.outs if one.def_path == "adapters.txt")
+        os.remove(adapters.cache.oid_to_path(adapters.hash_info.value))
+    pushes(author)
+    pulled = clone(author, store)
+    assert pulls(pulled) == ["adapters.txt"]
+    assert data(pulled) == data(author)
+    assert run(pulled, "dvc", "pull").returncode != 0, "DVC itself says it now: is this needed?"
+
+
+@on("folder")
+def test_a_study_that_is_neither_here_nor_there_cannot_be_pushed(store, author):
+    fresh = clone(author, store)
+    with pytest.raises(InputError, match=r"data/activations, .*: neither in the cache nor on box"):
+        pushes(fresh)
+
+
+@on("folder")
+def test_dvc_itself_takes_altered_objects_unless_it_is_told_to_verify(store, author, tmp_path):
+    pushes(use(author, store))
+    with objects(author) as (files, (altered, *_)):
+        (tmp_path / "other").write_bytes(b"\0" * FILE_BYTES)
+        files.put_file(str(tmp_path / "other"), altered)
+    trusting, verifying = clone(author, store, "trusting"), clone(author, store, "verifying")
+    assert run(trusting, "dvc", "pull", "dvc.yaml").returncode == 0
+    assert data(trusting).keys() == data(author).keys() and data(trusting) != data(author)
+    assert run(verifying, "dvc", "remote", "modify", "--local", "box", "verify", "true")
+    assert run(verifying, "dvc", "pull", "dvc.yaml").returncode != 0
+
+
+def test_without_a_remote_make_says_what_to_type(author):
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, author)
+    (author / ".venv").mkdir()
+    (author / ".venv/installed").touch()
+    for target in ("push", "pull"):
+        done = subprocess.run(
+            ["make", "--silent", target], cwd=author, capture_output=True, text=True, check=False,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PATH": PATH},
+        )  # fmt: skip
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("make:")]
+        assert done.returncode != 0 and len(lines) == 1
+        assert lines[0].startswith("error: no remote: type `dvc remote add -d box ")

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from dvc.config import NoRemoteError
+from dvc.config import Config
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.output import Output
 from dvc.repo import Repo
@@ -80,26 +80,24 @@ def default_remote() -> Iterator[Remote]:
     ui.enable()
     os.environ.setdefault("AWS_MAX_ATTEMPTS", "2")  # s3fs makes five attempts of as many each
     try:
-        with Repo() as repo:
-            yield _connected(repo)
+        settings = Config.from_cwd()
+        name = settings["core"].get("remote")
+        if name not in settings["remote"]:
+            raise InputError(NO_REMOTE if name is None else f"{name}: {NO_REMOTE}")
+        # As `dvc remote modify NAME verify true`: an object is what its name says, or not taken.
+        with Repo(remote_config={"verify": True}) as repo:
+            yield _connected(repo, name)
     except NotDvcRepoError:
         raise InputError("expected a DVC repository here: run this in the clone") from None
     except DvcException as error:
         raise InputError(f"dvc: {reason(error)}") from None
 
 
-def _connected(repo: Repo) -> Remote:
-    name = repo.config["core"].get("remote")
-    if not name:
-        raise InputError(NO_REMOTE)
+def _connected(repo: Repo, name: str) -> Remote:
     try:
-        # As `dvc remote modify NAME verify true`: an object is what its name says, or not taken.
-        repo.config["remote"][name]["verify"] = True
         objects = repo.cloud.get_remote_odb(name)
         with suppress(FileNotFoundError):
             objects.fs.info(objects.path)  # unlike `exists`, says why it is not known
-    except NoRemoteError:
-        raise InputError(f"core.remote is {name}, which is no remote: {NO_REMOTE}") from None
     except RemoteMissingDepsError as error:
         extra = NO_PLUGIN.get(error.protocol, error.protocol)
         raise InputError(f"{name}: type `pip install -e '.[{extra}]'` for {error.url}") from None
