@@ -1,6 +1,7 @@
 """How long a push and a pull take on each kind of remote.
 
-    python benchmarks/remotes.py [--files 1050] [--megabytes 210] [--json benchmarks/remotes.json]
+    python benchmarks/remotes.py [--files 1050] [--megabytes 210] [--stores folder ssh webdav s3]
+        [--json benchmarks/remotes.json]
 
 Starts OpenSSH's server, WsgiDAV and SeaweedFS (S3) on loopback ports, and takes a folder as well;
 pushes as many files of random bytes as an output with `python -m sycophancy_steering.sharing.push`
@@ -88,6 +89,7 @@ def main() -> None:
     )
     parser.add_argument("--files", type=int, default=1050)
     parser.add_argument("--megabytes", type=int, default=210)
+    parser.add_argument("--stores", nargs="+", choices=STORES, default=[*STORES])
     parser.add_argument("--json", type=Path, default=ROOT / "benchmarks/remotes.json")
     options = parser.parse_args()
     results: dict[str, object] = {"files": options.files, "megabytes": options.megabytes}
@@ -95,7 +97,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         make_study(work / "study", options.files, options.megabytes * 1_000_000 // options.files)
-        for kind in STORES:
+        for kind in options.stores:
             if reason := missing(kind):
                 print(f"{kind}: left out, {reason}")
                 continue

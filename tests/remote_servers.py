@@ -179,10 +179,11 @@ class SeaweedFs(Store):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self.prefix = "cache"
         self.internal_ports = [free_port() for _ in range(7)]
 
     def url(self, port: int) -> str:
-        return "s3://study/cache"
+        return f"s3://study/{self.prefix}"
 
     def options(self, port: int) -> dict[str, str]:
         return {"endpointurl": f"http://127.0.0.1:{port}", "region": "us-east-1"}
@@ -201,7 +202,9 @@ class SeaweedFs(Store):
         return [
             (
                 [*program, f"-dir={self.folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-                 "-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=0",
+                 "-master.electionTimeout=500ms", "-master.heartbeatInterval=100ms",
+                 "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
+                 "-master.volumeSizeLimitMB=64", "-volume.max=0",
                  "-filer", "-s3", f"-s3.config={self.folder / 's3.json'}", "-s3.iam=false",
                  f"-s3.port={self.port}", *options],
                 self.port,
@@ -214,8 +217,11 @@ class SeaweedFs(Store):
         import s3fs
 
         settings = {"endpoint_url": f"http://127.0.0.1:{self.port}", "region_name": "us-east-1"}
-        files = s3fs.S3FileSystem(key=KEY, secret=SECRET, client_kwargs=settings,
-                                  skip_instance_cache=True)  # fmt: skip
+        files = s3fs.S3FileSystem(
+            key=KEY, secret=SECRET, client_kwargs=settings, skip_instance_cache=True,
+            config_kwargs={"retries": {"max_attempts": 0}, "read_timeout": 2},
+        )  # fmt: skip
+        files.retries = 1  # it is asked again below
         until = time.monotonic() + STARTS_WITHIN_S
         while True:
             try:

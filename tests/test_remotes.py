@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, git, run
 from dvc.repo import Repo
-from remote_servers import STORES, Store, dying_store, running_store
+from remote_servers import STORES, SeaweedFs, Store, dying_store, running_store
 from test_cache import ran
 
 from sycophancy_steering.foundation.errors import InputError
@@ -89,11 +90,25 @@ def author(original: Path, tmp_path: Path) -> Path:
     return shutil.copytree(original, tmp_path / "author", symlinks=True)
 
 
+@pytest.fixture(scope="module")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One server for all tests, since it takes seconds to start."""
+    with running_store("s3", tmp_path_factory.mktemp("s3") / "store") as running:
+        yield running
+
+
 @pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A store of the kind that the test is given."""
-    with running_store(request.param, tmp_path / "store") as running:
-        yield running
+    """A store of the kind that the test is given, without any object."""
+    if request.param != "s3":
+        with running_store(request.param, tmp_path / "store") as running:
+            yield running
+        return
+    shared: SeaweedFs = request.getfixturevalue("seaweedfs")
+    shared.prefix = uuid.uuid4().hex
+    if not shared.processes:
+        shared.start()
+    yield shared
 
 
 def on(*kinds: str) -> pytest.MarkDecorator:

@@ -78,7 +78,7 @@ def default_remote() -> Iterator[Remote]:
     where it does not answer or refuses the credentials.
     """
     ui.enable()
-    os.environ.setdefault("AWS_MAX_ATTEMPTS", "2")  # s3fs makes five attempts of as many each
+    os.environ.setdefault("AWS_MAX_ATTEMPTS", "1")  # s3fs itself makes five
     try:
         settings = Config.from_cwd()
         name = settings["core"].get("remote")
