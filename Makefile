@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: study tuning experiments test check docs public grade judge bench clean-work
+.PHONY: study tuning push pull experiments test check docs public grade judge bench clean-work
 
 study: .venv/installed
 	python -m sycophancy_steering.config.check
@@ -20,6 +20,10 @@ tuning: .venv/installed
 HIDDEN := Created|Executor|.*/|layer$$|\w+_(auroc|best)$$
 experiments: .venv/installed
 	dvc exp show --only-changed --hide-workspace --drop '$(HIDDEN)'
+
+# To and from DVC's default remote (docs/share.md).
+push pull: .venv/installed
+	@python -m sycophancy_steering.sharing.$@
 
 test: .venv/installed
 	python -m pytest

@@ -101,7 +101,12 @@ tuning:
   dpo_beta: 0.1
   checkpoint_every: 2
 """
-ONE_PROCESS = {"test_documented_commands.py", "test_page_in_browser.py", "test_tuning.py"}
+ONE_PROCESS = {
+    "test_documented_commands.py",
+    "test_page_in_browser.py",
+    "test_remotes.py",
+    "test_tuning.py",
+}
 """Modules whose tests share what takes minutes to make, or follow one another."""
 GIT = {
     f"GIT_{who}_{what}": value

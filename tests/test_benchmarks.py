@@ -93,6 +93,16 @@ SMALL = {
 nothing but transformers."""
 
 
+def test_remotes_are_timed(tmp_path):
+    small = ("--files", "4", "--megabytes", "1", "--stores", "folder")
+    path = ROOT / "benchmarks/remotes.py"
+    done = run(tmp_path, "python", str(path), *small, "--json", str(tmp_path / "remotes.json"))
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "remotes.json").read_text())
+    recorded = json.loads((ROOT / "benchmarks/remotes.json").read_text())
+    assert result["folder"].keys() == recorded["folder"].keys() == recorded["s3"].keys()
+
+
 def test_make_bench_compares_with_peers(study):
     for name, constants in SMALL.items():
         benchmark(study, name, **constants)

@@ -45,6 +45,10 @@ SWEEP = (
     "::test_experiments_at_once_lose_nothing_and_end_with_the_bytes_of_a_run_alone"
 )
 TABLE = "test_experiments.py::test_the_table_of_experiments_fits_a_screen"
+REMOTES = (
+    "test_remotes.py::test_whoever_pulls_runs_nothing_and_whoever_changes_a_variant_what_follows"
+)
+ADAPTERS = "test_remotes.py::test_adapters_that_nobody_has_pushed_are_no_error"
 COVERED = {
     "python benchmarks/ray_workers.py smollm2": RAY,
     "sbatch docs/clusters/slurm.sh": SLURM,
@@ -57,6 +61,25 @@ COVERED = {
     "ray up --yes docs/clusters/cloud.yaml": CLOUD,
     "ray exec --tmux docs/clusters/cloud.yaml "
     "'cd /study && source .venv/bin/activate && dvc repro'": CLOUD,
+    **dict.fromkeys(
+        (
+            "dvc remote add -d box webdavs://host/path",
+            "dvc remote add -d box s3://bucket/path",
+            "dvc remote add -d box /shared/folder",
+            "dvc remote modify box endpointurl https://host",
+            "dvc remote modify --local box user me",
+            "dvc remote modify --local box keyfile ~/.ssh/key",
+            "dvc remote modify --local box password PASSWORD",
+            "dvc remote modify --local box access_key_id KEY",
+            "dvc remote modify --local box secret_access_key KEY",
+            "dvc push --run-cache",
+            "dvc repro --pull",
+        ),
+        REMOTES,
+    ),
+    "dvc push": "test_cache.py::test_after_a_pull_nothing_runs",
+    "dvc pull": ADAPTERS,
+    "python benchmarks/remotes.py": "test_benchmarks.py::test_remotes_are_timed",
     "make test": "test_documented_commands.py::test_make_test_runs_the_tests",
     "make docs": "test_site.py::test_the_site_is_built_without_a_warning",
     "make tuning": TUNING,
