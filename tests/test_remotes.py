@@ -18,13 +18,14 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, git, run
 from dvc.repo import Repo
+from dvc_data.hashfile.tree import Tree
 from remote_servers import STORES, SeaweedFs, Store, dying_store, running_store
 from test_cache import ran
 
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.sharing.pull import pull
 from sycophancy_steering.sharing.push import push
-from sycophancy_steering.sharing.remote import default_remote
+from sycophancy_steering.sharing.remote import default_remote, object_name
 
 N_FILES, FILE_BYTES = 10, 400_000
 MAKE_ACTIVATIONS = f"""
@@ -173,7 +174,9 @@ def objects(folder: Path):
     with inside(folder), Repo() as repo:
         remote = repo.cloud.get_remote_odb()
         (output,) = (one for one in repo.index.outs if "activations" in one.def_path)
-        names = sorted(hash_info.value for _, _, hash_info in output.get_obj())
+        listing = output.get_obj()
+        assert isinstance(listing, Tree)
+        names = sorted(str(entry.value) for _, _, entry in listing if entry)
         yield remote.fs, [remote.oid_to_path(name) for name in names]
 
 
@@ -305,7 +308,7 @@ def test_a_full_disk_here_is_one_line_and_the_pull_goes_on(store, author):
 def test_adapters_that_nobody_has_pushed_are_no_error(store, author):
     with inside(use(author, store)), Repo() as repo:
         (adapters,) = (one for one in repo.index.outs if one.def_path == "adapters.txt")
-        os.remove(adapters.cache.oid_to_path(adapters.hash_info.value))
+        os.remove(adapters.cache.oid_to_path(object_name(adapters)))
     pushes(author)
     pulled = clone(author, store)
     assert pulls(pulled) == ["adapters.txt"]
