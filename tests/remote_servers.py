@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -264,6 +264,17 @@ def running_store(kind: str, folder: Path) -> Iterator[Store]:
         store.kill()
 
 
+def _forward(source: socket.socket, target: socket.socket, count: Callable[[int], None]) -> None:
+    """Passes on what a socket sends until it ends, and counts the bytes."""
+    with suppress(OSError):
+        while block := source.recv(1 << 16):
+            count(len(block))
+            target.sendall(block)
+    for one in (source, target):
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
 @contextmanager
 def dying_store(store: Store, n_bytes: int) -> Iterator[int]:
     """A port that passes everything on to the store, which is killed after so many bytes."""
@@ -277,19 +288,13 @@ def dying_store(store: Store, n_bytes: int) -> Iterator[int]:
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
 
-    def forward(source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while block := source.recv(1 << 16):
-                with lock:
-                    dies = passed[0] < n_bytes <= passed[0] + len(block)
-                    passed[0] += len(block)
-                if dies:
-                    store.kill()
-                    close_all()
-                target.sendall(block)
-        for one in (source, target):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+    def count(n: int) -> None:
+        with lock:
+            dies = passed[0] < n_bytes <= passed[0] + n
+            passed[0] += n
+        if dies:
+            store.kill()
+            close_all()
 
     def accept() -> None:
         with suppress(OSError):
@@ -300,7 +305,7 @@ def dying_store(store: Store, n_bytes: int) -> Iterator[int]:
                 for one in (client, server):
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for pair in ((client, server), (server, client)):
-                    threading.Thread(target=forward, args=pair, daemon=True).start()
+                    threading.Thread(target=_forward, args=(*pair, count), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     try:

@@ -22,6 +22,7 @@ from sycophancy_steering.sharing.remote import (
     Remote,
     default_remote,
     logged_errors,
+    object_name,
     outputs,
 )
 
@@ -35,8 +36,8 @@ def pull(remote: Remote) -> tuple[int, list[str]]:
     if not study:
         raise InputError("dvc.lock has no output to pull: it comes with git, see `git status`")
     tuning = outputs(remote.repo, TUNING)
-    shared = remote.sizes([str(one.hash_info.value) for one in tuning])
-    pulled = [*study, *(one for one in tuning if one.hash_info.value in shared)]
+    shared = remote.sizes([object_name(one) for one in tuning])
+    pulled = [*study, *(one for one in tuning if object_name(one) in shared)]
     paths = [one.fs_path for one in pulled]
     with logged_errors() as errors:
         try:
@@ -96,6 +97,7 @@ def _check_complete(remote: Remote, pulled: list[Output]) -> None:
 
 @command(__doc__)
 def main() -> None:
+    """Pulls, and says what came and what nobody has pushed."""
     with default_remote() as remote:
         count, not_shared = pull(remote)
     print(f"{count} objects pulled" if count else "everything was here already")

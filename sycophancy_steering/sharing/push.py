@@ -21,6 +21,7 @@ from sycophancy_steering.sharing.remote import (
     Remote,
     default_remote,
     logged_errors,
+    object_name,
     outputs,
 )
 
@@ -62,9 +63,9 @@ def remove_damaged(remote: Remote, pushed: list[Output]) -> set[str]:
     }
     lost = {name for name, size in local.items() if size is not None and name not in there}
     incomplete = {
-        str(one.hash_info.value)
+        object_name(one)
         for one in pushed
-        if by_output[one.def_path] & (damaged | lost) and one.hash_info.value in there
+        if by_output[one.def_path] & (damaged | lost) and object_name(one) in there
     }
     for name in damaged | incomplete:
         remote.objects.delete(name)
@@ -79,11 +80,12 @@ def _size(output: Output, name: str) -> int | None:
 
 
 def _is_cached(output: Output) -> bool:
-    return _size(output, str(output.hash_info.value)) is not None
+    return _size(output, object_name(output)) is not None
 
 
 @command(__doc__)
 def main() -> None:
+    """Pushes, and says how much was new."""
     with default_remote() as remote:
         count = push(remote)
         print(f"{remote} has the study: {count} new objects and entries of the run cache")

@@ -60,10 +60,10 @@ class Remote:
         """Names of the objects of an output; of a folder, the listing's alone where neither the
         cache nor the remote has it."""
         listing = None
-        if output.hash_info.isdir:
+        if output.hash_info and output.hash_info.isdir:
             listing = find_tree_by_obj_id([output.cache, self.objects], output.hash_info)
-        files = {str(hash_info.value) for _, _, hash_info in listing or ()}
-        return {str(output.hash_info.value), *files}
+        files = {str(entry.value) for _, _, entry in listing or () if entry}
+        return {object_name(output), *files}
 
     def failure(self, what: str, error: BaseException, advice: str) -> InputError:
         """One line that says what happened, why, and what to do."""
@@ -117,6 +117,11 @@ def outputs(repo: Repo, file: str) -> list[Output]:
         for output in repo.index.outs
         if output.use_cache and output.hash_info and output.stage.path_in_repo == file
     ]
+
+
+def object_name(output: Output) -> str:
+    """The object of an output; of a folder, its listing."""
+    return str(output.hash_info and output.hash_info.value)
 
 
 @contextmanager
