@@ -1,6 +1,6 @@
 """What Ray costs: one model's questions run by the stage's own process, and by one worker of Ray.
 
-    python benchmarks/ray_workers.py [--model smollm2] [--questions 2000] [--workers 1]
+    python benchmarks/ray_workers.py smollm2 [--questions 2000] [--workers 1]
 
 After `dvc repro checkpoint`: asks a set of that many questions with `extract: forced_answers`, as
 for contrast pairs, each engine in turn with an empty `.work`. Compares all bytes of both outputs.
@@ -36,9 +36,8 @@ def prepare(folder: Path, model: str, n_questions: int) -> None:
         (folder / name).symlink_to(ROOT / name)
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
-    share = dict.fromkeys(SOURCES, n_questions // len(SOURCES))
     params["prompt_set"][NAME] = {
-        "sources": share,
+        "sources": dict.fromkeys(SOURCES, n_questions // len(SOURCES)),
         "splits": ["extract", "select", "test"],
         "extract": "forced_answers",
     }
@@ -80,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--model", default="smollm2")
+    parser.add_argument("model", help="an entry of model in params.yaml")
     parser.add_argument("--questions", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()

@@ -41,7 +41,22 @@ SWEEP = (
     "::test_experiments_at_once_lose_nothing_and_end_with_the_bytes_of_a_run_alone"
 )
 TABLE = "test_experiments.py::test_the_table_of_experiments_fits_a_screen"
+SLURM = "test_clusters.py::test_a_slurm_job_outlives_its_time_limit_and_a_lost_node"
+KUBERNETES = "test_clusters.py::test_the_kubernetes_file_has_what_kuberay_takes"
+CLOUD = "test_clusters.py::test_the_cloud_file_is_valid_by_rays_schema"
+RAY = "test_ray.py::test_the_benchmark_compares_the_engines"
 COVERED = {
+    "python benchmarks/ray_workers.py smollm2": RAY,
+    "sbatch docs/clusters/slurm.sh": SLURM,
+    "sbatch --partition=gpu --nodes=4 --gpus-per-node=4 --time=8:00:00 "
+    "docs/clusters/slurm.sh": SLURM,
+    "kubectl apply -f docs/clusters/kubernetes.yaml": KUBERNETES,
+    "kubectl logs --follow job/study": KUBERNETES,
+    'kubectl port-forward "$(kubectl get pod --selector=ray.io/node-type=head '
+    '--output=name)" 8265': KUBERNETES,
+    "ray up --yes docs/clusters/cloud.yaml": CLOUD,
+    "ray exec --tmux docs/clusters/cloud.yaml "
+    "'cd /study && source .venv/bin/activate && dvc repro'": CLOUD,
     "make test": "test_documented_commands.py::test_make_test_runs_the_tests",
     "make docs": "test_site.py::test_the_site_is_built_without_a_warning",
     "make tuning": TUNING,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ from threading import Event, Thread
 
 import psutil
 import pytest
-from conftest import run, run_stage
+from conftest import ROOT, run, run_stage
 
 pytest.importorskip("ray", reason="Ray is not installed (pip install '.[ray]')")
 
@@ -179,6 +180,17 @@ def test_a_head_that_is_restarted_changes_no_byte(many):
     assert re.search(r"400 run in \d+ batches", out)
     assert run_stage(many, "activations", "tiny", "held_out").returncode == 0
     assert contents(copy, OUTPUTS[0]) == contents(many, OUTPUTS[0])
+
+
+def test_the_benchmark_compares_the_engines(study):
+    shutil.copytree(ROOT / "benchmarks", study / "benchmarks")
+    words = ("python", "benchmarks/ray_workers.py", "tiny", "--questions", "40", "--workers", "2")
+    done = run(study, *words)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((study / "benchmarks/ray_workers.json").read_text())
+    assert found["same_bytes"] is True
+    assert (found["questions"], found["workers"]) == (40, 2)
+    assert re.search(r"\| ray, 2 worker\(s\) \| [\d.]+ \([+-][\d.]+%\) \| the same \|", done.stdout)
 
 
 def test_what_cannot_be_had_is_one_line(study):
