@@ -102,14 +102,18 @@ def n_corrupted(folder: Path) -> int:
     )
 
 
-def measure(folder: Path, n_experiments: int, jobs: int, alone: int) -> dict[str, float]:
-    """Runs everything in the repository `folder`."""
-    seconds = run_queue(folder, n_experiments, jobs)
-    shows = []
-    for _ in range(2):  # the first time, DVC reads every experiment
+def shown(folder: Path) -> tuple[float, float]:
+    """Seconds of `dvc exp show` the first time, when DVC reads every experiment, and again."""
+    times = []
+    for _ in range(2):
         start = time.perf_counter()
         dvc(folder, "exp", "show", "--no-pager")
-        shows.append(time.perf_counter() - start)
+        times.append(time.perf_counter() - start)
+    return times[0], times[1]
+
+
+def check(folder: Path, n_experiments: int, alone: int) -> dict[str, float]:
+    """How many of the experiments that have run are lost, or differ from the same run alone."""
     of_length: dict[int, dict[str, list[object]]] = {}
     different, found, variants = 0, {}, set()
     for reference in experiments(folder):
@@ -131,10 +135,18 @@ def measure(folder: Path, n_experiments: int, jobs: int, alone: int) -> dict[str
         "different": different,
         "corrupted": n_corrupted(folder),
         "alone": len(again),
+    }
+
+
+def measure(folder: Path, n_experiments: int, jobs: int, alone: int) -> dict[str, float]:
+    """Runs everything in the repository `folder`."""
+    seconds = run_queue(folder, n_experiments, jobs)
+    first, again = shown(folder)
+    return check(folder, n_experiments, alone) | {
         "jobs": jobs,
         "seconds": round(seconds),
-        "first_show_s": round(shows[0], 1),
-        "show_s": round(shows[1], 1),
+        "first_show_s": round(first, 1),
+        "show_s": round(again, 1),
     }
 
 
