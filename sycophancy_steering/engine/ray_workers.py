@@ -46,8 +46,6 @@ class RayWorkers:
     """Loads the model in a worker."""
     root: str
     """The repository, at the same path on all machines."""
-    n_lost: int = 0
-    """Tasks that were done again, as their worker died."""
     _sent: dict[int, _Sent] = field(default_factory=dict)
     _n_sent: int = 0
     _n_workers: int = 0
@@ -143,7 +141,6 @@ class RayWorkers:
         if number in self._sent:
             questions = self._sent[number].task.questions
             what = f"while it ran {_named(questions)}"
-            self.n_lost += 1
         line = f"a worker on {content['host']} died {what} ({content['reason']})"
         if content["deaths"] >= MAX_DEATHS:
             raise InputError(
