@@ -184,13 +184,13 @@ def test_a_head_that_is_restarted_changes_no_byte(many):
 
 def test_the_benchmark_compares_the_engines(study):
     shutil.copytree(ROOT / "benchmarks", study / "benchmarks")
-    words = ("python", "benchmarks/ray_workers.py", "tiny", "--questions", "40", "--workers", "2")
+    words = ("python", "benchmarks/ray_workers.py", "tiny", "--questions", "80")
     done = run(study, *words)
     assert done.returncode == 0, done.stderr
     found = json.loads((study / "benchmarks/ray_workers.json").read_text())
     assert found["same_bytes"] is True
-    assert (found["questions"], found["workers"]) == (40, 2)
-    assert re.search(r"\| ray, 2 worker\(s\) \| [\d.]+ \([+-][\d.]+%\) \| the same \|", done.stdout)
+    assert (found["questions"], found["workers"]) == (80, 1)
+    assert re.search(r"\| ray, 1 worker\(s\) \| [\d.]+ \([+-][\d.]+%\) \| the same \|", done.stdout)
 
 
 def test_what_cannot_be_had_is_one_line(study):

@@ -29,11 +29,10 @@ def open_workers(
         yield local_workers(load_language_model(folder, model_settings), settings)
         return
     _check(compute, model_settings, folder.name)
-    from sycophancy_steering.engine.model_outline import load_outline
     from sycophancy_steering.engine.ray_workers import RayWorkers
 
     loader = partial(hold_model, folder, model_settings, settings)
-    workers = RayWorkers(load_outline(folder), compute, loader, os.getcwd())
+    workers = RayWorkers(folder, compute, loader, os.getcwd())
     try:
         yield workers
     finally:

@@ -1,5 +1,10 @@
 """The process between a stage and Ray: it hands tasks to workers and their results back.
 
+    python -m sycophancy_steering.engine.ray_dispatcher DESCRIPTOR
+
+DESCRIPTOR is that of an open connection to the stage, which first sends the arguments of
+`Dispatcher`.
+
 Workers take a task whenever they are free, so a slow one takes fewer. One that dies costs the task
 that it was doing, which another does; a task that takes much longer than others at the end is done
 by a second worker too, and the first result counts. Where Ray's head dies, so does this process,
@@ -8,8 +13,10 @@ and the stage starts another (`ray_workers.py`). It never loads a model, nor tor
 
 from __future__ import annotations
 
+import logging
 import os
 import statistics
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -77,7 +84,7 @@ class Dispatcher:
         n_here = self.compute.workers if self.compute.workers != "auto" else 1
         n_cpus = None if address else max(os.cpu_count() or 1, n_here)
         try:
-            context = ray.init(address or "local", num_cpus=n_cpus, logging_level="WARNING")
+            context = ray.init(address or "local", num_cpus=n_cpus, logging_level=logging.WARNING)
         except (OSError, RuntimeError, RayError) as error:
             self.send("unreachable", str(error).partition("\n")[0])
             raise SystemExit from None
@@ -205,23 +212,23 @@ class Dispatcher:
         self.add_worker()
 
 
-def dispatch(connection: Connection, compute: ComputeSettings, loader: bytes, root: str) -> None:
+def dispatch(connection: Connection) -> None:
     """Runs until the stage closes the connection."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     signal(SIGINT, SIG_IGN)  # Ctrl-C is for the stage, which then closes the connection
-    dispatcher = Dispatcher(connection, compute, loader, root)
+    dispatcher = Dispatcher(connection, *connection.recv())
     incoming: SimpleQueue[tuple[int, bytes] | None] = SimpleQueue()
     Thread(target=_receive, args=(connection, incoming), daemon=True).start()
     dispatcher.start()
     while True:
+        dispatcher.assign()
         is_busy = any(worker.pending for worker in dispatcher.workers.values())
+        if is_busy:
+            dispatcher.collect()
         for message in _drained(incoming, block=not is_busy):
             if message is None:
                 return
             dispatcher.accept(*message)
-        dispatcher.assign()
-        if any(worker.pending for worker in dispatcher.workers.values()):
-            dispatcher.collect()
 
 
 def _receive(connection: Connection, incoming: SimpleQueue[tuple[int, bytes] | None]) -> None:
@@ -244,3 +251,7 @@ def _drained(
             block = False
     except Empty:
         return
+
+
+if __name__ == "__main__":
+    dispatch(Connection(int(sys.argv[1])))

@@ -7,17 +7,20 @@ that were under way.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import Pipe
+from pathlib import Path
 from typing import Any
 
 from sycophancy_steering.config.compute import ComputeSettings
+from sycophancy_steering.engine import ray_dispatcher
 from sycophancy_steering.engine.language_model import LanguageModel
+from sycophancy_steering.engine.model_outline import load_outline
 from sycophancy_steering.engine.ray_actor import pickled, unpickled
-from sycophancy_steering.engine.ray_dispatcher import MAX_DEATHS, dispatch
 from sycophancy_steering.engine.workers import HeldModel, Task, Work
 from sycophancy_steering.foundation.errors import InputError
 
@@ -40,13 +43,15 @@ class _Sent:
 class RayWorkers:
     """Processes with a model each; `close` ends them."""
 
-    language_model: LanguageModel
+    folder: Path
+    """The model's."""
     compute: ComputeSettings
     loader: Callable[[], HeldModel]
     """Loads the model in a worker."""
     root: str
     """The repository, at the same path on all machines."""
     _sent: dict[int, _Sent] = field(default_factory=dict)
+    _outline: LanguageModel | None = None
     _n_sent: int = 0
     _n_workers: int = 0
     _batch_tokens: int = 0
@@ -54,7 +59,14 @@ class RayWorkers:
     _reason: str = ""
 
     def __post_init__(self) -> None:
-        self._start()
+        self._start()  # while the outline is loaded, Ray starts
+
+    @property
+    def language_model(self) -> LanguageModel:
+        """The model without its weights."""
+        if self._outline is None:
+            self._outline = load_outline(self.folder)
+        return self._outline
 
     @property
     def n_workers(self) -> int:
@@ -91,16 +103,20 @@ class RayWorkers:
     def close(self) -> None:
         """Ends the workers, and Ray if it was started here."""
         self._connection.close()
-        self._process.join(timeout=30)
-        self._process.kill()
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
     def _start(self) -> None:
-        spawn = get_context("spawn")
-        self._connection, theirs = spawn.Pipe()
-        arguments = (theirs, self.compute, pickled(self.loader), self.root)
-        self._process = spawn.Process(target=dispatch, args=arguments, daemon=True)
-        self._process.start()
+        self._connection, theirs = Pipe()
+        # Not by `multiprocessing`, which would import the stage, and torch with it, once more.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", ray_dispatcher.__name__, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+        )
         theirs.close()
+        self._connection.send((self.compute, pickled(self.loader), self.root))
 
     def _send(self, number: int) -> None:
         try:
@@ -142,10 +158,10 @@ class RayWorkers:
             questions = self._sent[number].task.questions
             what = f"while it ran {_named(questions)}"
         line = f"a worker on {content['host']} died {what} ({content['reason']})"
-        if content["deaths"] >= MAX_DEATHS:
+        if content["deaths"] >= ray_dispatcher.MAX_DEATHS:
             raise InputError(
-                f"{line}, as {MAX_DEATHS - 1} did before; its memory may be too small: see the "
-                "workers' logs, or lower activations.batch_tokens"
+                f"{line}, as {ray_dispatcher.MAX_DEATHS - 1} did before; its memory may be too "
+                "small: see the workers' logs, or lower activations.batch_tokens"
             )
         print(f"{line}; another takes over", file=sys.stderr, flush=True)
 
@@ -177,7 +193,7 @@ class RayWorkers:
             )
         else:
             time.sleep(RETRY_S)
-        self._process.join()
+        self._process.wait()
         self._start()
         for number in self._sent:
             self._send(number)

@@ -43,8 +43,10 @@ class Task:
 class Workers(Protocol):
     """One process or several that hold the same model."""
 
-    language_model: LanguageModel
-    """Its tokenizer and configuration; the weights may be elsewhere."""
+    @property
+    def language_model(self) -> LanguageModel:
+        """Its tokenizer and configuration; the weights may be elsewhere."""
+        ...
 
     @property
     def n_workers(self) -> int:
