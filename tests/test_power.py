@@ -261,6 +261,8 @@ def test_the_table_of_a_study_and_what_the_report_says_of_it(finished_study, mon
     assert row["n_extraction_planted"] == row["n_extraction"] // 2
     written = json.loads((finished_study / "reports/power.json").read_text())
     assert written == {"tiny": pytest.approx(headline_power(power), abs=1e-9)}
-    text = render(power_section("tiny", power))
+    section = power_section("tiny", power)
+    assert section
+    text = render(section)
     assert text in (finished_study / "reports/models/tiny.md").read_text()
     assert (REPORT / "templates/power.md.j2").exists()
