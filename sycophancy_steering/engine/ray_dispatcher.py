@@ -114,7 +114,8 @@ class Dispatcher:
 
         options = {"num_cpus": self.cpus, "num_gpus": self.compute.gpus_per_worker}
         remote: Any = ray.remote(ModelActor)
-        actor = remote.options(**options).remote(self.root, max(1, int(self.cpus)))
+        n_threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, int(self.cpus))
+        actor = remote.options(**options).remote(self.root, n_threads)
         self.workers[self._n_started] = Worker(actor, actor.load.remote(self.loader))
         self._n_started += 1
 
