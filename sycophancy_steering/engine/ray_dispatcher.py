@@ -101,7 +101,9 @@ class Dispatcher:
             "started",
             {"n_workers": n_workers, "n_hosts": len(hosts), "dashboard": url or ""},
         )
-        cpus_of_one = resources.get("CPU", 1) / n_workers
+        # No more than the smallest machine has, or workers would wait for room beside free GPUs.
+        least = min(host["Resources"].get("CPU", 0) or 1 for host in hosts)
+        cpus_of_one = 1 if gpus else min(resources.get("CPU", 1) / n_workers, least)
         self.cpus = int(cpus_of_one) if cpus_of_one >= 1 else cpus_of_one
         for _ in range(n_workers):
             self.add_worker()
