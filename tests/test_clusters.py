@@ -70,7 +70,8 @@ def test_a_slurm_job_outlives_its_time_limit_and_a_lost_node(tmp_path, monkeypat
         slurm.wait_for((tmp_path / "one").exists, log)
         slurm.run("scancel", "--batch", "--signal=USR1", job)  # what --signal does, in time
         slurm.wait_for(lambda: slurm.state(job) == "PENDING", log)
-        one_node = ("NumNodes=1", "NumTasks=1", "NumCPUs=1", "StartTime=now")
+        # Nodes refuse to start a job again in the second in which they were told to stop it.
+        one_node = ("NumNodes=1", "NumTasks=1", "NumCPUs=1", "StartTime=now+3seconds")
         slurm.run("scontrol", "update", f"JobId={job}", *one_node)
         slurm.wait_for(lambda: slurm.state(job) == "COMPLETED", log)
     wanted = ("workers on", "goes on", "stopped", "1 nodes:", "2 nodes:")
