@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -101,10 +101,11 @@ def slowed(process: psutil.Process) -> Iterator[None]:
     over = Event()
 
     def interrupt() -> None:
-        while not over.wait(0.01):
-            process.suspend()
-            time.sleep(0.09)
-            process.resume()
+        while not over.wait(0.01) and process.is_running():
+            with suppress(psutil.NoSuchProcess):  # it ends with the stage
+                process.suspend()
+                time.sleep(0.09)
+                process.resume()
 
     thread = Thread(target=interrupt)
     thread.start()

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import gguf
+import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 from transformers import (
     AutoModelForCausalLM,
@@ -55,7 +57,7 @@ def check_gguf(path: Path) -> None:
             f"{path}: expected a GGUF file, which starts with {MAGIC.decode()}, found {start!r}"
         )
     try:
-        architecture = gguf.GGUFReader(path).fields["general.architecture"].contents()
+        architecture = FastReader(path).fields["general.architecture"].contents()
     except (ValueError, IndexError, KeyError, OverflowError):  # the reader checks no length
         raise InputError(f"{path}: a truncated or damaged GGUF file; download it again") from None
     if architecture not in (readable := readable_architectures()):
@@ -65,13 +67,31 @@ def check_gguf(path: Path) -> None:
         )
 
 
+class FastReader(gguf.GGUFReader):
+    """Reads a header four times as fast: a vocabulary is a hundred thousand views of the file."""
+
+    def _get(
+        self,
+        offset: int,
+        dtype: npt.DTypeLike,
+        count: int = 1,
+        override_order: Literal["I", "S", "<"] | None = None,
+    ) -> npt.NDArray[Any]:
+        kind = np.dtype(dtype)
+        order = self.byte_order if override_order is None else override_order
+        if offset + kind.itemsize * int(count) > self.data.nbytes:
+            raise IndexError("a truncated file")
+        return np.frombuffer(self.data.data, kind.newbyteorder(order), int(count), int(offset))
+
+
 @contextmanager
-def _parsed_once() -> Iterator[None]:
+def parsed_once() -> Iterator[None]:
     """Lets transformers read a file's header and make its table of names once, not three times and
     once for each module: that was most of the time that loading took."""
     originals = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
-    for name, original in originals.items():
-        setattr(gguf, name, lru_cache(maxsize=1)(original))
+    faster = originals | {"GGUFReader": FastReader}
+    for name, function in faster.items():
+        setattr(gguf, name, lru_cache(maxsize=1)(function))
     try:
         yield
     finally:
@@ -85,7 +105,7 @@ def load_gguf(path: Path, arguments: dict[str, Any]) -> tuple[PreTrainedModel, A
     `arguments` are those of `from_pretrained`. Raises InputError for a file without all weights,
     whose place would be taken by random ones.
     """
-    with TemporaryDirectory() as folder, _parsed_once():
+    with TemporaryDirectory() as folder, parsed_once():
         # Beside the file there may be a tokenizer or adapter, which transformers would load too.
         (Path(folder) / "model.gguf").symlink_to(path.resolve())
         try:

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from sycophancy_steering.engine.gguf_model import parsed_once
 from sycophancy_steering.engine.language_model import LanguageModel, takes_system_turn
 from sycophancy_steering.engine.weights_location import locate_weights
 
@@ -18,7 +19,7 @@ def load_outline(folder: Path) -> LanguageModel:
     device `meta`, which have shapes and no values. Raises InputError."""
     logging.set_verbosity_error()
     weights = locate_weights(folder)
-    with TemporaryDirectory() as empty:
+    with TemporaryDirectory() as empty, parsed_once():
         name, options = weights.name, {}
         if weights.kind == "gguf":
             (Path(empty) / "model.gguf").symlink_to(weights.path.resolve())

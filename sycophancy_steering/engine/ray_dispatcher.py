@@ -5,9 +5,10 @@
 DESCRIPTOR is that of an open connection to the stage, which first sends the arguments of
 `Dispatcher`.
 
-Workers take a task whenever they are free, so a slow one takes fewer. One that dies costs the task
-that it was doing, which another does; a task that takes much longer than others at the end is done
-by a second worker too, and the first result counts. Where Ray's head dies, so does this process,
+Workers take a task whenever they are free, so a slow one takes fewer, and have the next one at hand,
+so that they need not wait while a result is sent. One that dies costs the task that it was doing,
+which another does; a task that takes much longer than others at the end is done by a second worker
+too, and the first result counts. Where Ray's head dies, so does this process,
 and the stage starts another (`ray_workers.py`). It never loads a model, nor torch.
 """
 
@@ -33,6 +34,8 @@ WAIT_S = 0.05
 """Between looks for new tasks while all workers are busy."""
 MAX_DEATHS = 3
 """Of workers that did the same task, or loaded the model, before it is given up."""
+AT_HAND = 2
+"""Tasks that a worker has: one that it does, and the next."""
 SLOW = 3
 """A task that takes as many times as long as the median is done by a second worker, if one is
 free."""
@@ -47,19 +50,31 @@ class Job:
     """In Ray's object store, as a reference."""
     deaths: int = 0
     started: dict[int, float] = field(default_factory=dict)
-    """Worker -> when it took the task."""
+    """Worker -> when it began the task, or was given it."""
+
+
+@dataclass
+class Call:
+    """What an actor was asked to do."""
+
+    result: Any
+    """A reference to it."""
+    job: Job | None
+    """None for loading the model."""
 
 
 @dataclass
 class Worker:
-    """An actor and what it does."""
+    """An actor and what it does, in this order."""
 
     actor: Any
-    pending: Any
-    """Reference to the result that is awaited; None where it is idle."""
-    job: Job | None = None
-    """What it does; None while it loads the model."""
+    calls: deque[Call]
     host: str = "?"
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it has the model."""
+        return not self.calls or self.calls[0].job is not None
 
 
 class Dispatcher:
@@ -118,7 +133,8 @@ class Dispatcher:
         remote: Any = ray.remote(ModelActor)
         n_threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, int(self.cpus))
         actor = remote.options(**options).remote(self.root, n_threads)
-        self.workers[self._n_started] = Worker(actor, actor.load.remote(self.loader))
+        loading = Call(actor.load.remote(self.loader), None)
+        self.workers[self._n_started] = Worker(actor, deque([loading]))
         self._n_started += 1
 
     def send(self, kind: str, content: Any, number: int = -1) -> None:
@@ -138,16 +154,19 @@ class Dispatcher:
         self.waiting.append(job)
 
     def assign(self) -> None:
-        """Gives idle workers the tasks that wait, or one that takes another worker too long."""
-        for name, worker in self.workers.items():
-            if worker.pending is None and (job := self._next_job(name)):
-                job.started[name] = time.monotonic()
-                worker.job, worker.pending = job, worker.actor.run.remote(job.payload)
+        """Gives workers the tasks that wait, those first that have none; and those that have none
+        what takes another worker too long."""
+        for n_calls in range(AT_HAND):
+            for name, worker in self.workers.items():
+                if worker.is_loaded and len(worker.calls) == n_calls:
+                    if job := self._next_job(is_idle=not n_calls):
+                        job.started[name] = time.monotonic()
+                        worker.calls.append(Call(worker.actor.run.remote(job.payload), job))
 
-    def _next_job(self, worker: int) -> Job | None:
+    def _next_job(self, is_idle: bool) -> Job | None:
         if self.waiting:
             return self.waiting.popleft()
-        if not self.seconds:
+        if not (is_idle and self.seconds):
             return None
         now, most = time.monotonic(), SLOW * statistics.median(self.seconds)
         late = [
@@ -162,21 +181,21 @@ class Dispatcher:
         import ray
         from ray.exceptions import RayError
 
-        pending = {worker.pending: name for name, worker in self.workers.items() if worker.pending}
-        done, _ = ray.wait([*pending], num_returns=1, timeout=WAIT_S)
+        busy = {w.calls[0].result: name for name, w in self.workers.items() if w.calls}
+        done, _ = ray.wait([*busy], num_returns=1, timeout=WAIT_S)
         for reference in done:
-            name = pending[reference]
+            name = busy[reference]
             try:
                 result = ray.get(reference)
             except RayError as error:
                 self._bury(name, error)
                 continue
             worker = self.workers[name]
-            worker.pending = None
-            if worker.job is None:
+            job = worker.calls.popleft().job
+            if job is None:
                 self._loaded(worker, result)
             else:
-                self._finished(name, worker.job, result)
+                self._finished(name, job, result)
 
     def _loaded(self, worker: Worker, result: dict[str, Any]) -> None:
         worker.host = result["host"]
@@ -187,26 +206,30 @@ class Dispatcher:
         self.send("loaded", result)
 
     def _finished(self, name: int, job: Job, result: bytes | dict[str, Any]) -> None:
-        self.workers[name].job = None
-        started = job.started.pop(name)
+        now, started = time.monotonic(), job.started.pop(name)
+        for call in self.workers[name].calls:
+            assert call.job, "a model is loaded before all else"
+            call.job.started[name] = now
         if self.jobs.pop(job.number, None) is None:
             return  # another worker was faster
-        self.seconds.append(time.monotonic() - started)
+        self.seconds.append(now - started)
         kind = "done" if isinstance(result, bytes) else "failed"
         self.send(kind, result, job.number)
 
     def _bury(self, name: int, error: Exception) -> None:
-        """Puts another worker in the place of one that died, and its task first in the queue."""
+        """Puts another worker in the place of one that died, and its tasks first in the queue."""
         worker = self.workers.pop(name)
-        job = worker.job
         reason = str(error).strip().partition("\n")[0]
+        job = worker.calls[0].job
         if job is None:
             self.load_deaths += 1
-        elif job.number in self.jobs:
+        else:
             job.deaths += 1
-            del job.started[name]
-            if not job.started:
-                self.waiting.appendleft(job)
+        for call in reversed(worker.calls):
+            if call.job and call.job.number in self.jobs:
+                del call.job.started[name]
+                if not call.job.started:
+                    self.waiting.appendleft(call.job)
         deaths = job.deaths if job else self.load_deaths
         death = {"host": worker.host, "reason": reason, "deaths": deaths}
         self.send("died", death, job.number if job else -1)
@@ -225,7 +248,7 @@ def dispatch(connection: Connection) -> None:
     dispatcher.start()
     while True:
         dispatcher.assign()
-        is_busy = any(worker.pending for worker in dispatcher.workers.values())
+        is_busy = any(worker.calls for worker in dispatcher.workers.values())
         if is_busy:
             dispatcher.collect()
         for message in _drained(incoming, block=not is_busy):

@@ -28,7 +28,7 @@ HEAD_PATIENCE_S = 600
 """How long a cluster may be gone."""
 RETRY_S = 5
 TASKS_READY = 1
-"""Tasks a worker that wait for it, so that it need not."""
+"""Tasks a worker that wait for it beside those that it has, so that it need not."""
 
 
 @dataclass
@@ -85,7 +85,7 @@ class RayWorkers:
     def run(self, work: Work, tasks: Iterable[Task]) -> Iterator[tuple[Task, Any]]:
         """Yields the results of each task together, as it is done."""
         waiting = enumerate(tasks, self._n_sent)
-        at_most = self.n_workers * (1 + TASKS_READY)
+        at_most = self.n_workers * (ray_dispatcher.AT_HAND + TASKS_READY)
         while True:
             while len(self._sent) < at_most and (following := next(waiting, None)):
                 number, task = following
