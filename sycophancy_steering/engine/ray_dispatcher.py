@@ -5,8 +5,8 @@
 DESCRIPTOR is that of an open connection to the stage, which first sends the arguments of
 `Dispatcher`.
 
-Workers take a task whenever they are free, so a slow one takes fewer, and have the next one at hand,
-so that they need not wait while a result is sent. One that dies costs the task that it was doing,
+Workers take a task whenever they are free, so a slow one takes fewer, and have the next at hand, so
+that they need not wait while a result is sent. One that dies costs the task that it was doing,
 which another does; a task that takes much longer than others at the end is done by a second worker
 too, and the first result counts. Where Ray's head dies, so does this process,
 and the stage starts another (`ray_workers.py`). It never loads a model, nor torch.
@@ -158,10 +158,10 @@ class Dispatcher:
         what takes another worker too long."""
         for n_calls in range(AT_HAND):
             for name, worker in self.workers.items():
-                if worker.is_loaded and len(worker.calls) == n_calls:
-                    if job := self._next_job(is_idle=not n_calls):
-                        job.started[name] = time.monotonic()
-                        worker.calls.append(Call(worker.actor.run.remote(job.payload), job))
+                is_next = worker.is_loaded and len(worker.calls) == n_calls
+                if is_next and (job := self._next_job(is_idle=not n_calls)):
+                    job.started[name] = time.monotonic()
+                    worker.calls.append(Call(worker.actor.run.remote(job.payload), job))
 
     def _next_job(self, is_idle: bool) -> Job | None:
         if self.waiting:
