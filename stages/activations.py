@@ -15,24 +15,16 @@ from __future__ import annotations
 
 from itertools import chain
 
-from tqdm import tqdm
-
-from sycophancy_steering.activations.cache_keys import extraction_key
-from sycophancy_steering.activations.extraction import StudiedModel
-from sycophancy_steering.activations.statistics_run import extraction_run
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.compute import read_compute
 from sycophancy_steering.config.kept_statistics import check_kept_statistics
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.config.reading import read_section
 from sycophancy_steering.config.suite import read_models, read_prompt_sets
-from sycophancy_steering.engine.open_workers import open_workers
+from sycophancy_steering.engine.ray_process import ray_process
 from sycophancy_steering.foundation.command_line import command
-from sycophancy_steering.questions.prompt_table import iter_prompts, read_extract
-from sycophancy_steering.schemas.paths import ACTIVATIONS, MODELS, PROMPTS
-from sycophancy_steering.storage.activation_store import disk_errors_as_input_errors
-from sycophancy_steering.storage.dvc_cache import cached_output
-from sycophancy_steering.storage.locks import waiting_lock
+from sycophancy_steering.questions.prompt_table import iter_prompts
+from sycophancy_steering.schemas.paths import PROMPTS
 
 
 @command(
@@ -45,48 +37,17 @@ def main(model: str = "", prompt_set: str = "") -> None:
     models = [model] if model else read_models()
     settings = read_section(ActivationSettings, "activations")
     compute = read_compute()
-    model_settings = {name: read_section(ModelSettings, "model", name) for name in models}
+    placements = {name: read_section(ModelSettings, "model", name) for name in models}
     sets = {name: [prompt_set] if prompt_set else read_prompt_sets(name) for name in models}
     for name in {*chain(*sets.values())}:  # refuses what cannot be read before a model is loaded
         next(iter_prompts(PROMPTS / f"{name}.parquet"))
-    for name in models:
-        placement = model_settings[name]
-        with (
-            disk_errors_as_input_errors(),
-            open_workers(MODELS / name, placement, settings, compute) as workers,
-        ):
-            studied_model = StudiedModel(name, workers, settings, placement)
-            for answered in sets[name]:
-                with waiting_lock(store_name(answered, studied_model), f"{name} on {answered}"):
-                    extract(answered, studied_model)
+    with ray_process(compute) as process:
+        # torch is imported here, which takes seconds, while Ray starts.
+        from sycophancy_steering.activations.run import extract_sets
 
-
-def store_name(prompt_set: str, model: StudiedModel) -> str:
-    """Of the store that runs which extract the same model in the same way share."""
-    kind = read_extract(PROMPTS / f"{prompt_set}.parquet")
-    language_model = model.workers.language_model
-    return extraction_key(language_model, model.settings, model.model_settings, kind)
-
-
-def extract(prompt_set: str, model: StudiedModel) -> None:
-    """Runs the questions of one prompt set that are not cached, and writes its shards."""
-    output = ACTIVATIONS / model.name / prompt_set
-    run = extraction_run(model, PROMPTS / f"{prompt_set}.parquet")
-    run.import_cached_output(cached_output(output))
-    with tqdm(
-        total=len(run.own_answers.chats), unit="answer", disable=None, desc="own answers"
-    ) as bar:
-        run.run_own_answers(bar)
-    n_references = len(run.reference_rows)
-    with tqdm(total=n_references, unit="question", disable=None, desc="references") as bar:
-        run.run_references(bar)
-    with tqdm(total=len(run.row_keys), unit="question", disable=None, desc=prompt_set) as bar:
-        run.run_prompts(bar)
-    answered = run.write(output)
-    print(
-        f"{model.name} on {prompt_set}: {len(run.row_keys)} questions, {answered} answered; "
-        f"{run.summary()}"
-    )
+        for name in models:
+            extract_sets(name, sets[name], placements[name], settings, compute, process)
+            process = None  # ended with its workers
 
 
 if __name__ == "__main__":

@@ -20,12 +20,19 @@ import psutil
 import pytest
 from conftest import ROOT, run, run_stage
 
+from sycophancy_steering.config.activations import ActivationSettings
+from sycophancy_steering.config.compute import read_compute
+from sycophancy_steering.config.model import ModelSettings
+from sycophancy_steering.engine.open_workers import open_workers
+from sycophancy_steering.foundation.errors import InputError
+
 pytest.importorskip("ray", reason="Ray is not installed (pip install '.[ray]')")
 
 SMALL_BATCHES = "stop_at: answer, batch_tokens: 400"
 MANY = "organism_opinions: 200, organism_misconceptions: 200"
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 32}
 """A cluster lets in who has its token."""
+READING = ActivationSettings(max_new_tokens=1, stop_at="answer")
 OUTPUTS = ("data/activations/tiny/held_out", "reports/steering/tiny", "reports/prompting/tiny")
 
 
@@ -55,16 +62,18 @@ def contents(folder: Path, name: str) -> dict[str, bytes]:
 
 @contextmanager
 def started(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """A stage in the background, in a session of its own, killed with all it started."""
-    process = subprocess.Popen(
-        [sys.executable, f"stages/{words[0]}.py", *words[1:]],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder)} | TOKEN,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    """A stage in the background, in a session of its own, killed with all it started; its errors
+    are in errors.txt."""
+    with open(folder / "errors.txt", "w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, f"stages/{words[0]}.py", *words[1:]],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(folder)} | TOKEN,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:
@@ -116,29 +125,6 @@ def slowed(process: psutil.Process) -> Iterator[None]:
         thread.join()
 
 
-def test_a_worker_killed_and_one_slowed_tenfold_change_no_byte(many):
-    copy = with_ray(many)
-    with started(copy, "activations", "tiny", "held_out") as stage:
-        wait_for(lambda: blocks(copy) >= 2, stage)
-        killed, slow, _ = workers_of(copy)
-        killed.kill()
-        with slowed(slow):
-            out, errors = stage.communicate(timeout=120)
-    assert stage.returncode == 0, errors
-    assert "ray: 3 workers on 1 machine" in errors
-    deaths = re.findall(r"a worker on \S+ died while it ran (\d+) questions? \(", errors)
-    assert len(deaths) <= 1, errors  # what it was doing, and nothing else, was run again
-    assert re.search(r"400 run in \d+ batches", out)
-    assert run_stage(many, "activations", "tiny", "held_out").returncode == 0
-    assert contents(copy, OUTPUTS[0]) == contents(many, OUTPUTS[0])
-    for folder in (many, copy):
-        for words in (["labels", "tiny"], ["interventions", "tiny"]):
-            done = run_stage(folder, *words)
-            assert done.returncode == 0, done.stderr
-    for output in OUTPUTS[1:]:
-        assert contents(copy, output) == contents(many, output)
-
-
 def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -158,29 +144,55 @@ def start_head(folder: Path, port: int) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if process.pid not in before]
 
 
-def test_a_head_that_is_restarted_changes_no_byte(many):
+def test_no_byte_changes_whatever_happens_to_workers_and_head(many):
+    """One worker is killed and one slowed tenfold; then the head is killed with all workers."""
     port = free_port()
     copy = with_ray(many, f', address: "127.0.0.1:{port}"')
     head = start_head(copy, port)
     try:
         with started(copy, "activations", "tiny", "held_out") as stage:
             wait_for(lambda: blocks(copy) >= 2, stage)
-            for process in [*head, *workers_of(copy)]:
-                if process.is_running():
-                    process.kill()
+            killed, slow, _ = workers_of(copy)
+            killed.kill()
+            with slowed(slow):
+                done = blocks(copy)
+                wait_for(lambda: blocks(copy) >= done + 4, stage)
+                before = (copy / "errors.txt").read_text()
+                for process in [*head, *workers_of(copy)]:
+                    if process.is_running():
+                        process.kill()
             kept = blocks(copy)
             head = start_head(copy, port)
-            out, errors = stage.communicate(timeout=180)
+            out, _ = stage.communicate(timeout=180)
     finally:
         for process in head:
             if process.is_running():
                 process.kill()
+    errors = (copy / "errors.txt").read_text()
     assert stage.returncode == 0, errors
+    assert "ray: 3 workers on 1 machine" in before
+    deaths = re.findall(r"a worker on \S+ died while it ran (\d+) questions? \(", before)
+    assert len(deaths) <= 1, before  # what it was doing, and nothing else, was run again
     assert f"Ray on 127.0.0.1:{port} is gone or not there; waiting" in errors
     assert kept > 0
     assert re.search(r"400 run in \d+ batches", out)
     assert run_stage(many, "activations", "tiny", "held_out").returncode == 0
     assert contents(copy, OUTPUTS[0]) == contents(many, OUTPUTS[0])
+
+
+def test_steering_and_prompting_by_several_workers_change_no_byte(study):
+    params = study / "params.yaml"
+    params.write_text(params.read_text().replace("stop_at: answer", SMALL_BATCHES))
+    for name in (".work", ".dvc/cache", *OUTPUTS[1:]):
+        shutil.rmtree(study / name, ignore_errors=True)
+    copy = with_ray(study)
+    for folder in (study, copy):
+        done = run_stage(folder, "interventions", "tiny")
+        assert done.returncode == 0, done.stderr
+        assert "taken from a cache" not in done.stdout
+    assert "ray: 3 workers on 1 machine" in done.stderr
+    for output in OUTPUTS[1:]:
+        assert contents(copy, output) == contents(study, output)
 
 
 def test_the_benchmark_compares_the_engines(study):
@@ -194,14 +206,19 @@ def test_the_benchmark_compares_the_engines(study):
     assert re.search(r"\| ray, 1 worker\(s\) \| [\d.]+ \([+-][\d.]+%\) \| the same \|", done.stdout)
 
 
-def test_what_cannot_be_had_is_one_line(study):
-    params, text = study / "params.yaml", (study / "params.yaml").read_text()
-    for settings, expected in (
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
         ("engine: ray, gpus_per_worker: 1", "compute.gpus_per_worker: expected 0 for a model on"),
         ("engine: dask", "compute.engine: expected "),
+    ],
+)
+def test_what_cannot_be_had_is_refused(tmp_path, monkeypatch, settings, expected):
+    (tmp_path / "params.yaml").write_text(f"compute: {{{settings}}}\n")
+    monkeypatch.chdir(tmp_path)
+    placement = ModelSettings(dtype="float32", device="cpu")
+    with (
+        pytest.raises(InputError, match=expected),
+        open_workers(tmp_path, placement, READING, read_compute()),
     ):
-        params.write_text(f"{text}compute: {{{settings}}}\n")
-        done = run_stage(study, "activations", "tiny", "pairs")
-        assert done.returncode == 1
-        assert len(done.stderr.splitlines()) == 1
-        assert expected in done.stderr
+        pass

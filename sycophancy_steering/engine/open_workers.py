@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.compute import ComputeSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.engine.language_model import load_language_model
+from sycophancy_steering.engine.ray_dispatcher import IS_INSTALLED
+from sycophancy_steering.engine.ray_process import RayProcess
 from sycophancy_steering.engine.workers import Workers, hold_model, local_workers
 from sycophancy_steering.foundation.errors import InputError
 
@@ -23,8 +24,10 @@ def open_workers(
     model_settings: ModelSettings,
     settings: ActivationSettings,
     compute: ComputeSettings,
+    process: RayProcess | None = None,
 ) -> Iterator[Workers]:
-    """Workers that hold the model in `folder`. Raises InputError."""
+    """Workers that hold the model in `folder`; they take the place of `process`, where it was
+    started already, and end with it. Raises InputError."""
     if compute.engine == "local":
         yield local_workers(load_language_model(folder, model_settings), settings)
         return
@@ -32,7 +35,7 @@ def open_workers(
     from sycophancy_steering.engine.ray_workers import RayWorkers
 
     loader = partial(hold_model, folder, model_settings, settings)
-    workers = RayWorkers(folder, compute, loader, os.getcwd())
+    workers = RayWorkers(folder, compute, loader, os.getcwd(), process)
     try:
         yield workers
     finally:
@@ -41,7 +44,7 @@ def open_workers(
 
 def _check(compute: ComputeSettings, model_settings: ModelSettings, model: str) -> None:
     """Raises InputError for what cannot be had."""
-    if find_spec("ray") is None:
+    if not IS_INSTALLED:
         raise InputError(
             "params.yaml: compute.engine: ray is not installed; `pip install '.[ray]'` has it"
         )

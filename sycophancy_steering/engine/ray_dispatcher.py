@@ -2,8 +2,8 @@
 
     python -m sycophancy_steering.engine.ray_dispatcher DESCRIPTOR
 
-DESCRIPTOR is that of an open connection to the stage, which first sends the arguments of
-`Dispatcher`.
+DESCRIPTOR is that of an open connection to the stage (`ray_process.py`), which first sends
+`compute` of params.yaml, and then what loads the model.
 
 Workers take a task whenever they are free, so a slow one takes fewer, and have the next at hand, so
 that they need not wait while a result is sent. One that dies costs the task that it was doing,
@@ -22,6 +22,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from signal import SIG_IGN, SIGINT, signal
@@ -30,6 +31,7 @@ from typing import Any
 
 from sycophancy_steering.config.compute import ComputeSettings
 
+IS_INSTALLED = find_spec("ray") is not None
 WAIT_S = 0.05
 """Between looks for new tasks while all workers are busy."""
 MAX_DEATHS = 3
@@ -80,8 +82,8 @@ class Worker:
 class Dispatcher:
     """Workers, and the tasks that wait for one."""
 
-    def __init__(self, connection: Connection, compute: ComputeSettings, loader: bytes, root: str):
-        self.connection, self.compute, self.loader, self.root = connection, compute, loader, root
+    def __init__(self, connection: Connection, compute: ComputeSettings):
+        self.connection, self.compute = connection, compute
         self.waiting: deque[Job] = deque()
         self.jobs: dict[int, Job] = {}
         self.workers: dict[int, Worker] = {}
@@ -90,8 +92,8 @@ class Dispatcher:
         self.load_deaths = 0
         self._n_started = 0
 
-    def start(self) -> None:
-        """Connects to Ray, or starts it here, and asks for the workers."""
+    def connect(self) -> int:
+        """Connects to Ray, or starts it here; how many workers there will be."""
         import ray
         from ray.exceptions import RayError
 
@@ -120,6 +122,11 @@ class Dispatcher:
         least = min(host["Resources"].get("CPU", 0) or 1 for host in hosts)
         cpus_of_one = 1 if gpus else min(resources.get("CPU", 1) / n_workers, least)
         self.cpus = int(cpus_of_one) if cpus_of_one >= 1 else cpus_of_one
+        return n_workers
+
+    def start(self, n_workers: int, loader: bytes, root: str) -> None:
+        """Asks for the workers. `loader` is what `ModelActor.load` takes, `root` the repository."""
+        self.loader, self.root = loader, root
         for _ in range(n_workers):
             self.add_worker()
 
@@ -242,10 +249,14 @@ def dispatch(connection: Connection) -> None:
     """Runs until the stage closes the connection."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     signal(SIGINT, SIG_IGN)  # Ctrl-C is for the stage, which then closes the connection
-    dispatcher = Dispatcher(connection, *connection.recv())
+    dispatcher = Dispatcher(connection, connection.recv())
+    n_workers = dispatcher.connect()
+    try:
+        dispatcher.start(n_workers, *connection.recv())
+    except EOFError:  # the stage had nothing to run
+        return
     incoming: SimpleQueue[tuple[int, bytes] | None] = SimpleQueue()
     Thread(target=_receive, args=(connection, incoming), daemon=True).start()
-    dispatcher.start()
     while True:
         dispatcher.assign()
         is_busy = any(worker.calls for worker in dispatcher.workers.values())

@@ -1,18 +1,17 @@
 """Workers that Ray starts, on this machine or on many.
 
-The stage never joins the cluster itself. A process beside it does (`ray_dispatcher.py`): where that
+The stage never joins the cluster itself. A process beside it does (`ray_process.py`): where that
 ends with Ray's head, another is started, which waits for the head to come back and gets the tasks
 that were under way.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from sycophancy_steering.engine import ray_dispatcher
 from sycophancy_steering.engine.language_model import LanguageModel
 from sycophancy_steering.engine.model_outline import load_outline
 from sycophancy_steering.engine.ray_actor import pickled, unpickled
+from sycophancy_steering.engine.ray_process import RayProcess
 from sycophancy_steering.engine.workers import HeldModel, Task, Work
 from sycophancy_steering.foundation.errors import InputError
 
@@ -50,6 +50,8 @@ class RayWorkers:
     """Loads the model in a worker."""
     root: str
     """The repository, at the same path on all machines."""
+    process: RayProcess | None = None
+    """One that was started already."""
     _sent: dict[int, _Sent] = field(default_factory=dict)
     _outline: LanguageModel | None = None
     _n_sent: int = 0
@@ -59,7 +61,7 @@ class RayWorkers:
     _reason: str = ""
 
     def __post_init__(self) -> None:
-        self._start()  # while the outline is loaded, Ray starts
+        self._start(self.process or RayProcess(self.compute))
 
     @property
     def language_model(self) -> LanguageModel:
@@ -102,28 +104,18 @@ class RayWorkers:
 
     def close(self) -> None:
         """Ends the workers, and Ray if it was started here."""
-        self._connection.close()
-        try:
-            self._process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+        self._current.close()
 
-    def _start(self) -> None:
-        self._connection, theirs = Pipe()
-        # Not by `multiprocessing`, which would import the stage, and torch with it, once more.
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", ray_dispatcher.__name__, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-        )
-        theirs.close()
-        self._connection.send((self.compute, pickled(self.loader), self.root))
+    def _start(self, process: RayProcess) -> None:
+        self._current, self._connection = process, process.connection
+        with suppress(BrokenPipeError, ConnectionResetError):  # as in `_send`
+            self._connection.send((pickled(self.loader), self.root))
 
     def _send(self, number: int) -> None:
-        try:
+        # `_receive` finds out, and sends all again.
+        with suppress(BrokenPipeError, ConnectionResetError):
             self._connection.send(number)
             self._connection.send_bytes(self._sent[number].payload)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # `_receive` finds out, and sends all again
 
     def _receive(self) -> tuple[int, bytes] | None:
         """The next message: of a task that is done, its number and pickled results."""
@@ -193,8 +185,8 @@ class RayWorkers:
             )
         else:
             time.sleep(RETRY_S)
-        self._process.wait()
-        self._start()
+        self._current.close()
+        self._start(RayProcess(self.compute))
         for number in self._sent:
             self._send(number)
 
