@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -76,11 +77,12 @@ def fold(rows: int) -> dict[str, float]:
     index = StatisticsIndex(origin, "covariance", ["logprob", "continuation"], "q", 0, {})
     store = ActivationStore("folding", BLOCK_SCHEMA)
 
-    def answers(window: int) -> list[FoldedAnswer]:
-        return [
-            FoldedAnswer(keys[n], GROUPS[n % len(GROUPS)], "AB"[n % 2], "BA"[n % 2])
-            for n in windows[window]
-        ]
+    def answers(numbers: Sequence[int]) -> Iterator[list[FoldedAnswer]]:
+        for number in numbers:
+            yield [
+                FoldedAnswer(keys[n], GROUPS[n % len(GROUPS)], "AB"[n % 2], "BA"[n % 2])
+                for n in windows[number]
+            ]
 
     folding = Folding(store, [[keys[n] for n in window] for window in windows], index, answers)
     rng, disk = np.random.default_rng(0), 0

@@ -1,12 +1,13 @@
-"""What Ray costs: one model's questions run by the stage's own process, and by one worker of Ray.
+"""What Ray costs: one model's questions run by the stage's own process, and by a worker of Ray,
+which is started for it or runs already, as on a cluster.
 
     python benchmarks/ray_workers.py smollm2 [--questions 2000] [--workers 1] [--rounds 2]
 
 After `dvc repro checkpoint`: asks a set of that many questions with `extract: forced_answers`, as
-for contrast pairs, each engine in turn with an empty `.work`, in the other order every second round,
-since a machine's speed drifts; seconds are the least of all rounds. Compares all bytes of both outputs.
-Seconds are those of the whole stage: imports, starting Ray and loading the model included. Prints a
-table and writes benchmarks/ray_workers.json.
+for contrast pairs, each engine in turn with an empty `.work`, in the other order every second
+round, since a machine's speed drifts; seconds are the least of all rounds. Compares all bytes of
+all outputs. Seconds are those of the whole stage: imports, starting Ray and loading the model
+included. Prints a table and writes benchmarks/ray_workers.json.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -60,6 +64,23 @@ def stage(folder: Path, *words: str) -> float:
     return time.perf_counter() - start
 
 
+@contextmanager
+def running_ray() -> Iterator[str]:
+    """Ray on this machine; its address."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{found.getsockname()[1]}"
+    command = ["ray", "start", "--head", "--block", f"--port={address.partition(':')[2]}"]
+    command += ["--node-ip-address=127.0.0.1", "--disable-usage-stats"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(15)  # until it has settled
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def run(folder: Path, model: str, compute: dict[str, object]) -> tuple[float, str]:
     """Seconds of the stage, and a hash of all that it wrote."""
     shutil.rmtree(folder / ".work", ignore_errors=True)
@@ -88,6 +109,7 @@ def main() -> None:
     engines: dict[str, dict[str, object]] = {
         "local": {"engine": "local"},
         "ray": {"engine": "ray", "workers": given.workers},
+        "running ray": {"engine": "ray", "workers": given.workers},
     }
     seconds: dict[str, list[float]] = {name: [] for name in engines}
     digests = set[str]()
@@ -95,23 +117,28 @@ def main() -> None:
         folder = Path(name)
         prepare(folder, given.model, given.questions)
         for n in range(given.rounds):
-            for name in reversed(engines) if n % 2 else engines:
-                took, digest = run(folder, given.model, engines[name])
-                seconds[name].append(took)
+            for engine in reversed(engines) if n % 2 else engines:
+                with running_ray() if engine == "running ray" else nullcontext("") as address:
+                    compute = engines[engine] | ({"address": address} if address else {})
+                    took, digest = run(folder, given.model, compute)
+                seconds[engine].append(took)
                 digests.add(digest)
-    local, with_ray = min(seconds["local"]), min(seconds["ray"])
-    overhead = with_ray / local - 1
-    print(f"| {given.questions} questions of {given.model} | seconds | bytes |\n|---|---|---|")
-    print(f"| local | {local:.1f} | |")
+    least = {engine: min(took) for engine, took in seconds.items()}
     same = "the same" if len(digests) == 1 else "others"
-    print(f"| ray, {given.workers} worker(s) | {with_ray:.1f} ({overhead:+.1%}) | {same} |")
+    workers = f"{given.workers} worker(s)"
+    print(f"| {given.questions} questions of {given.model} | seconds | bytes |\n|---|---|---|")
+    for engine, took in least.items():
+        overhead = f" ({took / least['local'] - 1:+.1%})" if engine != "local" else ""
+        print(f"| {engine}{f', {workers}' if overhead else ''} | {took:.1f}{overhead} | {same} |")
     result = {
         "questions": given.questions,
         "workers": given.workers,
         "rounds": given.rounds,
-        "local_s": round(local, 1),
-        "ray_s": round(with_ray, 1),
-        "overhead": round(overhead, 4),
+        "local_s": round(least["local"], 1),
+        "ray_s": round(least["ray"], 1),
+        "running_ray_s": round(least["running ray"], 1),
+        "overhead": round(least["ray"] / least["local"] - 1, 4),
+        "running_overhead": round(least["running ray"] / least["local"] - 1, 4),
         "same_bytes": len(digests) == 1,
     }
     Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")

@@ -1,16 +1,17 @@
 """Extracts a model's activations and responses on a prompt set, running only uncached questions.
 
-A window of questions and a few batches are in memory, never the whole prompt set. A run that is
+Some windows of questions and a few batches are in memory, never the whole prompt set. A run that is
 killed at any moment resumes after its last batch and ends with the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from tqdm import tqdm
@@ -44,7 +45,9 @@ from sycophancy_steering.storage.activation_store import ActivationStore, read_r
 REFERENCE = "reference"
 """The name of the question before its reference answers."""
 WINDOW = 1024
-"""Questions in memory, sorted so that those that start alike are together."""
+"""Questions that are sorted, so that those that start alike are together, and cut into batches."""
+WINDOWS_AT_ONCE = 16
+"""Windows in memory: to read some, the whole prompt set is read."""
 WRITES_PENDING = 1
 """Batches that may be written while the next one runs: what a power cut can cost."""
 
@@ -165,8 +168,7 @@ class ExtractionRun:
         rows = [n for n, key in enumerate(self.row_keys) if key in uncached]
         generates = self.extract in ("everything", "chats")
         wordings = self.settings.answer_wordings if self.extract == "everything" else "written"
-        for window in self._windows(rows):
-            questions = list(self._rows({*window}))
+        for questions in self.read_windows([*self._windows(rows)]):
             prompts = [to_prompt(self.language_model, row, wordings) for row in questions]
             token_ids = [prompt.token_ids for prompt in prompts]
             for planned in plan_batches(token_ids, self.workers.batch_tokens):
@@ -186,6 +188,15 @@ class ExtractionRun:
         for start in range(0, len(rows), WINDOW):
             yield rows[start : start + WINDOW]
 
+    def read_windows(self, windows: Sequence[list[int]]) -> Iterator[list[Row]]:
+        """The questions of each window, in the order of the prompt set."""
+        for start in range(0, len(windows), WINDOWS_AT_ONCE):
+            some = windows[start : start + WINDOWS_AT_ONCE]
+            indices = sorted({*chain(*some)})
+            rows = dict(zip(indices, self._rows({*indices}), strict=True))
+            for window in some:
+                yield [rows[n] for n in sorted(window)]
+
     def run_references(self, bar: tqdm) -> None:
         """Runs the uncached reference chats; many rows share one."""
         self.reference_logprobs = self.store.read_references({*self.reference_rows})
@@ -202,10 +213,11 @@ class ExtractionRun:
 
     def _reference_tasks(self, uncached: Collection[str]) -> Iterator[Task]:
         """Batches of the reference chats in `uncached`, each about their keys."""
-        for window in self._windows(sorted({self.reference_rows[key] for key in uncached})):
+        windows = [*self._windows(sorted({self.reference_rows[key] for key in uncached}))]
+        for rows in self.read_windows(windows):
             chats = {
                 chat_key(chat): chat
-                for row in self._rows({*window})
+                for row in rows
                 for chat in self.reference_chats(row).values()
                 if chat_key(chat) in uncached
             }

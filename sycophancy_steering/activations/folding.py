@@ -66,10 +66,10 @@ class Folding:
         store: ActivationStore,
         windows: Sequence[Sequence[str]],
         index: StatisticsIndex,
-        answers: Callable[[int], Sequence[FoldedAnswer]],
+        answers: Callable[[Sequence[int]], Iterable[Sequence[FoldedAnswer]]],
     ):
         """`windows` are keys of questions in the order in which they are folded; `index` is that of
-        no window; `answers` returns those of a window, whose responses are stored."""
+        no window; `answers` returns those of windows, whose responses are stored."""
         self.store, self.windows, self.index, self.answers = store, windows, index, answers
         self._gathered: list[Path] = []
         """Blocks of one window each, which come next."""
@@ -134,8 +134,8 @@ class Folding:
         first = self.index.n_windows
         numbers = range(first, first + len(self._gathered))
         parts = [
-            WindowActivations(block / ACTIVATIONS_FILE, self.index, self.answers(number))
-            for number, block in zip(numbers, self._gathered, strict=True)
+            WindowActivations(block / ACTIVATIONS_FILE, self.index, answers)
+            for block, answers in zip(self._gathered, self.answers(numbers), strict=True)
         ]
         for number, block in zip(numbers, self._gathered, strict=True):
             with atomic_write(self.responses_of(number)) as draft:

@@ -96,12 +96,14 @@ class StatisticsRun(ExtractionRun):
         """Folds what is stored."""
         self.folding.fold_complete()
 
-    def _answers(self, window: int) -> list[FoldedAnswer]:
-        """The answers of a window, in its order."""
-        keys = self.folding.windows[window]
-        responses = dict(zip(keys, self.store.responses(keys).to_pylist(), strict=True))
-        rows = {row_key(row): row for row in self._rows({*self._windows_of_rows[window]})}
-        return [self._folded_answer(rows[key], responses[key]) for key in keys]
+    def _answers(self, windows: Sequence[int]) -> Iterator[list[FoldedAnswer]]:
+        """The answers of each window, in its order."""
+        read = self.read_windows([self._windows_of_rows[window] for window in windows])
+        for window, questions in zip(windows, read, strict=True):
+            keys = self.folding.windows[window]
+            responses = dict(zip(keys, self.store.responses(keys).to_pylist(), strict=True))
+            rows = {row_key(row): row for row in questions}
+            yield [self._folded_answer(rows[key], responses[key]) for key in keys]
 
     def _folded_answer(self, row: Row, response: dict[str, Any]) -> FoldedAnswer:
         answer = asdict(row) | response | next(self.references_of([row]))
