@@ -12,7 +12,6 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
-from script_server import ScriptServer
 from tiny_models import byte_tokenizer, tiny
 from xdist.scheduler import LoadScopeScheduling
 
@@ -114,7 +113,6 @@ GIT = {
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "test"), ("EMAIL", "test@example.org"))
 }
-SCRIPTS = ScriptServer()
 DATA = ("contrast", "examples", "grades", "public", "published", "questions", "tables", "texts")
 STUDY = [
     ["prompts"],
@@ -150,11 +148,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedStudie
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command in `folder`, with this Python's programs and the folder's package first."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(folder), **GIT}
-    if command[0] == "python" and command[1].endswith(".py"):
-        return SCRIPTS.run(folder, command[1], command[2:], environment)
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, env=environment
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(folder), **GIT},
     )
 
 

@@ -23,7 +23,9 @@ from stage_scripts import stage
 from tiny_models import byte_tokenizer, tiny
 
 from sycophancy_steering.activations import extraction, folding, model_work
+from sycophancy_steering.activations import run as activations_run
 from sycophancy_steering.activations.extraction import StudiedModel
+from sycophancy_steering.activations.run import extract_set
 from sycophancy_steering.analysis.consistency_tables import consistency_tables
 from sycophancy_steering.analysis.large_dimensions import large_dimensions_table
 from sycophancy_steering.analysis.model_study import ModelStudy
@@ -177,7 +179,7 @@ def log_batches(patch: Callable[[Any, str, Any], None], attempt: int) -> None:
 
 def extract_pairs() -> None:
     """The stage `activations`, of one set."""
-    stage("activations").extract("pairs", loaded_model())
+    extract_set("pairs", loaded_model())
 
 
 def run_study(folder: Path, monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
@@ -188,7 +190,7 @@ def run_study(folder: Path, monkeypatch: pytest.MonkeyPatch, model: Path) -> Non
     loaded = loaded_model()
     for name in SETS:
         stage("prompts").sample_prompts(name)
-        stage("activations").extract(name, loaded)
+        extract_set(name, loaded)
         label_responses("tiny", name, "logprob", required=False)
         stage("vectors").make_vectors("tiny", name)
 
@@ -332,7 +334,7 @@ def test_neither_the_order_of_batches_nor_what_is_folded_at_once_changes_a_byte(
     monkeypatch.chdir(unfinished)
     monkeypatch.setattr(extraction, "WINDOW", 8)  # and all windows are folded at once
     loaded = loaded_model()
-    stage("activations").extract("pairs", replace(loaded, workers=LastFirst(loaded.workers)))
+    extract_set("pairs", replace(loaded, workers=LastFirst(loaded.workers)))
     assert pairs_of(unfinished) == pairs_of(studies[1])
 
 
@@ -340,8 +342,8 @@ def test_what_another_machine_extracted_is_not_run_again(studies, unfinished, mo
     monkeypatch.chdir(unfinished)
     small_windows(monkeypatch.setattr)
     pulled = {path.name: path for path in (studies[1] / "data/activations/tiny/pairs").iterdir()}
-    monkeypatch.setattr(stage_module := stage("activations"), "cached_output", lambda _: pulled)
-    stage_module.extract("pairs", loaded_model())
+    monkeypatch.setattr(activations_run, "cached_output", lambda _: pulled)
+    extract_set("pairs", loaded_model())
     assert f"none run, all {N_QUESTIONS} taken from .work" in capsys.readouterr().out
     assert pairs_of(unfinished) == pairs_of(studies[1])
 

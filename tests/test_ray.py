@@ -30,7 +30,7 @@ pytest.importorskip("ray", reason="Ray is not installed (pip install '.[ray]')")
 
 SMALL_BATCHES = "stop_at: answer, batch_tokens: 400"
 MANY = "organism_opinions: 200, organism_misconceptions: 200"
-TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 32}
+TOKEN = {"RAY_AUTH_TOKEN": "0" * 32}
 """A cluster lets in who has its token."""
 READING = ActivationSettings(max_new_tokens=1, stop_at="answer")
 OUTPUTS = ("data/activations/tiny/held_out", "reports/steering/tiny", "reports/prompting/tiny")
@@ -131,26 +131,41 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def start_head(folder: Path, port: int) -> list[psutil.Process]:
-    """Starts a cluster of one machine; the processes that it consists of."""
-    before = {process.pid for process in psutil.process_iter()}
-    done = run(
-        folder,
-        *("env", *(f"{name}={value}" for name, value in TOKEN.items())),
-        *("ray", "start", "--head", f"--port={port}", "--num-cpus=3"),
-        *("--include-dashboard=false", "--disable-usage-stats", "--node-ip-address=127.0.0.1"),
+@contextmanager
+def head_on(folder: Path, port: int) -> Iterator[Callable[[], None]]:
+    """A cluster of one machine; what is yielded kills all its processes."""
+    process = subprocess.Popen(
+        [
+            *("ray", "start", "--head", "--block", f"--port={port}", "--num-cpus=3"),
+            *("--include-dashboard=false", "--disable-usage-stats", "--node-ip-address=127.0.0.1"),
+        ],
+        cwd=folder,
+        env=os.environ
+        | TOKEN
+        | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "RAY_AUTH_MODE": "token"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    assert done.returncode == 0, done.stderr
-    return [process for process in psutil.process_iter() if process.pid not in before]
+
+    def kill() -> None:
+        if process.poll() is None:
+            for part in [*psutil.Process(process.pid).children(recursive=True), process]:
+                with suppress(psutil.NoSuchProcess):
+                    part.kill()
+            process.wait()
+
+    try:
+        yield kill
+    finally:
+        kill()
 
 
 def test_no_byte_changes_whatever_happens_to_workers_and_head(many):
     """One worker is killed and one slowed tenfold; then the head is killed with all workers."""
     port = free_port()
     copy = with_ray(many, f', address: "127.0.0.1:{port}"')
-    head = start_head(copy, port)
-    try:
-        with started(copy, "activations", "tiny", "held_out") as stage:
+    with started(copy, "activations", "tiny", "held_out") as stage:
+        with head_on(copy, port) as kill_head:
             wait_for(lambda: blocks(copy) >= 2, stage)
             killed, slow, _ = workers_of(copy)
             killed.kill()
@@ -158,16 +173,10 @@ def test_no_byte_changes_whatever_happens_to_workers_and_head(many):
                 done = blocks(copy)
                 wait_for(lambda: blocks(copy) >= done + 4, stage)
                 before = (copy / "errors.txt").read_text()
-                for process in [*head, *workers_of(copy)]:
-                    if process.is_running():
-                        process.kill()
-            kept = blocks(copy)
-            head = start_head(copy, port)
+                kill_head()
+        kept = blocks(copy)
+        with head_on(copy, port):
             out, _ = stage.communicate(timeout=180)
-    finally:
-        for process in head:
-            if process.is_running():
-                process.kill()
     errors = (copy / "errors.txt").read_text()
     assert stage.returncode == 0, errors
     assert "ray: 3 workers on 1 machine" in before

@@ -35,7 +35,7 @@ def extract_sets(
         model = StudiedModel(name, workers, settings, placement)
         for prompt_set in prompt_sets:
             with waiting_lock(_store_name(prompt_set, model), f"{name} on {prompt_set}"):
-                _extract(prompt_set, model)
+                extract_set(prompt_set, model)
 
 
 def _store_name(prompt_set: str, model: StudiedModel) -> str:
@@ -45,7 +45,7 @@ def _store_name(prompt_set: str, model: StudiedModel) -> str:
     return extraction_key(language_model, model.settings, model.model_settings, kind)
 
 
-def _extract(prompt_set: str, model: StudiedModel) -> None:
+def extract_set(prompt_set: str, model: StudiedModel) -> None:
     """Runs the questions of one prompt set that are not cached, and writes its shards."""
     output = ACTIVATIONS / model.name / prompt_set
     run = extraction_run(model, PROMPTS / f"{prompt_set}.parquet")

@@ -247,7 +247,6 @@ class Dispatcher:
 
 def dispatch(connection: Connection) -> None:
     """Runs until the stage closes the connection."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     signal(SIGINT, SIG_IGN)  # Ctrl-C is for the stage, which then closes the connection
     dispatcher = Dispatcher(connection, connection.recv())
     n_workers = dispatcher.connect()

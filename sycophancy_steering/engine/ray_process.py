@@ -5,11 +5,13 @@ Light to import: a stage starts it first, so that Ray starts while torch is impo
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import Pipe
+from pathlib import Path
 
 from sycophancy_steering.config.compute import ComputeSettings
 from sycophancy_steering.engine import ray_dispatcher
@@ -24,6 +26,7 @@ class RayProcess:
         self._process = subprocess.Popen(
             [sys.executable, "-m", ray_dispatcher.__name__, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
+            env=_settings_of_ray(compute) | os.environ,
         )
         theirs.close()
         self.connection.send(compute)
@@ -35,6 +38,18 @@ class RayProcess:
             self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self._process.kill()
+
+
+def _settings_of_ray(compute: ComputeSettings) -> dict[str, str]:
+    """Environment variables that a user may set otherwise.
+
+    A Ray that is started where a token exists lets in only who shows it, which its clients do only
+    where they are told to: https://docs.ray.io/en/latest/ray-security/token-auth.html.
+    """
+    named = os.environ.keys() & {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}
+    has_token = named or (Path.home() / ".ray/auth_token").exists()
+    mode = {"RAY_AUTH_MODE": "token"} if has_token or not compute.address else {}
+    return {"RAY_USAGE_STATS_ENABLED": "0"} | mode
 
 
 @contextmanager
