@@ -1,13 +1,14 @@
 """What Ray costs: one model's questions run by the stage's own process, and by a worker of Ray,
 which is started for it or runs already, as on a cluster.
 
-    python benchmarks/ray_workers.py smollm2 [--questions 2000] [--workers 1] [--rounds 2]
+    python benchmarks/ray_workers.py smollm2 [--questions 2000] [--workers 1] [--threads 2]
 
 After `dvc repro checkpoint`: asks a set of that many questions with `extract: forced_answers`, as
 for contrast pairs, each engine in turn with an empty `.work`, in the other order every second
 round, since a machine's speed drifts; seconds are the least of all rounds. Compares all bytes of
 all outputs. Seconds are those of the whole stage: imports, starting Ray and loading the model
-included. Prints a table and writes benchmarks/ray_workers.json.
+included. Ray's own processes need some of a processor: where the model uses all of them, they take
+it from the model. Prints a table and writes benchmarks/ray_workers.json, by number of threads.
 """
 
 from __future__ import annotations
@@ -104,13 +105,18 @@ def main() -> None:
     parser.add_argument("model", help="an entry of model in params.yaml")
     parser.add_argument("--questions", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--only", choices=("ray", "running ray"), help="and local")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the model")
     given = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(given.threads)
     engines: dict[str, dict[str, object]] = {
         "local": {"engine": "local"},
         "ray": {"engine": "ray", "workers": given.workers},
         "running ray": {"engine": "ray", "workers": given.workers},
     }
+    if given.only:
+        engines = {name: engines[name] for name in ("local", given.only)}
     seconds: dict[str, list[float]] = {name: [] for name in engines}
     digests = set[str]()
     with tempfile.TemporaryDirectory() as name:
@@ -126,7 +132,8 @@ def main() -> None:
     least = {engine: min(took) for engine, took in seconds.items()}
     same = "the same" if len(digests) == 1 else "others"
     workers = f"{given.workers} worker(s)"
-    print(f"| {given.questions} questions of {given.model} | seconds | bytes |\n|---|---|---|")
+    what = f"{given.questions} questions of {given.model}, {given.threads} thread(s)"
+    print(f"| {what} | seconds | bytes |\n|---|---|---|")
     for engine, took in least.items():
         overhead = f" ({took / least['local'] - 1:+.1%})" if engine != "local" else ""
         print(f"| {engine}{f', {workers}' if overhead else ''} | {took:.1f}{overhead} | {same} |")
@@ -134,14 +141,17 @@ def main() -> None:
         "questions": given.questions,
         "workers": given.workers,
         "rounds": given.rounds,
-        "local_s": round(least["local"], 1),
-        "ray_s": round(least["ray"], 1),
-        "running_ray_s": round(least["running ray"], 1),
-        "overhead": round(least["ray"] / least["local"] - 1, 4),
-        "running_overhead": round(least["running ray"] / least["local"] - 1, 4),
         "same_bytes": len(digests) == 1,
     }
-    Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
+    for engine, took in least.items():
+        name = engine.replace(" ", "_")
+        result[f"{name}_s"] = round(took, 1)
+        if engine != "local":
+            result[f"{name}_overhead"] = round(took / least["local"] - 1, 4)
+    path = Path(__file__).with_suffix(".json")
+    results = json.loads(path.read_text()) if path.exists() else {}
+    results[f"threads_{given.threads}"] = result
+    path.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":
