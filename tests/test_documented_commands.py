@@ -50,7 +50,7 @@ REMOTES = (
 )
 ADAPTERS = "test_remotes.py::test_adapters_that_nobody_has_pushed_are_no_error"
 COVERED = {
-    "python benchmarks/ray_workers.py smollm2": RAY,
+    "python benchmarks/ray_workers.py smollm2 --threads 1": RAY,
     "sbatch docs/clusters/slurm.sh": SLURM,
     "sbatch --partition=gpu --nodes=4 --gpus-per-node=4 --time=8:00:00 "
     "docs/clusters/slurm.sh": SLURM,
