@@ -41,7 +41,7 @@ def main(model: str = "", prompt_set: str = "") -> None:
     sets = {name: [prompt_set] if prompt_set else read_prompt_sets(name) for name in models}
     for name in {*chain(*sets.values())}:  # refuses what cannot be read before a model is loaded
         next(iter_prompts(PROMPTS / f"{name}.parquet"))
-    with ray_process(compute) as process:
+    with ray_process(compute, placements) as process:
         # torch is imported here, which takes seconds, while Ray starts.
         from sycophancy_steering.activations.run import extract_sets
 

@@ -20,19 +20,12 @@ import psutil
 import pytest
 from conftest import ROOT, run, run_stage
 
-from sycophancy_steering.config.activations import ActivationSettings
-from sycophancy_steering.config.compute import read_compute
-from sycophancy_steering.config.model import ModelSettings
-from sycophancy_steering.engine.open_workers import open_workers
-from sycophancy_steering.foundation.errors import InputError
-
 pytest.importorskip("ray", reason="Ray is not installed (pip install '.[ray]')")
 
 SMALL_BATCHES = "stop_at: answer, batch_tokens: 400"
 MANY = "organism_opinions: 200, organism_misconceptions: 200"
 TOKEN = {"RAY_AUTH_TOKEN": "0" * 32}
 """A cluster lets in who has its token."""
-READING = ActivationSettings(max_new_tokens=1, stop_at="answer")
 OUTPUTS = ("data/activations/tiny/held_out", "reports/steering/tiny", "reports/prompting/tiny")
 
 
@@ -227,14 +220,15 @@ def test_the_benchmark_compares_the_engines(study):
     [
         ("engine: ray, gpus_per_worker: 1", "compute.gpus_per_worker: expected 0 for a model on"),
         ("engine: dask", "compute.engine: expected "),
+        ("engine: ray", "data/models/tiny: no such model folder"),  # found while Ray starts
     ],
 )
-def test_what_cannot_be_had_is_refused(tmp_path, monkeypatch, settings, expected):
-    (tmp_path / "params.yaml").write_text(f"compute: {{{settings}}}\n")
-    monkeypatch.chdir(tmp_path)
-    placement = ModelSettings(dtype="float32", device="cpu")
-    with (
-        pytest.raises(InputError, match=expected),
-        open_workers(tmp_path, placement, READING, read_compute()),
-    ):
-        pass
+def test_what_cannot_be_had_is_one_line(study, settings, expected):
+    with open(study / "params.yaml", "a") as params:
+        params.write(f"compute: {{{settings}}}\n")
+    if settings == "engine: ray":
+        (study / "data/models/tiny").rename(study / "data/models/gone")
+    done = run_stage(study, "activations", "tiny", "pairs")
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if "WARNING" not in line]
+    assert len(lines) == 1 and expected in lines[0], done.stderr

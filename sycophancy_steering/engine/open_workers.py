@@ -12,10 +12,8 @@ from sycophancy_steering.config.activations import ActivationSettings
 from sycophancy_steering.config.compute import ComputeSettings
 from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.engine.language_model import load_language_model
-from sycophancy_steering.engine.ray_dispatcher import IS_INSTALLED
-from sycophancy_steering.engine.ray_process import RayProcess
+from sycophancy_steering.engine.ray_process import RayProcess, check_workers
 from sycophancy_steering.engine.workers import Workers, hold_model, local_workers
-from sycophancy_steering.foundation.errors import InputError
 
 
 @contextmanager
@@ -31,7 +29,7 @@ def open_workers(
     if compute.engine == "local":
         yield local_workers(load_language_model(folder, model_settings), settings)
         return
-    _check(compute, model_settings, folder.name)
+    check_workers(compute, model_settings, folder.name)
     from sycophancy_steering.engine.ray_workers import RayWorkers
 
     loader = partial(hold_model, folder, model_settings, settings)
@@ -40,18 +38,3 @@ def open_workers(
         yield workers
     finally:
         workers.close()
-
-
-def _check(compute: ComputeSettings, model_settings: ModelSettings, model: str) -> None:
-    """Raises InputError for what cannot be had."""
-    if not IS_INSTALLED:
-        raise InputError(
-            "params.yaml: compute.engine: ray is not installed; `pip install '.[ray]'` has it"
-        )
-    on_cpu, gpus = model_settings.device == "cpu", compute.gpus_per_worker
-    if (on_cpu and gpus) or not (on_cpu or gpus or model_settings.device == "auto"):
-        expected = "0 for a model on the CPU" if on_cpu else "more than 0 for a model on a GPU"
-        raise InputError(
-            f"params.yaml: compute.gpus_per_worker: expected {expected} (model.{model}.device is "
-            f"{model_settings.device}), found {gpus:g}"
-        )

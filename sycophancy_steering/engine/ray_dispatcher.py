@@ -21,6 +21,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
@@ -250,10 +251,7 @@ def dispatch(connection: Connection) -> None:
     signal(SIGINT, SIG_IGN)  # Ctrl-C is for the stage, which then closes the connection
     dispatcher = Dispatcher(connection, connection.recv())
     n_workers = dispatcher.connect()
-    try:
-        dispatcher.start(n_workers, *connection.recv())
-    except EOFError:  # the stage had nothing to run
-        return
+    dispatcher.start(n_workers, *connection.recv())
     incoming: SimpleQueue[tuple[int, bytes] | None] = SimpleQueue()
     Thread(target=_receive, args=(connection, incoming), daemon=True).start()
     while True:
@@ -290,4 +288,5 @@ def _drained(
 
 
 if __name__ == "__main__":
-    dispatch(Connection(int(sys.argv[1])))
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the stage has ended
+        dispatch(Connection(int(sys.argv[1])))

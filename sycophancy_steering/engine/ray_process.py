@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import Pipe
 from pathlib import Path
 
 from sycophancy_steering.config.compute import ComputeSettings
+from sycophancy_steering.config.model import ModelSettings
 from sycophancy_steering.engine import ray_dispatcher
+from sycophancy_steering.foundation.errors import InputError
 
 
 class RayProcess:
@@ -53,13 +55,33 @@ def _settings_of_ray(compute: ComputeSettings) -> dict[str, str]:
 
 
 @contextmanager
-def ray_process(compute: ComputeSettings) -> Iterator[RayProcess | None]:
-    """A dispatcher where `compute` asks for Ray, else None."""
-    if compute.engine == "local" or not ray_dispatcher.IS_INSTALLED:
+def ray_process(
+    compute: ComputeSettings, models: Mapping[str, ModelSettings]
+) -> Iterator[RayProcess | None]:
+    """A dispatcher where `compute` asks for Ray, else None. Raises InputError where one of the
+    `models` cannot be run so."""
+    if compute.engine == "local":
         yield None
         return
+    for name, settings in models.items():
+        check_workers(compute, settings, name)
     process = RayProcess(compute)
     try:
         yield process
     finally:
         process.close()
+
+
+def check_workers(compute: ComputeSettings, model_settings: ModelSettings, model: str) -> None:
+    """Raises InputError for what cannot be had."""
+    if not ray_dispatcher.IS_INSTALLED:
+        raise InputError(
+            "params.yaml: compute.engine: ray is not installed; `pip install '.[ray]'` has it"
+        )
+    on_cpu, gpus = model_settings.device == "cpu", compute.gpus_per_worker
+    if (on_cpu and gpus) or not (on_cpu or gpus or model_settings.device == "auto"):
+        expected = "0 for a model on the CPU" if on_cpu else "more than 0 for a model on a GPU"
+        raise InputError(
+            f"params.yaml: compute.gpus_per_worker: expected {expected} (model.{model}.device is "
+            f"{model_settings.device}), found {gpus:g}"
+        )
