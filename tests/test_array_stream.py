@@ -19,6 +19,7 @@ from sycophancy_steering.vectors.logistic_regression import (
     fit_probe,
     logistic_losses,
     logistic_regressions,
+    standardised,
 )
 from sycophancy_steering.vectors.methods import METHODS
 from sycophancy_steering.vectors.principal_component import first_component_weights
@@ -104,8 +105,8 @@ def test_logistic_regressions_are_those_of_scikit_learn():
     draw = np.random.default_rng(5)
     counts = draw.random((4, len(values))) < 0.8
     strengths = np.array([1e-3, 1e-1, 1.0, 10.0])
-    found = logistic_regressions(given, counts, strengths)
-    losses, _ = logistic_losses(given, found, ~counts)
+    found = logistic_regressions(standardised(given), counts, strengths)
+    losses, _ = logistic_losses(standardised(given), found, ~counts)
     for k, strength in enumerate(strengths):
         model = LogisticRegression(C=strength, tol=1e-12, max_iter=10_000)
         model.fit(standard[counts[k]], labels[counts[k]])
@@ -116,11 +117,12 @@ def test_logistic_regressions_are_those_of_scikit_learn():
 
 
 def test_logistic_regressions_converge_to_a_zero_gradient():
-    given = contrast()
-    everything = np.ones((1, len(given)), dtype=bool)
+    given = standardised(contrast())
+    n = len(given.contrast)
+    everything = np.ones((1, n), dtype=bool)
     weights = logistic_regressions(given, everything, np.array([1.0]))
     gradient = logistic_losses(given, weights, everything)[1]
-    gradient[:, :-1] += weights[:, :-1] / len(given)
+    gradient[:, :-1] += weights[:, :-1] / n
     assert np.abs(gradient).max() < 1e-8
 
 
@@ -138,6 +140,29 @@ def test_equal_penalties_are_decided_for_the_stronger(monkeypatch):
     )
     fit_probe(given)
     assert chosen[-1] == INVERSE_PENALTIES[0]
+
+
+@pytest.mark.parametrize("name", ["probe", "ccs"])
+def test_fits_in_the_space_of_few_answers_are_those_in_all_coordinates(monkeypatch, name):
+    draw = np.random.default_rng(4)
+    scale = np.geomspace(5, 0.2, 40)
+    items, letters = np.array([f"item {k // 2}" for k in range(16)]), np.array(["A", "B"] * 8)
+    shift = draw.normal(size=40) * scale
+    groups = [
+        AnswerGroup(ArrayStream.from_array(draw.normal(size=(16, 40)) * scale + gap), items, of)
+        for gap, of in ((shift, letters), (-shift, letters[::-1]))
+    ]
+
+    def direction() -> np.ndarray:
+        return METHODS[name](Contrast(*groups, True, np.random.default_rng(0)))
+
+    inside = direction()
+    # A basis of all coordinates changes nothing but the number of them.
+    module = sycophancy_steering.vectors
+    for place in (module.logistic_regression, module.consistent_search):
+        monkeypatch.setattr(place, "row_space", lambda rows: np.eye(rows.shape[1]))
+    np.testing.assert_allclose(inside, direction(), rtol=1e-5, atol=1e-7)
+    assert np.abs(inside).max() > 0.01
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "random"])

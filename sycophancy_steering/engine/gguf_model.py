@@ -68,7 +68,7 @@ def check_gguf(path: Path) -> None:
 
 
 class FastReader(gguf.GGUFReader):
-    """Reads a header four times as fast: a vocabulary is a hundred thousand views of the file."""
+    """Reads SmolLM2's header in 1.6 s instead of 2.8: a vocabulary is many views of the file."""
 
     def _get(
         self,
@@ -79,8 +79,6 @@ class FastReader(gguf.GGUFReader):
     ) -> npt.NDArray[Any]:
         kind = np.dtype(dtype)
         order = self.byte_order if override_order is None else override_order
-        if offset + kind.itemsize * int(count) > self.data.nbytes:
-            raise IndexError("a truncated file")
         return np.frombuffer(self.data.data, kind.newbyteorder(order), int(count), int(offset))
 
 

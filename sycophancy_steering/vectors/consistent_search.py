@@ -12,6 +12,7 @@ from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.vectors.contrast import Contrast
 from sycophancy_steering.vectors.lbfgs import minimise_batch
+from sycophancy_steering.vectors.logistic_regression import row_space
 
 N_STARTS = 20
 PENALTY = 0.01
@@ -29,15 +30,18 @@ corner quasi-Newton steps get stuck wherever rounding takes them."""
 class OptionPairs:
     """Activations of each question's two answers, in an order that labels do not determine."""
 
-    contrast: Contrast
+    sycophantic: ArrayStream
+    """(n, d_model)"""
+    other: ArrayStream
+    """(n, d_model)"""
     swapped: NDArray[np.bool_]
     """(n,) whether the sycophantic answer is the second option."""
 
     def blocks(self) -> Iterator[tuple[NDArray[np.bool_], Floats, Floats]]:
         """Of a block of questions: `swapped` (rows,), and the activations (rows, d_model) of
         sycophantic and of other answers."""
-        sycophantic, other = (group.activations for group in self.contrast.groups)
-        for (at, one), two in zip(sycophantic.indexed_blocks(), other.blocks(), strict=True):
+        blocks = zip(self.sycophantic.indexed_blocks(), self.other.blocks(), strict=True)
+        for (at, one), two in blocks:
             yield self.swapped[at], one, two
 
     def option(self, number: int) -> ArrayStream:
@@ -60,19 +64,36 @@ def consistent_direction(contrast: Contrast) -> Floats:
     letters = contrast.sycophantic.letters
     random_order = contrast.rng.random(len(letters)) < 0.5  # of questions without letters
     swapped = np.where(letters == "", random_order, letters > contrast.other.letters)
-    pairs = OptionPairs(contrast, swapped)
+    one, two = (group.activations for group in contrast.groups)
+    pairs = OptionPairs(one, two, swapped)
     options = pairs.option(0), pairs.option(1)
     sd = np.sqrt((options[0].variance + options[1].variance) / 2)
     sd[sd == 0] = 1.0
     means = options[0].mean, options[1].mean
+    starts = contrast.rng.normal(size=(N_STARTS, len(sd) + 1)) / np.sqrt(len(sd))
+    if 2 * len(swapped) >= len(sd):
+        return _best_probe(pairs, means, sd, starts) / sd
+    # As for a probe (`fit_probe`): outside the space of few answers, a probe has only a penalty.
+    rows = [(option.to_array() - mean) / sd for option, mean in zip(options, means, strict=True)]
+    basis = row_space(np.concatenate(rows))
+    first, second = (ArrayStream.from_array(own @ basis) for own in rows)
+    none = np.zeros(basis.shape[1])
+    inside = np.column_stack([starts[:, :-1] @ basis, starts[:, -1]])
+    in_order = OptionPairs(first, second, np.zeros_like(swapped))
+    return basis @ _best_probe(in_order, (none, none), none + 1, inside) / sd
+
+
+def _best_probe(
+    pairs: OptionPairs, means: tuple[Floats, Floats], sd: Floats, starts: Floats
+) -> Floats:
+    """The standardised weights (d_model,) with the least loss that `starts` lead to."""
 
     def loss(weights: Floats, _numbers: object) -> tuple[Floats, Floats]:
         return consistency_loss(pairs, means, sd, weights)
 
-    starts = contrast.rng.normal(size=(N_STARTS, len(sd) + 1)) / np.sqrt(len(sd))
     weights, losses = minimise_batch(loss, starts, gradient_tolerance=COMPARISON_TOLERANCE)
     best, _ = minimise_batch(loss, weights[[losses.argmin()]])
-    return best[0, :-1] / sd
+    return best[0, :-1]
 
 
 def consistency_loss(

@@ -66,6 +66,8 @@ def pca(contrast: Contrast) -> Floats:
     Uncentred, as centring would remove the mean difference, which also sets the sign. Unpaired
     answers count in all their pairs.
     """
+    from scipy.linalg import eigh
+
     mean_difference = contrast.mean_difference
     if contrast.paired:
         covariance = contrast.differences.covariance
@@ -73,7 +75,8 @@ def pca(contrast: Contrast) -> Floats:
         one, two = (group.activations.covariance for group in contrast.groups)
         covariance = one + two
     second_moment = covariance + np.outer(mean_difference, mean_difference)
-    return _towards_sycophancy(np.linalg.eigh(second_moment)[1][:, -1], contrast)
+    last = [len(second_moment) - 1] * 2  # the largest eigenvalue's only
+    return _towards_sycophancy(eigh(second_moment, subset_by_index=last)[1][:, 0], contrast)
 
 
 @method(pairs_only=True)
@@ -105,10 +108,12 @@ def lda(contrast: Contrast) -> Floats:
     Fisher's discriminant; the mass-mean probe of Marks and Tegmark (2023,
     https://arxiv.org/abs/2310.06824).
     """
+    from scipy.linalg import lstsq
+
     shares = [len(group) / len(contrast) for group in contrast.groups]
     one, two = (ledoit_wolf_covariance(group) for group in contrast.groups)
     within = shares[0] * one + shares[1] * two
-    return np.linalg.lstsq(within, contrast.mean_difference)[0].astype(np.float64)
+    return lstsq(within, contrast.mean_difference, lapack_driver="gelsy")[0]
 
 
 @method()
