@@ -12,6 +12,7 @@ import sycophancy_steering.foundation.array_stream
 import sycophancy_steering.vectors.logistic_regression
 import sycophancy_steering.vectors.principal_component
 from sycophancy_steering.foundation.array_stream import ArrayStream
+from sycophancy_steering.vectors import consistent_search, logistic_regression
 from sycophancy_steering.vectors.contrast import AnswerGroup, Contrast
 from sycophancy_steering.vectors.lbfgs import minimise_batch
 from sycophancy_steering.vectors.logistic_regression import (
@@ -148,18 +149,17 @@ def test_fits_in_the_space_of_few_answers_are_those_in_all_coordinates(monkeypat
     scale = np.geomspace(5, 0.2, 40)
     items, letters = np.array([f"item {k // 2}" for k in range(16)]), np.array(["A", "B"] * 8)
     shift = draw.normal(size=40) * scale
-    groups = [
+    one, two = (
         AnswerGroup(ArrayStream.from_array(draw.normal(size=(16, 40)) * scale + gap), items, of)
         for gap, of in ((shift, letters), (-shift, letters[::-1]))
-    ]
+    )
 
     def direction() -> np.ndarray:
-        return METHODS[name](Contrast(*groups, True, np.random.default_rng(0)))
+        return METHODS[name](Contrast(one, two, True, np.random.default_rng(0)))
 
     inside = direction()
     # A basis of all coordinates changes nothing but the number of them.
-    module = sycophancy_steering.vectors
-    for place in (module.logistic_regression, module.consistent_search):
+    for place in (logistic_regression, consistent_search):
         monkeypatch.setattr(place, "row_space", lambda rows: np.eye(rows.shape[1]))
     np.testing.assert_allclose(inside, direction(), rtol=1e-5, atol=1e-7)
     assert np.abs(inside).max() > 0.01

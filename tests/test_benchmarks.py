@@ -45,6 +45,17 @@ def test_folding_is_measured(tmp_path):
     assert max(few["difference"], many["difference"]) < 1e-13
 
 
+def test_the_memory_of_an_atlas_is_measured(tmp_path):
+    shutil.copytree(ROOT / "sycophancy_steering", tmp_path / "sycophancy_steering")
+    path = benchmark(tmp_path, "atlas")
+    sizes = {"--rows": "120", "--layers": "2", "--vectors": "3", "--width": "8"}
+    done = run(tmp_path, "python", str(path), *sum(sizes.items(), ()))
+    assert done.returncode == 0, done.stderr
+    result = json.loads(path.with_suffix(".json").read_text())
+    assert (result["layers"], result["vectors"], result["width"]) == (2, 3, 8)
+    assert result["120"]["peak_mb"] > 0
+
+
 def test_the_overhead_of_a_study_is_measured(study):
     path = benchmark(study, "study")
     done = run(study, "python", str(path))

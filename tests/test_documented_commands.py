@@ -123,6 +123,7 @@ COVERED = {
     ),
     "python benchmarks/scoring.py": "test_benchmarks.py::test_scoring_is_compared_with_a_loop",
     "python benchmarks/folding.py": "test_benchmarks.py::test_folding_is_measured",
+    "python benchmarks/atlas.py": "test_benchmarks.py::test_the_memory_of_an_atlas_is_measured",
     "python benchmarks/organisms.py": "test_organism.py"
     "::test_neither_words_nor_random_directions_tell_what_a_shipped_organism_does",
     "dvc exp run --queue -S 'prompt_set.suggestions.sources.suggestions=24,48,96' "

@@ -198,8 +198,8 @@ def test_consistent_search_finds_the_truth_behind_a_louder_letter():
 
 def test_the_gradient_of_consistent_search_is_that_of_its_loss():
     given = contrast()
-    streams = (group.activations for group in given.groups)
-    pairs = OptionPairs(*streams, np.arange(60) % 2 == 0)
+    one, two = (group.activations for group in given.groups)
+    pairs = OptionPairs(one, two, np.arange(60) % 2 == 0)
     means = pairs.option(0).mean, pairs.option(1).mean
     sd = np.linspace(1, 2, 12)
     weights = np.random.default_rng(0).normal(size=(1, 13)) / 4

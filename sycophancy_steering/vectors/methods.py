@@ -113,7 +113,7 @@ def lda(contrast: Contrast) -> Floats:
     shares = [len(group) / len(contrast) for group in contrast.groups]
     one, two = (ledoit_wolf_covariance(group) for group in contrast.groups)
     within = shares[0] * one + shares[1] * two
-    return lstsq(within, contrast.mean_difference, lapack_driver="gelsy")[0]
+    return lstsq(within, contrast.mean_difference, lapack_driver="gelsy")[0]  # type: ignore[index]
 
 
 @method()
