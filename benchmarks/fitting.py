@@ -8,7 +8,7 @@ space that they span, and once more in all coordinates. With `--large` (10,000 p
 read from shards on disk) both run ten steps of all fits, scikit-learn's on one fold and multiplied,
 as it takes minutes.
 Prints seconds, the largest gradient left, and the memory that fitting adds. Writes
-benchmarks/fitting.json for the default size.
+benchmarks/fitting.json for the default sizes.
 """
 
 from __future__ import annotations

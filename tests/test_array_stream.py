@@ -9,7 +9,6 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
 import sycophancy_steering.foundation.array_stream
-import sycophancy_steering.vectors.logistic_regression
 import sycophancy_steering.vectors.principal_component
 from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.vectors import consistent_search, logistic_regression
@@ -130,12 +129,10 @@ def test_logistic_regressions_converge_to_a_zero_gradient():
 def test_equal_penalties_are_decided_for_the_stronger(monkeypatch):
     given = contrast()
     losses = np.tile([0.5 * (1 + 1e-12), 0.5, 0.5 * (1 - 1e-12), 0.6, 0.6], 5)
-    monkeypatch.setattr(
-        sycophancy_steering.vectors.logistic_regression, "logistic_losses", lambda *_: (losses, 0)
-    )
+    monkeypatch.setattr(logistic_regression, "logistic_losses", lambda *_: (losses, 0))
     chosen = []
     monkeypatch.setattr(
-        sycophancy_steering.vectors.logistic_regression,
+        logistic_regression,
         "logistic_regressions",
         lambda _, __, penalties, *___: chosen.append(penalties) or [penalties],
     )

@@ -12,7 +12,7 @@ from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats
 from sycophancy_steering.vectors.contrast import Contrast
 from sycophancy_steering.vectors.lbfgs import minimise_batch
-from sycophancy_steering.vectors.logistic_regression import row_space
+from sycophancy_steering.vectors.row_space import row_space
 
 N_STARTS = 20
 PENALTY = 0.01
@@ -77,10 +77,10 @@ def consistent_direction(contrast: Contrast) -> Floats:
     rows = [(option.to_array() - mean) / sd for option, mean in zip(options, means, strict=True)]
     basis = row_space(np.concatenate(rows))
     first, second = (ArrayStream.from_array(own @ basis) for own in rows)
-    none = np.zeros(basis.shape[1])
+    zeros, ones = np.zeros(basis.shape[1]), np.ones(basis.shape[1])
     inside = np.column_stack([starts[:, :-1] @ basis, starts[:, -1]])
     in_order = OptionPairs(first, second, np.zeros_like(swapped))
-    return basis @ _best_probe(in_order, (none, none), none + 1, inside) / sd
+    return basis @ _best_probe(in_order, (zeros, zeros), ones, inside) / sd
 
 
 def _best_probe(

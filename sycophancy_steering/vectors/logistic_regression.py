@@ -1,8 +1,8 @@
 """Logistic regressions on streamed activations, all folds and penalties in the same passes.
 
-scikit-learn fits one model after the other on activations in memory, to the same weights. That is
-about as fast at the size of the default study; with 10,000 pairs of width 4,096 it takes twice as
-long, and 1.2 GB instead of 0.1 GB (`benchmarks/fitting.py`).
+scikit-learn fits one model after the other on activations in memory, to the same weights. That
+takes at least twice as long, and with 10,000 pairs of width 4,096 1.2 GB instead of 0.1 GB
+(`benchmarks/fitting.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sycophancy_steering.foundation.array_stream import ArrayStream
 from sycophancy_steering.foundation.arrays import Floats, Names
 from sycophancy_steering.vectors.contrast import Contrast
 from sycophancy_steering.vectors.lbfgs import minimise_batch
+from sycophancy_steering.vectors.row_space import row_space
 
 SampleWeights = NDArray[np.float64] | NDArray[np.bool_]
 INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -55,7 +56,7 @@ def fit_probe(contrast: Contrast) -> Floats:
     if len(contrast) >= width:
         return cross_validated_fit(answers)
     # With fewer answers than coordinates, a penalised fit is a sum of answers: their own space is
-    # enough, and smaller. SmolLM2's 300 probes of the default study take 11 s there, not 17.
+    # enough, and smaller. SmolLM2's 270 probes of the default study take 11 s there, not 17.
     answers, basis = _in_own_space(answers)
     weights = cross_validated_fit(answers)
     return np.append(basis @ weights[:-1], weights[-1])
@@ -73,12 +74,6 @@ def _in_own_space(answers: StandardisedAnswers) -> tuple[StandardisedAnswers, Fl
     n = basis.shape[1]
     inside = replace(contrast, sycophantic=one, other=two)
     return StandardisedAnswers(inside, np.zeros(n), np.ones(n)), basis
-
-
-def row_space(rows: Floats) -> Floats:
-    """An orthonormal basis (width, n), by columns, of a space that holds `rows` (n, width), of
-    which there are fewer than coordinates."""
-    return np.linalg.qr(rows.T)[0]
 
 
 def cross_validated_fit(answers: StandardisedAnswers) -> Floats:
